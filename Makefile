@@ -1,0 +1,55 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+export PYTHONSAFEPATH := 1
+# two thread pools on two cores are slower than one; processes are the unit of parallelism
+export OMP_NUM_THREADS ?= 1
+export MKL_NUM_THREADS ?= 1
+export NUMBA_NUM_THREADS ?= 1
+export PRODROME_DATA ?= ../shared/data
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DATA ?=
+
+.PHONY: help setup run test check format bench clean
+
+help: ## print every target
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
+
+# torch first and pinned: any other requirement that mentions torch would fetch gigabytes
+$(VENV)/.installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/pip install --quiet --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --constraint constraints.txt --group dev --editable .
+	touch $@
+
+setup: $(VENV)/.installed ## install everything into .venv
+
+run: setup ## live ward board on simulated stays, or DATA=path to a CinC 2019 zip or folder
+	$(BIN)/prodrome run $(if $(DATA),--data $(DATA))
+
+test: setup browser ## every test; real records where PRODROME_DATA has them
+	$(BIN)/pytest
+
+check: setup ## formatting, lint, types and import arrows
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup ## format and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup ## every benchmark, with its table
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+# Chromium for the browser tests; a system that has one keeps its own
+.PHONY: browser
+browser:
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || (apt-get update -qq && apt-get install -y -qq chromium)
+
+clean: ## remove what make installed or the service wrote
+	rm -rf $(VENV) var artifacts .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,66 @@
+"""The protocol every early-warning model meets.
+
+`score` is causal: `score(stay.until(t))` equals `score(stay)` up to t, bit for bit on one machine, whatever
+else is scored beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol, Self
+
+from models.clinical.score import ScoreSeries
+from models.clinical.stay import LabelledStay, Stay
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """How much one variable moves the score: `share` is signed, in score units; `value` is the last known."""
+
+    variable: str
+    share: float
+    value: float | None
+    time: datetime | None
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a stay has its score at `time`: contributions by falling absolute share."""
+
+    time: datetime
+    contributions: tuple[Contribution, ...]
+
+
+class EarlyWarningModel(Protocol):
+    """Reads a stay, gives a score each grid hour."""
+
+    @property
+    def name(self) -> str:
+        """The registry name, for example `mgp-tcn`."""
+
+    @property
+    def version(self) -> str:
+        """A hash of configuration and weights: equal versions give equal scores."""
+
+    @property
+    def threshold(self) -> float:
+        """The score at or above which the model calls an hour positive."""
+
+    def fit(self, train: Sequence[LabelledStay], validation: Sequence[LabelledStay]) -> Self:
+        """Learn from labelled stays; a rule returns itself unchanged."""
+
+    def score(self, stay: Stay, end: datetime | None = None) -> ScoreSeries:
+        """The scores on `stay.grid(end)`, each from what was known by its time."""
+
+    def explain(self, stay: Stay, time: datetime) -> Explanation:
+        """What drives the score at `time`."""
+
+    def save(self, folder: Path) -> None:
+        """Write configuration (JSON) and weights (safetensors) to `folder`; never a pickle."""
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote."""

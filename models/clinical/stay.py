@@ -1,0 +1,125 @@
+"""A stay: one monitored admission and everything observed in it.
+
+Times are UTC. Every observation carries two clocks: `time`, when it was measured, and `known_at`, when it
+could first be used. Scoring at t uses what was known by t.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from models.clinical.errors import InvalidInput
+
+Sex = Literal["female", "male"]
+
+OBSERVATION_COLUMNS = ("time", "known_at", "variable", "value")
+GRID_STEP = timedelta(hours=1)
+
+
+def empty_observations() -> pd.DataFrame:
+    """An observation table without rows, in the schema of `Stay.observations`."""
+    return observation_table([], [], [], [])
+
+
+def observation_table(time: object, known_at: object, variable: object, value: object) -> pd.DataFrame:
+    """The long table of a stay: one row an observation, sorted by (known_at, time, variable, value).
+
+    Columns: `time` and `known_at` (datetime64[us, UTC]), `variable` (catalogue name), `value` (float64, in
+    the variable's canonical unit). The order is total, so two tables of the same rows are equal.
+    """
+    table = pd.DataFrame(
+        {
+            "time": pd.to_datetime(pd.Series(time), utc=True).astype("datetime64[us, UTC]"),
+            "known_at": pd.to_datetime(pd.Series(known_at), utc=True).astype("datetime64[us, UTC]"),
+            "variable": pd.Series(variable, dtype="str"),
+            "value": pd.Series(value, dtype="float64"),
+        }
+    )
+    return table.sort_values(["known_at", "time", "variable", "value"], ignore_index=True)
+
+
+@dataclass(frozen=True)
+class Stay:
+    """One monitored admission.
+
+    `observations` is a table made by `observation_table`. Raises InvalidInput if `admitted_at` has no time
+    zone, or an observation is known before it was measured.
+    """
+
+    stay_id: str
+    subject_id: str
+    admitted_at: datetime
+    observations: pd.DataFrame = field(default_factory=empty_observations, repr=False, compare=False)
+    age_years: float | None = None
+    sex: Sex | None = None
+    care_unit: str | None = None
+    hospital_admitted_at: datetime | None = None
+    synthetic: bool = False
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        if self.admitted_at.tzinfo is None:
+            raise InvalidInput(
+                f"stay {self.stay_id}: admitted_at {self.admitted_at} has no time zone; give it in UTC",
+                value=self.admitted_at,
+                bound="a time with an offset",
+            )
+        missing = set(OBSERVATION_COLUMNS) - set(self.observations.columns)
+        if missing:
+            raise InvalidInput(f"stay {self.stay_id}: observations lack the columns {sorted(missing)}")
+        early = self.observations["known_at"] < self.observations["time"]
+        if early.any():
+            row = self.observations[early].iloc[0]
+            raise InvalidInput(
+                f"stay {self.stay_id}: {row['variable']} known at {row['known_at']}, "
+                f"before it was measured at {row['time']}",
+                value=row["known_at"],
+                bound=f">= {row['time']}",
+            )
+
+    @property
+    def last_known_at(self) -> datetime:
+        """When the newest observation became known; the admission if there is none."""
+        if self.observations.empty:
+            return self.admitted_at
+        newest: datetime = self.observations["known_at"].iloc[-1].to_pydatetime()
+        return newest
+
+    def hours(self, time: pd.Series | pd.DatetimeIndex) -> npt.NDArray[np.float64]:
+        """Times as hours since admission, exact to the microsecond."""
+        return np.asarray((time - pd.Timestamp(self.admitted_at)) / pd.Timedelta(hours=1), dtype=np.float64)
+
+    def grid(self, end: datetime | None = None) -> pd.DatetimeIndex:
+        """The scoring times: admission + 1 h, + 2 h, … to the first that covers `end`.
+
+        `end` defaults to `last_known_at`, so the last observation is always scored; a stay without
+        observations has an empty grid.
+        """
+        covered = max((end or self.last_known_at) - self.admitted_at, timedelta(0))
+        steps = -(-covered // GRID_STEP)  # ceiling division, exact on timedeltas
+        return pd.date_range(
+            pd.Timestamp(self.admitted_at) + GRID_STEP, periods=steps, freq=GRID_STEP, unit="us"
+        )
+
+    def until(self, time: datetime) -> Stay:
+        """The stay as it was known at `time`."""
+        known = self.observations["known_at"] <= pd.Timestamp(time)
+        return replace(self, observations=self.observations[known].reset_index(drop=True))
+
+
+@dataclass(frozen=True)
+class LabelledStay:
+    """A stay with an hourly label: `label[i]` in {0, 1} holds at `hour[i]` hours after admission.
+
+    `hour` (R,) int, increasing; `label` (R,) int8.
+    """
+
+    stay: Stay
+    hour: npt.NDArray[np.int64]
+    label: npt.NDArray[np.int8]

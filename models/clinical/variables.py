@@ -1,0 +1,129 @@
+"""The variable catalogue: one row a clinical quantity, with its unit, bounds and LOINC code.
+
+`plausible` bounds are what a body or an analyser can show at all, in the canonical unit: outside them an
+observation is quarantined. `normal` bounds are the adult reference range, for display only; laboratories
+differ. Conversions are done by the units library (`models.clinical.units`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+from models.clinical.errors import UnknownVariable
+
+
+class Kind(StrEnum):
+    """Where a variable comes from: a monitor or a laboratory."""
+
+    VITAL = "vital"
+    LAB = "lab"
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A clinical quantity.
+
+    `unit` is canonical; `accepted_units` are converted to it. `plausible` (low, high) inclusive and `normal`
+    (low, high) are in the canonical unit. `molar_mass` in g/mol (g per mol of charge for ions whose
+    equivalents are accepted) allows conversion between mass and substance concentration.
+    """
+
+    name: str
+    label: str
+    short: str
+    kind: Kind
+    unit: str
+    accepted_units: tuple[str, ...]
+    plausible: tuple[float, float]
+    normal: tuple[float, float]
+    loinc: str
+    molar_mass: float | None = None
+
+
+_PRESSURE = ("mmHg", "kPa", "cmH2O")
+_RATE = ("1/min", "/min", "bpm", "breaths/min", "beats/min")
+_SHARE = ("%", "1", "fraction")
+_ENZYME = ("U/L", "IU/L", "ukat/L")
+_CELLS = ("10^9/L", "10^3/uL", "K/uL", "10*3/uL", "10*9/L", "1/uL")
+_MASS = ("g/dL", "g/L", "mg/dL")
+_METABOLITE = ("mg/dL", "mg/L", "mmol/L", "umol/L")
+_ION = ("mmol/L", "mEq/L")
+
+_V, _L = Kind.VITAL, Kind.LAB
+
+_ROWS = (
+    Variable("heart_rate", "Heart rate", "HR", _V, "1/min", _RATE, (10, 300), (60, 100), "8867-4"),
+    Variable("oxygen_saturation", "Oxygen saturation (pulse oximetry)", "SpO2", _V, "%", _SHARE,
+             (20, 100), (94, 100), "59408-5"),
+    Variable("temperature", "Body temperature", "Temp", _V, "degC", ("degC", "degF", "K"),
+             (25, 45), (36, 38), "8310-5"),
+    Variable("systolic_pressure", "Systolic blood pressure", "SBP", _V, "mmHg", _PRESSURE,
+             (20, 320), (100, 140), "8480-6"),
+    Variable("mean_arterial_pressure", "Mean arterial pressure", "MAP", _V, "mmHg", _PRESSURE,
+             (10, 320), (70, 105), "8478-0"),
+    Variable("diastolic_pressure", "Diastolic blood pressure", "DBP", _V, "mmHg", _PRESSURE,
+             (5, 320), (60, 90), "8462-4"),
+    Variable("respiratory_rate", "Respiratory rate", "RR", _V, "1/min", _RATE, (1, 120), (12, 20), "9279-1"),
+    Variable("end_tidal_co2", "End-tidal carbon dioxide", "EtCO2", _V, "mmHg", _PRESSURE,
+             (1, 150), (35, 45), "19889-5"),
+    Variable("base_excess", "Base excess", "BE", _L, "mmol/L", _ION, (-50, 100), (-2, 2), "11555-0"),
+    Variable("bicarbonate", "Bicarbonate", "HCO3", _L, "mmol/L", _ION, (1, 60), (22, 28), "1963-8"),
+    Variable("fio2", "Fraction of inspired oxygen", "FiO2", _V, "fraction", ("fraction", "1", "%"),
+             (0.15, 1), (0.21, 0.21), "3150-6"),
+    Variable("ph", "Arterial pH", "pH", _L, "pH", ("pH", "1"), (6.3, 8), (7.35, 7.45), "2744-1"),
+    Variable("paco2", "Arterial carbon dioxide pressure", "PaCO2", _L, "mmHg", _PRESSURE,
+             (5, 200), (35, 45), "2019-8"),
+    Variable("arterial_oxygen_saturation", "Oxygen saturation (arterial blood)", "SaO2", _L, "%", _SHARE,
+             (10, 100), (94, 100), "2708-6"),
+    Variable("ast", "Aspartate aminotransferase", "AST", _L, "U/L", _ENZYME, (1, 50000), (10, 40), "1920-8"),
+    Variable("bun", "Blood urea nitrogen", "BUN", _L, "mg/dL", _METABOLITE, (1, 300), (7, 20), "3094-0",
+             28.0134),  # two nitrogen atoms a molecule of urea
+    Variable("alkaline_phosphatase", "Alkaline phosphatase", "ALP", _L, "U/L", _ENZYME,
+             (1, 10000), (40, 130), "6768-6"),
+    Variable("calcium", "Calcium, total", "Ca", _L, "mg/dL", _METABOLITE, (1, 30), (8.5, 10.5), "17861-6",
+             40.078),
+    Variable("chloride", "Chloride", "Cl", _L, "mmol/L", _ION, (50, 180), (98, 107), "2075-0"),
+    Variable("creatinine", "Creatinine", "Creat", _L, "mg/dL", _METABOLITE, (0.05, 60), (0.6, 1.2),
+             "2160-0", 113.12),
+    Variable("bilirubin_direct", "Bilirubin, direct", "Bili-d", _L, "mg/dL", _METABOLITE,
+             (0, 60), (0, 0.3), "1968-7", 584.66),
+    Variable("glucose", "Glucose", "Gluc", _L, "mg/dL", _METABOLITE, (5, 2000), (70, 140), "2345-7", 180.156),
+    Variable("lactate", "Lactate", "Lact", _L, "mmol/L", ("mmol/L", "mg/dL"), (0.05, 50), (0.5, 2),
+             "2524-7", 90.08),
+    Variable("magnesium", "Magnesium", "Mg", _L, "mg/dL", _METABOLITE, (0.1, 20), (1.7, 2.4), "19123-9",
+             24.305),
+    Variable("phosphate", "Phosphate", "Phos", _L, "mg/dL", _METABOLITE, (0.1, 40), (2.5, 4.5), "2777-1",
+             30.974),  # reported as phosphorus
+    Variable("potassium", "Potassium", "K", _L, "mmol/L", _ION, (0.5, 15), (3.5, 5.1), "2823-3"),
+    Variable("bilirubin_total", "Bilirubin, total", "Bili", _L, "mg/dL", _METABOLITE, (0, 80), (0.1, 1.2),
+             "1975-2", 584.66),
+    Variable("troponin_i", "Troponin I", "TropI", _L, "ng/mL", ("ng/mL", "ug/L", "ng/L", "pg/mL"),
+             (0, 1000), (0, 0.04), "10839-9"),
+    Variable("hematocrit", "Hematocrit", "Hct", _L, "%", _SHARE, (3, 80), (36, 50), "4544-3"),
+    Variable("hemoglobin", "Hemoglobin", "Hgb", _L, "g/dL", (*_MASS, "mmol/L"), (1, 33), (12, 17.5),
+             "718-7", 16114.5),  # per mole of the monomer, as laboratories report it
+    Variable("ptt", "Partial thromboplastin time", "PTT", _L, "s", ("s",), (5, 300), (25, 37), "14979-9"),
+    Variable("wbc", "White blood cell count", "WBC", _L, "10^9/L", _CELLS, (0, 500), (4, 11), "6690-2"),
+    Variable("fibrinogen", "Fibrinogen", "Fibr", _L, "mg/dL", (*_MASS, "mg/L"), (10, 2500), (200, 400),
+             "3255-7"),
+    Variable("platelets", "Platelets", "Plt", _L, "10^9/L", _CELLS, (0, 3000), (150, 400), "777-3"),
+)
+
+CATALOGUE: Mapping[str, Variable] = MappingProxyType({row.name: row for row in _ROWS})
+_BY_LOINC: Mapping[str, Variable] = MappingProxyType({row.loinc: row for row in _ROWS})
+
+
+def variable(name_or_code: str) -> Variable:
+    """The variable of that catalogue name or LOINC code. Raises UnknownVariable."""
+    found = CATALOGUE.get(name_or_code) or _BY_LOINC.get(name_or_code)
+    if found is None:
+        raise UnknownVariable(
+            f"unknown variable {name_or_code!r}: expected a catalogue name such as heart_rate "
+            "or a LOINC code such as 8867-4",
+            value=name_or_code,
+            bound="a catalogue name or LOINC code",
+        )
+    return found

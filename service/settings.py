@@ -76,4 +76,4 @@ def _sentence(fault: object) -> str:
     assert isinstance(fault, dict)
     name = "_".join(str(part) for part in fault["loc"]).upper()
     where = f"{ENVIRONMENT_PREFIX}{name}={fault['input']!r}: " if name else ""
-    return f"{where}{fault['msg']}"
+    return f"{where}{fault['msg'].removeprefix('Value error, ')}"

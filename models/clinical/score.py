@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from models.clinical.errors import InvalidInput
+
+if TYPE_CHECKING:
+    import pandas as pd  # the web process speaks of scores and must start without pandas
 
 
 class ScoreStatus(StrEnum):
@@ -76,7 +79,7 @@ class ScoreSeries:
 
     def until(self, time: datetime) -> ScoreSeries:
         """The scores up to and including `time`."""
-        length = int(self.time.searchsorted(pd.Timestamp(time), side="right"))
+        length = int(self.time.searchsorted(time, side="right"))
         return ScoreSeries(
             self.stay_id,
             self.model,

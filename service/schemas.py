@@ -1,0 +1,192 @@
+"""The JSON shapes of the REST API. Rows of observations are read one by one: a bad row never spoils a batch."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, WithJsonSchema
+
+# a time nearer to the end of the calendar cannot be moved to UTC or to the next grid hour
+_EARLIEST, _LATEST = 1900, 2200
+
+
+def read_instant(text: object) -> datetime:
+    """An ISO 8601 time with an offset, in UTC. Raises ValueError saying what is wrong."""
+    if isinstance(text, datetime):
+        return text.astimezone(UTC)
+    if not isinstance(text, str):
+        raise ValueError("expected an ISO 8601 time with an offset, as text")  # noqa: TRY004 pydantic reports ValueError only
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("the time has no offset; add one, such as Z")
+    if not _EARLIEST <= moment.year < _LATEST:
+        raise ValueError(f"the year must lie in [{_EARLIEST}, {_LATEST})")
+    return moment.astimezone(UTC)
+
+
+def storable(text: object) -> object:
+    """Text that every database and encoding takes. Raises ValueError for NUL and lone surrogates."""
+    if isinstance(text, str) and ("\x00" in text or not text.isascii() and _half_character(text)):
+        raise ValueError("the text holds a character that cannot be stored (NUL or half a character)")
+    return text
+
+
+def _half_character(text: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in text)
+
+
+Instant = Annotated[
+    datetime,
+    BeforeValidator(read_instant),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+Text = Annotated[str, BeforeValidator(storable), Field(min_length=1, max_length=200)]
+Comment = Annotated[str, BeforeValidator(storable), Field(min_length=1, max_length=2000)]
+
+
+class Shape(BaseModel):
+    """What every shape shares: immutable; unknown members are ignored, so that clients may know more than we."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class StayIn(Shape):
+    """A stay to monitor."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "stay_id": "icu-7",
+                    "subject_id": "s-7",
+                    "admitted_at": "2026-11-22T08:00:00Z",
+                    "bed": "07",
+                    "care_unit": "4B",
+                    "age_years": 71,
+                    "sex": "female",
+                    "hospital_admitted_at": None,
+                    "discharged_at": None,
+                    "synthetic": False,
+                }
+            ]
+        }
+    )
+
+    stay_id: Text
+    subject_id: Text
+    admitted_at: Instant
+    bed: Text | None = None
+    care_unit: Text | None = None
+    age_years: float | None = Field(None, ge=0, le=130, allow_inf_nan=False)
+    sex: Literal["female", "male"] | None = None
+    hospital_admitted_at: Instant | None = None
+    discharged_at: Instant | None = None
+    synthetic: bool = False
+
+
+class ObservationIn(Shape):
+    """One observation of a stateless request: `variable` is a catalogue name or LOINC code."""
+
+    time: Instant
+    known_at: Instant | None = None
+    variable: Text
+    value: float | int | str | bool | None = Field(union_mode="left_to_right")
+    unit: Text | None = None
+
+
+class StayObservationIn(ObservationIn):
+    """One observation of a stored stay."""
+
+    stay_id: Text
+
+
+_OBSERVATION = {
+    "time": "2026-11-22T09:05:00Z",
+    "known_at": "2026-11-22T09:05:30Z",
+    "variable": "heart_rate",
+    "value": 92,
+    "unit": "1/min",
+}
+
+
+class ObservationBatch(Shape):
+    """Observations of any number of stays; each row is accepted or rejected on its own."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"observations": [{"stay_id": "icu-7", **_OBSERVATION}]}]}
+    )
+
+    observations: Annotated[
+        list[JsonValue],
+        WithJsonSchema({"type": "array", "items": StayObservationIn.model_json_schema()}),
+    ]
+
+
+class ScoreRequest(Shape):
+    """A stay and its observations, to be scored without being stored."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "stay": {
+                        "stay_id": "icu-7",
+                        "subject_id": "s-7",
+                        "admitted_at": "2026-11-22T08:00:00Z",
+                    },
+                    "observations": [_OBSERVATION],
+                    "model": "default",
+                }
+            ]
+        }
+    )
+
+    stay: StayIn
+    observations: Annotated[
+        list[JsonValue],
+        WithJsonSchema({"type": "array", "items": ObservationIn.model_json_schema()}),
+    ]
+    model: Text = "default"
+
+
+class AcknowledgeIn(Shape):
+    """Who saw the alert, and for how long that may keep it quiet."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"by": "JK", "expires_minutes": 240}]})
+
+    by: Text
+    expires_minutes: float = Field(240, gt=0, le=24 * 60, allow_inf_nan=False)
+
+
+class EvaluateIn(Shape):
+    """What a clinician judged the alert to be."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"by": "JK", "evaluation": "confirmed"}]})
+
+    by: Text
+    evaluation: Literal["confirmed", "refuted", "unsure"]
+
+
+class ShelveIn(Shape):
+    """Why the alert is to be out of the way, and for how long."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"by": "JK", "reason": "in theatre", "minutes": 120}]}
+    )
+
+    by: Text
+    reason: Comment
+    minutes: float = Field(gt=0, le=24 * 60, allow_inf_nan=False)
+
+
+class NoteIn(Shape):
+    """A remark in the alert's history."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"by": "JK", "text": "blood cultures taken"}]})
+
+    by: Text
+    text: Comment
+
+
+Row = dict[str, Any]

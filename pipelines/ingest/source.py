@@ -1,0 +1,105 @@
+"""What every source of stays gives: stays, what was kept of them, and what was set aside and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from models.clinical.errors import UnreadableSource
+from models.clinical.quarantine import Quarantined, Reason
+from models.clinical.stay import LabelledStay, Stay
+
+
+@dataclass(frozen=True)
+class IngestedStay:
+    """A stay as read from a source.
+
+    `cells_read` counts the observation cells that held something; each became an observation or an entry of
+    `quarantine`. `facts_quarantined` holds what was set aside of the stay itself (age, sex, hospital
+    admission). `hour` (R,) int64 is the hour after admission of each input row, where the source has hourly
+    rows; `label` (R,) int8 in {0, 1} where it also has labels. Raises UnreadableSource if a cell was lost.
+    """
+
+    stay: Stay
+    cells_read: int
+    quarantine: tuple[Quarantined, ...] = ()
+    facts_quarantined: tuple[Quarantined, ...] = ()
+    hour: npt.NDArray[np.int64] | None = None
+    label: npt.NDArray[np.int8] | None = None
+
+    def __post_init__(self) -> None:
+        accounted = self.cells_kept + len(self.quarantine)
+        if accounted != self.cells_read:
+            raise UnreadableSource(
+                f"stay {self.stay.stay_id}: {self.cells_read} cells read, but {self.cells_kept} kept and "
+                f"{len(self.quarantine)} quarantined"
+            )
+
+    @property
+    def cells_kept(self) -> int:
+        """How many cells became observations."""
+        return len(self.stay.observations)
+
+    @property
+    def labelled(self) -> LabelledStay | None:
+        """The stay with its hourly label; None where the source has no labels."""
+        if self.hour is None or self.label is None:
+            return None
+        return LabelledStay(self.stay, self.hour, self.label)
+
+
+class Source(Protocol):
+    """A place that stays come from, one at a time."""
+
+    @property
+    def name(self) -> str:
+        """What messages call the source: its path."""
+
+    @property
+    def stay_count(self) -> int | None:
+        """How many stays there are at most, for progress; None if only reading would tell."""
+
+    @property
+    def failures(self) -> Sequence[UnreadableSource]:
+        """What could not be read so far in the latest pass of `stays`."""
+
+    def stays(self) -> Iterator[IngestedStay]:
+        """Every readable stay, in a fixed order; each call starts over."""
+
+
+@dataclass
+class IngestSummary:
+    """Running totals over the stays given to `add`."""
+
+    stays: int = 0
+    cells_read: int = 0
+    cells_kept: int = 0
+    quarantined: Counter[tuple[Reason, str]] = field(default_factory=Counter)
+
+    def add(self, ingested: IngestedStay) -> None:
+        """Count one stay, its quarantined facts among the rest."""
+        self.stays += 1
+        self.cells_read += ingested.cells_read
+        self.cells_kept += ingested.cells_kept
+        self.quarantined.update(
+            (entry.reason, entry.variable) for entry in (*ingested.quarantine, *ingested.facts_quarantined)
+        )
+
+    def by_reason(self) -> dict[Reason, int]:
+        """How much was quarantined for each reason, most first."""
+        totals: Counter[Reason] = Counter()
+        for (reason, _), count in self.quarantined.items():
+            totals[reason] += count
+        return dict(totals.most_common())
+
+    def by_variable(self) -> dict[str, int]:
+        """How much was quarantined of each variable or fact, most first."""
+        totals: Counter[str] = Counter()
+        for (_, variable), count in self.quarantined.items():
+            totals[variable] += count
+        return dict(totals.most_common())

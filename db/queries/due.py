@@ -1,0 +1,85 @@
+"""Which stays a worker must score, and the lease that keeps two workers from one stay.
+
+A stay is due when something arrived since its last scoring; or when its next grid hour has passed and either
+that hour still covers data or the newest data are younger than 48 h in a stay that goes on. A lease is held
+by wall clock, because the service's clock may run faster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from db.queries.stays import not_discharged
+from db.rows import StayRow
+from models.clinical.errors import EarlyWarningError
+from models.clinical.stay import GRID_STEP
+
+SILENCE_SCORED = timedelta(hours=48)
+LEASE = timedelta(minutes=2)  # far longer than one scoring; a dead worker's stays wait this long
+
+
+class LeaseLost(EarlyWarningError):
+    """The stay was claimed by another worker, because this one took longer than its lease."""
+
+
+def claim_due_stays(
+    session: Session,
+    worker_id: str,
+    *,
+    now: datetime,
+    wall_now: datetime,
+    limit: int = 1,
+    lease: timedelta = LEASE,
+) -> Sequence[StayRow]:
+    """Claim up to `limit` due stays for a worker, those furthest behind first.
+
+    `now` is the service's time, `wall_now` the wall clock's. A claim ends with `mark_scored` or, after a
+    failure, when its lease runs out: a stay that cannot be scored is tried again then, not at once.
+    """
+    free = or_(StayRow.claimed_until.is_(None), StayRow.claimed_until <= wall_now)
+    behind = func.coalesce(StayRow.scored_through, StayRow.admitted_at)
+    chosen = select(StayRow.id).where(_is_due(now), free).order_by(behind, StayRow.id).limit(limit)
+    # PostgreSQL checks `free` again on a row that another worker has just claimed, and leaves it
+    claim = update(StayRow).where(StayRow.id.in_(chosen.scalar_subquery()), free)
+    claim = claim.values(claimed_by=worker_id, claimed_until=wall_now + lease)
+    claimed = session.scalars(claim.returning(StayRow.id)).all()
+    rows = select(StayRow).where(StayRow.id.in_(claimed)).order_by(behind, StayRow.id)
+    return session.scalars(rows.execution_options(populate_existing=True)).all()
+
+
+def mark_scored(
+    session: Session, stay_id: int, worker_id: str, *, observation_id: int, through: datetime | None
+) -> None:
+    """Move the watermark to the newest observation used and the last grid hour scored; end the claim.
+
+    Call it first in the transaction that stores the scores: from then on nobody else can claim the stay.
+    Raises LeaseLost when somebody else has.
+    """
+    done = update(StayRow).where(StayRow.id == stay_id, StayRow.claimed_by == worker_id)
+    marked = done.values(
+        scored_observation_id=observation_id, scored_through=through, claimed_by=None, claimed_until=None
+    )
+    if session.scalar(marked.returning(StayRow.id)) is None:
+        raise LeaseLost(f"worker {worker_id} no longer holds stay {stay_id}")
+
+
+def rescore_ward(session: Session, now: datetime) -> None:
+    """Make every stay that is not discharged due from its first hour, for a model that has not scored it."""
+    session.execute(
+        update(StayRow).where(not_discharged(now)).values(scored_observation_id=0, scored_through=None)
+    )
+
+
+def _is_due(now: datetime) -> ColumnElement[bool]:
+    scored_through = func.coalesce(StayRow.scored_through, StayRow.admitted_at)
+    hour_passed = scored_through <= now - GRID_STEP
+    covers_data = scored_through < StayRow.last_known_at
+    silent_but_watched = and_(StayRow.last_known_at > now - SILENCE_SCORED, not_discharged(now))
+    return or_(
+        StayRow.last_observation_id > StayRow.scored_observation_id,
+        and_(hour_passed, or_(covers_data, silent_but_watched)),
+    )

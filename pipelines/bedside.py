@@ -1,0 +1,57 @@
+"""What a bed sends before anybody has checked it: the raw form of a stay, as replay posts it.
+
+A reading may be an artefact, a text or in any unit. `models.clinical.quarantine` decides what of it becomes
+an observation, once at the API and once on the way to a model, by the same rule.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from models.clinical.stay import Sex
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One measurement as it was sent; `artefact` names what is wrong with it, empty where nothing is."""
+
+    time: datetime
+    known_at: datetime
+    variable: str
+    value: float | str
+    unit: str
+    artefact: str = ""
+
+    def shifted(self, offset: timedelta) -> Reading:
+        """The same reading `offset` later, exact to the microsecond."""
+        return Reading(
+            self.time + offset,
+            self.known_at + offset,
+            self.variable,
+            self.value,
+            self.unit,
+            self.artefact,
+        )
+
+
+@dataclass(frozen=True)
+class BedsideStay:
+    """One admission to a bed and all its readings, by (known_at, time, variable).
+
+    `onset` is the labelled event time where the source knows one: a fact for evaluation, never sent.
+    """
+
+    stay_id: str
+    subject_id: str
+    admitted_at: datetime
+    discharged_at: datetime
+    readings: tuple[Reading, ...]
+    bed: str | None = None
+    care_unit: str | None = None
+    age_years: float | None = None
+    sex: Sex | None = None
+    hospital_admitted_at: datetime | None = None
+    onset: datetime | None = None
+    synthetic: bool = False
+    source: str = ""

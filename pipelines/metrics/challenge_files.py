@@ -1,0 +1,135 @@
+"""Labels and predictions of the CinC 2019 challenge as files: a folder or a zip of .psv, one a stay.
+
+Rows are counted from 0, the first row under the header.
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import numpy.typing as npt
+
+from models.clinical.errors import InvalidInput, UnreadableSource
+from pipelines.metrics.cinc2019 import ChallengeMetrics, Cohort, summarise
+
+Column = npt.NDArray[np.float64]
+
+LABEL, PROBABILITY, PREDICTION = "SepsisLabel", "PredictedProbability", "PredictedLabel"
+
+
+def evaluate_folders(labels: Path, predictions: Path) -> ChallengeMetrics:
+    """The challenge's figures for a folder or zip of labels and one of predictions.
+
+    Raises UnreadableSource where a file has no partner, lacks a column or a row, or cannot be read, and
+    InvalidInput for a label that is not 0 or 1 or a probability outside [0, 1]; both name file and row.
+    """
+    true = {name: columns[0] for name, columns in _files(labels, (LABEL,))}
+    given = dict(_files(predictions, (PROBABILITY, PREDICTION)))
+    _require_partners(true.keys(), given.keys(), labels, predictions)
+    for name, label in true.items():
+        if len(label) != len(given[name][0]):
+            raise UnreadableSource(
+                f"{predictions}: {name} has {len(given[name][0])} rows, its labels have {len(label)}"
+            )
+    order = sorted(true)
+    return summarise(
+        Cohort(
+            rows=np.array([len(true[name]) for name in order], dtype=np.int64),
+            label=np.concatenate([true[name] for name in order]).astype(np.int8),
+            probability=np.concatenate([given[name][0] for name in order]),
+            prediction=np.concatenate([given[name][1] for name in order]).astype(np.int8),
+        )
+    )
+
+
+def _files(place: Path, columns: tuple[str, ...]) -> Iterator[tuple[str, tuple[Column, ...]]]:
+    """Name and wanted columns of every .psv file in the folder or zip."""
+    found: set[str] = set()
+    for path, content in _contents(place):
+        name = PurePosixPath(path).name
+        if name in found:
+            raise UnreadableSource(f"{place}: {name} occurs twice; expected one file a stay")
+        found.add(name)
+        yield name, _columns(f"{place}: {path}", content, columns)
+    if not found:
+        raise UnreadableSource(f"{place}: no .psv file; expected a folder or a zip with one a stay")
+
+
+def _contents(place: Path) -> Iterator[tuple[str, str]]:
+    try:
+        if place.is_dir():
+            for path in sorted(place.rglob("*.psv")):
+                if not path.name.startswith("."):
+                    yield path.relative_to(place).as_posix(), path.read_text(encoding="utf-8")
+            return
+        with zipfile.ZipFile(place) as archive:
+            for path_in_zip in _visible(archive.namelist()):
+                yield path_in_zip, archive.read(path_in_zip).decode("utf-8")
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, UnicodeDecodeError) as error:
+        raise UnreadableSource(
+            f"{place}: {error}; expected a folder or a complete zip of .psv files"
+        ) from error
+
+
+def _visible(names: Iterable[str]) -> Iterator[str]:
+    """The .psv members, without what some archivers add (hidden files)."""
+    for name in names:
+        last = PurePosixPath(name).name
+        if last.endswith(".psv") and not last.startswith("."):
+            yield name
+
+
+def _columns(name: str, content: str, wanted: tuple[str, ...]) -> tuple[Column, ...]:
+    header, *lines = content.rstrip().splitlines() or [""]
+    columns = header.strip().split("|")
+    if missing := [column for column in wanted if column not in columns]:
+        raise UnreadableSource(f"{name}: no column {', '.join(missing)}; expected {'|'.join(wanted)}")
+    if not lines:
+        raise UnreadableSource(f"{name}: no row under the header; expected one a labelled hour")
+    rows = [line.split("|") for line in lines]
+    for row, cells in enumerate(rows):
+        if len(cells) != len(columns):
+            raise UnreadableSource(f"{name} row {row}: {len(cells)} cells, expected {len(columns)}")
+    return tuple(
+        _numbers(name, column, [cells[columns.index(column)] for cells in rows]) for column in wanted
+    )
+
+
+def _numbers(name: str, column: str, cells: list[str]) -> Column:
+    """One column in its bound: probabilities in [0, 1], labels 0 or 1."""
+    values = np.array([_number(cell) for cell in cells])
+    if column == PROBABILITY:
+        good, bound = (values >= 0) & (values <= 1), "in [0, 1]"  # false for NaN
+    else:
+        good, bound = (values == 0) | (values == 1), "0 or 1"
+    if not good.all():
+        row = int(np.argmin(good))
+        raise InvalidInput(
+            f"{name} row {row}: {column} {cells[row]!r} must be {bound}", value=cells[row], bound=bound
+        )
+    return values
+
+
+def _number(cell: str) -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        return np.nan
+
+
+def _require_partners(true: Iterable[str], given: Iterable[str], labels: Path, predictions: Path) -> None:
+    without_prediction, without_label = set(true) - set(given), set(given) - set(true)
+    for lone, there, lacking in (
+        (without_prediction, labels, predictions),
+        (without_label, predictions, labels),
+    ):
+        if lone:
+            raise UnreadableSource(
+                f"{lacking}: lacks {min(lone)}"
+                + (f" and {len(lone) - 1} more" if len(lone) > 1 else "")
+                + f", which {there} has; expected the same files on both sides"
+            )

@@ -1,0 +1,33 @@
+/**
+ * Is a hand on this list? A pointer over it or a key pressed in it, within the last half minute: a mouse left
+ * lying on the board must not freeze the order for a night.
+ */
+import { elapsed } from "./clock.js";
+
+const IDLE_MS = 30_000;
+const SETTLE_MS = 400; // faster than a person can mean a button that has just moved
+
+/** Watches one element: `ref(element)`, `isHeld()`, `moved()` after a reorder, `settled()` before a click counts. */
+export function createHold() {
+  let [element, touchedAt, movedAt] = [null, -Infinity, -Infinity];
+  const touch = () => {
+    touchedAt = elapsed();
+  };
+  const leave = () => {
+    touchedAt = -Infinity;
+  };
+  return {
+    ref(next) {
+      if (next === element || next === null) return;
+      element = next;
+      ["pointermove", "pointerdown", "keydown", "focusin"].forEach((kind) => element.addEventListener(kind, touch));
+      element.addEventListener("pointerleave", () => element.contains(document.activeElement) || leave());
+      element.addEventListener("focusout", (event) => element.contains(event.relatedTarget) || leave());
+    },
+    isHeld: () => elapsed() - touchedAt < IDLE_MS,
+    moved() {
+      movedAt = elapsed();
+    },
+    settled: () => elapsed() - movedAt > SETTLE_MS,
+  };
+}

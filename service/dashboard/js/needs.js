@@ -1,0 +1,58 @@
+/** Who needs someone: open alerts, newest unanswered first, then beds the model cannot score. */
+import { bedText, measured, outside, scoreText, trend } from "./format.js";
+import { html, memo } from "./html.js";
+import { Mark } from "./marks.js";
+
+const Driver = ({ driver }) => html`<span class="driver">
+  <b>${driver.short}</b> ${measured(driver.value)}${" "}${outside(driver.value, driver.normal)}
+  <small>${driver.unit}</small></span>`;
+
+const raising = (drivers) => drivers.filter((driver) => driver.share > 0);
+
+const title = (name) => name.charAt(0).toUpperCase() + name.slice(1);
+
+function Evidence({ tile, reason }) {
+  if (reason) return html`<span class="reason">${reason}</span>`;
+  return raising(tile.drivers).map((driver) => html`<${Driver} key=${driver.variable} driver=${driver} />`);
+}
+
+/** The button's label says what the server last said: nothing is shown as done before it is. */
+function Answer({ row, act }) {
+  const { pending } = row;
+  if (row.needsAnswer || pending) {
+    return html`<button type="button" class="primary" disabled=${pending === "sending"}
+      aria-label=${`Acknowledge bed ${bedText(row.tile)}`} onClick=${() => act(row.alert)}>
+      ${pending === "sending" ? "Sending…" : "Acknowledge"}</button>`;
+  }
+  return null;
+}
+
+const headline = (row, threshold) =>
+  row.alert
+    ? html`${title(row.alert.condition_name)}${" "}
+        <b>${scoreText(row.reason ? null : row.tile.score.value, threshold)}</b>
+        ${row.reason ? "" : trend(row.tile.change, threshold)}`
+    : "No score";
+
+/** One row. `row` holds tile, alert, mark, flashing, reason, age, stale, stage, since, fresh, pending. */
+export const NeedsRow = memo(({ tile, alert, threshold, act, ...rest }) => {
+  const row = { tile, alert, ...rest };
+  const link = `#/stay/${encodeURIComponent(tile.stay_id)}`;
+  const failed = row.pending && row.pending !== "sending";
+  return html`<li class=${`row is-${row.mark} ${row.flashing ? "is-open" : ""} ${row.needsAnswer ? "" : "is-answered"}`}
+      data-row=${tile.stay_id}>
+    <${Mark} kind=${row.mark} flashing=${row.flashing} />
+    <span class="bed">${bedText(tile)}</span>
+    <span class="headline">${headline(row, threshold)}</span>
+    <span class="since">${row.since}${row.fresh && html`<span class="new">new</span>`}</span>
+    <span class="evidence"><${Evidence} tile=${tile} reason=${row.reason} />
+      ${row.stale && html`<span class="reason">${row.age}</span>`}
+      ${tile.synthetic && html`<span class="synthetic">synthetic</span>`}</span>
+    <span class="stage">${row.stage}${failed && html`<span class="failed" role="alert">${row.pending}</span>`}</span>
+    <span class="actions">
+      <${Answer} row=${row} act=${act} />
+      <a class="button" href=${link} data-nav data-stay=${tile.stay_id}
+        aria-label=${`Open bed ${bedText(tile)}`}>Open</a>
+    </span>
+  </li>`;
+});

@@ -1,0 +1,61 @@
+/** From the ward's tiles to what is on the screen: each stay read at this moment, in the order to show it. */
+import { attention, priorityRank, stage } from "./attention.js";
+import { elapsed, serviceNow } from "./clock.js";
+import { hourMinute, minutesSince, span } from "./format.js";
+
+const FRESH_MS = 60_000; // how long a new alert keeps its mark
+
+const ageText = ({ ageMinutes, stale }) => {
+  if (ageMinutes === null) return "no data yet";
+  const age = span(ageMinutes);
+  return stale ? `data ${age} old` : age;
+};
+
+/** Every stay of `unit` ("" for all) as {tile, attention}. */
+export function readWard(ward, unit) {
+  const now = serviceNow(ward.clock);
+  return [...ward.stays.values()]
+    .filter((tile) => unit === "" || tile.care_unit === unit)
+    .map((tile) => ({ tile, attention: attention(tile, now, ward.clock.speed) }));
+}
+
+/** What a tile shows: only words and numbers, so that an unchanged tile is recognised as unchanged. */
+export function tileProperties({ tile, attention: read }, ward) {
+  return {
+    tile,
+    mark: read.mark,
+    flashing: read.needsAnswer && read.mark === "high",
+    reason: read.reason,
+    stale: read.stale,
+    age: ageText(read),
+    stage: stage(read.alert, serviceNow(ward.clock)),
+    threshold: ward.policy.threshold,
+  };
+}
+
+function stageText(alert, now) {
+  const words = stage(alert, now);
+  return words === "unacknowledged" ? `${words} ${span(minutesSince(alert.raised_at, now))}` : words;
+}
+
+/** What a row of the list shows. `pending` is "sending", what went wrong, or undefined. */
+export function rowProperties(item, ward, pending) {
+  const now = serviceNow(ward.clock);
+  const { alert, needsAnswer } = item.attention;
+  const arrivedAt = alert && ward.fresh.get(alert.alert_id);
+  return {
+    ...tileProperties(item, ward),
+    alert,
+    needsAnswer,
+    since: alert ? `since ${hourMinute(alert.raised_at, now)}` : "",
+    stage: alert ? stageText(alert, now) : "",
+    fresh: arrivedAt !== undefined && needsAnswer && elapsed() - arrivedAt < FRESH_MS,
+    pending: alert ? pending.get(alert.alert_id) : undefined,
+  };
+}
+
+/** The most urgent priority that waits for an answer, or null. */
+export function highestOpen(items) {
+  const open = items.filter((item) => item.attention.needsAnswer).map((item) => item.attention.mark);
+  return open.sort((one, other) => priorityRank(one) - priorityRank(other))[0] ?? null;
+}

@@ -1,0 +1,36 @@
+/** Twelve hours of scores as one small path, with the threshold as a line. Gaps stay gaps. */
+import { html } from "./html.js";
+
+const HOURS = 12;
+const [WIDTH, HEIGHT, EDGE] = [120, 28, 2];
+
+// the threshold sits at half height unless the score rises above twice the threshold
+const ceiling = (points, threshold) =>
+  Math.max(2 * threshold, ...points.map(([, value]) => value ?? 0), Number.EPSILON);
+
+/** The drawing: {path, dots, threshold} in a box of 120 x 28; `points` are [time, value or null]. */
+export function sparkline(points, threshold, end) {
+  const top = ceiling(points, threshold);
+  const x = (time) => (WIDTH * (1 - (end - Date.parse(time)) / (HOURS * 3_600_000))).toFixed(1);
+  const y = (value) => (HEIGHT - EDGE - (value / top) * (HEIGHT - 2 * EDGE)).toFixed(1);
+  const [strokes, dots] = [[], []];
+  points.forEach(([time, value], index) => {
+    if (value === null) return;
+    const joined = index > 0 && points[index - 1][1] !== null;
+    const alone = !joined && (points[index + 1]?.[1] ?? null) === null;
+    strokes.push(`${joined ? "L" : "M"}${x(time)} ${y(value)}`);
+    if (alone) dots.push([x(time), y(value)]);
+  });
+  return { path: strokes.join(""), dots, threshold: y(threshold) };
+}
+
+/** The sparkline of a tile; the newest score is at the right edge. */
+export function Sparkline({ points, threshold }) {
+  const end = points.length ? Date.parse(points[points.length - 1][0]) : 0;
+  const drawing = sparkline(points, threshold, end);
+  return html`<svg class="sparkline" viewBox="0 0 120 28" preserveAspectRatio="none" aria-hidden="true">
+    <line class="threshold" x1="0" x2="120" y1=${drawing.threshold} y2=${drawing.threshold} />
+    <path d=${drawing.path} />
+    ${drawing.dots.map(([x, y]) => html`<circle cx=${x} cy=${y} r="1.5" />`)}
+  </svg>`;
+}

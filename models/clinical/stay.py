@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from models.clinical.errors import InvalidInput
+from models.clinical.score import GRID_STEP as GRID_STEP
 
 Sex = Literal["female", "male"]
 
 OBSERVATION_COLUMNS = ("time", "known_at", "variable", "value")
-GRID_STEP = timedelta(hours=1)
 
 
 def empty_observations() -> pd.DataFrame:
@@ -33,15 +33,22 @@ def observation_table(time: object, known_at: object, variable: object, value: o
     Columns: `time` and `known_at` (datetime64[us, UTC]), `variable` (catalogue name), `value` (float64, in
     the variable's canonical unit). The order is total, so two tables of the same rows are equal.
     """
-    table = pd.DataFrame(
+    times, knowns = _microseconds(time), _microseconds(known_at)
+    names, values = np.asarray(variable, dtype=np.str_), np.asarray(value, dtype=np.float64)
+    # sorted before it is a table: a third of the time of sort_values, and every stay passes here
+    order = np.lexsort((values, names, times.asi8, knowns.asi8))
+    return pd.DataFrame(
         {
-            "time": pd.to_datetime(pd.Series(time), utc=True).astype("datetime64[us, UTC]"),
-            "known_at": pd.to_datetime(pd.Series(known_at), utc=True).astype("datetime64[us, UTC]"),
-            "variable": pd.Series(variable, dtype="str"),
-            "value": pd.Series(value, dtype="float64"),
+            "time": times[order],
+            "known_at": knowns[order],
+            "variable": pd.Series(names[order], dtype="str"),
+            "value": values[order],
         }
     )
-    return table.sort_values(["known_at", "time", "variable", "value"], ignore_index=True)
+
+
+def _microseconds(time: Any) -> pd.DatetimeIndex:
+    return pd.DatetimeIndex(pd.to_datetime(time, utc=True)).as_unit("us")
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, MetaData, Text, UniqueConstraint, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from db.columns import Float64, Identifier, UtcDateTime, words
 from models.clinical.score import ScoreStatus
-from models.clinical.stay import Sex
 
 # both sides are finite float64; NaN is above every number in PostgreSQL and NULL in SQLite
 _FINITE = "BETWEEN -1e308 AND 1e308"
@@ -119,12 +118,13 @@ class StayRow(Row):
     bed: Mapped[str | None]
     care_unit: Mapped[str | None]
     age_years: Mapped[float | None]
-    sex: Mapped[Sex | None] = mapped_column(Text)
+    sex: Mapped[Literal["female", "male"] | None] = mapped_column(Text)
     synthetic: Mapped[bool] = mapped_column(default=False)
     last_known_at: Mapped[datetime | None]
     last_observation_id: Mapped[int] = mapped_column(Identifier, default=0)
     scored_observation_id: Mapped[int] = mapped_column(Identifier, default=0)
     scored_through: Mapped[datetime | None]
+    tile: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))  # as last put on the feed
     claimed_by: Mapped[str | None]
     claimed_until: Mapped[datetime | None]
 

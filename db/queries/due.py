@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from db.queries.stays import not_discharged
 from db.rows import StayRow
 from models.clinical.errors import EarlyWarningError
-from models.clinical.stay import GRID_STEP
+from models.clinical.score import GRID_STEP
 
 SILENCE_SCORED = timedelta(hours=48)
 LEASE = timedelta(minutes=2)  # far longer than one scoring; a dead worker's stays wait this long
@@ -49,6 +49,13 @@ def claim_due_stays(
     claimed = session.scalars(claim.returning(StayRow.id)).all()
     rows = select(StayRow).where(StayRow.id.in_(claimed)).order_by(behind, StayRow.id)
     return session.scalars(rows.execution_options(populate_existing=True)).all()
+
+
+def count_due_stays(session: Session, now: datetime) -> tuple[int, datetime | None]:
+    """How many stays are due, claimed or not, and through which hour the one furthest behind is scored."""
+    behind = func.min(func.coalesce(StayRow.scored_through, StayRow.admitted_at))
+    count, oldest = session.execute(select(func.count(), behind).where(_is_due(now))).one()
+    return count, oldest
 
 
 def mark_scored(

@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 
 from db.queries.conflict import insert_new
 from db.rows import ObservationRow, QuarantineRow, StayRow
-from models.clinical.stay import Stay, observation_table
 
 
 @dataclass(frozen=True)
@@ -75,26 +74,6 @@ def observations_of(
         chosen = chosen.where(ObservationRow.known_at <= known_by)
     order = (ObservationRow.known_at, ObservationRow.time, ObservationRow.variable, ObservationRow.value)
     return session.scalars(chosen.order_by(*order)).all()
-
-
-def clinical_stay(stay: StayRow, observations: Sequence[ObservationRow]) -> Stay:
-    """The stay as the models read it."""
-    return Stay(
-        stay_id=stay.external_id,
-        subject_id=stay.subject.external_id,
-        admitted_at=stay.admitted_at,
-        observations=observation_table(
-            [row.time for row in observations],
-            [row.known_at for row in observations],
-            [row.variable for row in observations],
-            [row.value for row in observations],
-        ),
-        age_years=stay.age_years,
-        sex=stay.sex,
-        care_unit=stay.care_unit,
-        hospital_admitted_at=stay.hospital_admitted_at,
-        synthetic=stay.synthetic,
-    )
 
 
 def quarantine_rows(session: Session, facts: Iterable[QuarantineFacts], received_at: datetime) -> None:

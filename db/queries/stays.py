@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.orm import Session
 
 from db.queries.conflict import insert_new
 from db.rows import StayRow, SubjectRow
 from models.clinical.errors import EarlyWarningError, InvalidInput
-from models.clinical.stay import Sex
+
+if TYPE_CHECKING:
+    from models.clinical.stay import Sex  # pandas comes with it, and the web process starts without
 
 _OLDEST_YEARS = 150
 
@@ -97,6 +100,11 @@ def stays_of_ward(session: Session, now: datetime, care_unit: str | None = None)
     if care_unit is not None:
         chosen = chosen.where(StayRow.care_unit == care_unit)
     return session.scalars(chosen.order_by(StayRow.bed, StayRow.external_id)).all()
+
+
+def keep_tile(session: Session, stay_id: int, tile: Mapping[str, Any]) -> None:
+    """Remember the stay's tile as it was last put on the feed, for the board's first paint."""
+    session.execute(update(StayRow).where(StayRow.id == stay_id).values(tile=dict(tile)))
 
 
 def care_units(session: Session, now: datetime) -> list[str]:

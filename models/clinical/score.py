@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,9 @@ from models.clinical.errors import InvalidInput
 
 if TYPE_CHECKING:
     import pandas as pd  # the web process speaks of scores and must start without pandas
+
+
+GRID_STEP = timedelta(hours=1)
 
 
 class ScoreStatus(StrEnum):

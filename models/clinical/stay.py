@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from models.clinical.errors import InvalidInput
-from models.clinical.score import GRID_STEP as GRID_STEP
+from models.clinical.score import GRID_STEP as GRID_STEP  # noqa: PLC0414 offered here too
 
 Sex = Literal["female", "male"]
 

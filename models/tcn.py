@@ -1,0 +1,83 @@
+"""A causal temporal convolutional network that reads hour by hour.
+
+    x_0 = W u;   x_{l+1}[t] = x_l[t] + V_l relu(sum_j C_l[j] norm(x_l)[t - j d_l]),  d_l = 1, 2, 4, ...
+    logit[t] = w . relu(norm(x_L)[t])
+
+Norm is over the channels of one hour: nothing is averaged over time, so no hour sees a later one. A network
+carries the tail of each layer's input from one block of hours to the next; reading a stay in blocks of equal
+length gives each hour the same bits however long the stay becomes.
+
+    B  batch     F  input channels     C  hidden channels     T  hours of a block     d  dilation
+
+Source: Bai 2018 arXiv:1803.01271; Moor 2019 arXiv:1902.01659. They normalise weights or, in Moor's code, over
+the batch and time; channel-wise layer normalisation needs neither and keeps the score of one stay its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class TCNConfig:
+    """Width, depth and regularisation; `receptive_hours` follows."""
+
+    channels: int = 96
+    dilations: tuple[int, ...] = (1, 2, 4, 8, 16)
+    kernel: int = 3
+    dropout: float = 0.2
+
+    @property
+    def receptive_hours(self) -> int:
+        """How many hours, the present one included, a score can depend on through the convolutions."""
+        return 1 + (self.kernel - 1) * sum(self.dilations)
+
+
+class CausalBlock(nn.Module):
+    """One residual block: norm, dilated causal convolution, rectifier, pointwise convolution."""
+
+    def __init__(self, config: TCNConfig, dilation: int) -> None:
+        super().__init__()
+        self.reach = (config.kernel - 1) * dilation
+        self.norm = nn.LayerNorm(config.channels)
+        self.dilated = nn.Conv1d(config.channels, config.channels, config.kernel, dilation=dilation)
+        self.pointwise = nn.Conv1d(config.channels, config.channels, 1)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
+        """x (B, C, T) and the tail before it (B, C, reach) to the output (B, C, T) and the next tail."""
+        normed = self.norm(x.mT).mT  # (B, C, T)
+        extended = torch.cat([past, normed], dim=-1)  # (B, C, reach + T)
+        hidden = self.dropout(torch.relu(self.dilated(extended)))
+        return x + self.pointwise(hidden), extended[..., -self.reach :]
+
+
+class TCN(nn.Module):
+    """Hourly logits from hourly inputs."""
+
+    def __init__(self, inputs: int, config: TCNConfig) -> None:
+        super().__init__()
+        self.channels = config.channels
+        self.enter = nn.Conv1d(inputs, config.channels, 1)
+        self.blocks = nn.ModuleList(CausalBlock(config, dilation) for dilation in config.dilations)
+        self.dropout = nn.Dropout(config.dropout)
+        self.norm = nn.LayerNorm(config.channels)
+        self.leave = nn.Conv1d(config.channels, 1, 1)
+
+    def start(self, stays: int) -> list[Tensor]:
+        """The tails before the first hour: nothing was there."""
+        like = self.enter.weight
+        return [like.new_zeros(stays, self.channels, block.reach) for block in self.blocks]  # type: ignore[arg-type]
+
+    def forward(self, inputs: Tensor, past: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """Inputs (B, T, F) and the tails before them to logits (B, T) and the tails for the next block."""
+        x = self.dropout(self.enter(inputs.mT))  # (B, C, T)
+        tails = []
+        for block, tail in zip(self.blocks, past, strict=True):
+            x, after = block(x, tail)
+            tails.append(after)
+        logits = self.leave(torch.relu(self.norm(x.mT).mT))  # (B, 1, T)
+        return logits.squeeze(1), tails

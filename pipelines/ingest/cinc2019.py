@@ -9,6 +9,7 @@ doi:10.13026/v64v-d857.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
@@ -192,7 +193,7 @@ def _parsed(name: str, content: bytes) -> _Table:
         width = line.count(b"|") + 1
         if width != len(columns):
             raise UnreadableSource(f"{name}: row {row} has {width} cells; expected {len(columns)}")
-    return _Table(columns, *_numbers(b"|".join(lines).split(b"|"), len(columns)))
+    return _Table(columns, *_numbers(b"|".join(lines), len(columns)))
 
 
 def _check_columns(name: str, columns: tuple[str, ...], content: bytes) -> None:
@@ -207,13 +208,11 @@ def _check_columns(name: str, columns: tuple[str, ...], content: bytes) -> None:
         raise UnreadableSource(f"{name}: a column name appears twice in {'|'.join(columns)}")
 
 
-def _numbers(cells: list[bytes], width: int) -> tuple[npt.NDArray[np.float64], dict[tuple[int, int], str]]:
-    try:
-        if any(b"_" in cell for cell in cells):  # Python reads 1_000 as a number, the one rule does not
-            raise ValueError
-        return np.array(cells).astype(np.float64).reshape(-1, width), {}
-    except ValueError:
-        pass
+def _numbers(body: bytes, width: int) -> tuple[npt.NDArray[np.float64], dict[tuple[int, int], str]]:
+    cells = body.split(b"|")
+    if b"_" not in body:  # numpy reads 1_000 as a number, the one rule does not
+        with suppress(ValueError):
+            return np.array(cells).astype(np.float64).reshape(-1, width), {}
     texts = [cell.decode("utf-8", "replace").strip() for cell in cells]
     number = np.array([read_number(text) for text in texts]).reshape(-1, width)
     return number, {
@@ -269,7 +268,8 @@ def _observations(
         values.append(checked.value[checked.accepted])
         names += [name] * len(values[-1])
         quarantine += [_placed(entry, stay_id, row) for entry in checked.quarantined]
-    time = pd.Timestamp(ADMITTED_AT) + pd.to_timedelta(np.concatenate([*hours, []]), unit="h")
+    elapsed = np.concatenate([*hours, []]).astype("timedelta64[h]")
+    time = pd.DatetimeIndex(np.datetime64(ADMITTED_AT.replace(tzinfo=None), "us") + elapsed, tz=UTC)
     observations = observation_table(time, time, names, np.concatenate([*values, []]))
     return observations, tuple(quarantine), cells_read
 

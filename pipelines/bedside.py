@@ -45,7 +45,7 @@ class BedsideStay:
     stay_id: str
     subject_id: str
     admitted_at: datetime
-    discharged_at: datetime
+    discharged_at: datetime | None
     readings: tuple[Reading, ...]
     bed: str | None = None
     care_unit: str | None = None
@@ -55,3 +55,9 @@ class BedsideStay:
     onset: datetime | None = None
     synthetic: bool = False
     source: str = ""
+
+    @property
+    def ends_at(self) -> datetime:
+        """The discharge; where there is none, the last thing known."""
+        last = self.readings[-1].known_at if self.readings else self.admitted_at
+        return self.discharged_at or last

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from pipelines.simulate.course import between
 from pipelines.simulate.latent import Body
 
 Array = npt.NDArray[np.float64]
@@ -141,8 +142,7 @@ def _begins(
     ill = np.flatnonzero(body.severity >= config.ordered_at)
     if not panel.when_ill or not len(ill):
         return np.inf
-    low, high = config.order_delay_hours
-    return float(body.hour[ill[0]] + low + (high - low) * delay)
+    return float(body.hour[ill[0]]) + between(config.order_delay_hours, delay)
 
 
 def lag_hours(random: np.random.Generator, panel: Panel, rounds: int, config: ChartingConfig) -> Array:

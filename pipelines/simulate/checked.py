@@ -35,7 +35,7 @@ def checked(raw: BedsideStay) -> IngestedStay:
 
 def hourly_label(raw: BedsideStay) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int8]]:
     """Hours 1, 2, … of the stay and their label: 1 from six hours before onset to the end, else 0."""
-    hours = -(-(raw.discharged_at - raw.admitted_at) // timedelta(hours=1))
+    hours = -(-(raw.ends_at - raw.admitted_at) // timedelta(hours=1))
     hour = np.arange(1, hours + 1, dtype=np.int64)
     if raw.onset is None:
         return hour, np.zeros(hours, dtype=np.int8)

@@ -85,27 +85,28 @@ def draw_course(
     length = length_hours or min(max(drawn_length, config.shortest_hours), config.longest_hours)
     if (kind or drawn_kind) is CourseKind.SEPTIC:
         return _septic(draw, config, length, onset_hour)
-    decay = _between(config.recovery_hours, draw[0])
-    peak = _between(config.arrival, draw[1])
+    decay = between(config.recovery_hours, draw[0])
+    peak = between(config.arrival, draw[1])
     return Course(kind or drawn_kind, length, None, 1.0, peak, 0.0, decay, config.background * draw[2])
 
 
 def _septic(draw: Array, config: CourseConfig, length: float, onset_hour: float | None) -> Course:
     earliest, latest = config.onset_hours
     latest = max(min(latest, length - config.onset_margin_hours), earliest)
-    onset = _between((earliest, latest), draw[3]) if onset_hour is None else onset_hour
+    onset = between((earliest, latest), draw[3]) if onset_hour is None else onset_hour
     responds = draw[4] < config.response_share
     return Course(
         kind=CourseKind.SEPTIC,
         length_hours=length,
         onset_hour=onset,
-        rise_hours=_between(config.rise_hours, draw[0]),
-        peak=_between(config.peak, draw[1]),
-        treated_hour=onset + _between(config.treatment_delay_hours, draw[5]),
-        decay_hours=_between(config.response_hours, draw[4] / config.response_share) if responds else np.inf,
+        rise_hours=between(config.rise_hours, draw[0]),
+        peak=between(config.peak, draw[1]),
+        treated_hour=onset + between(config.treatment_delay_hours, draw[5]),
+        decay_hours=between(config.response_hours, draw[4] / config.response_share) if responds else np.inf,
         background=config.background * draw[2],
     )
 
 
-def _between(bounds: tuple[float, float], share: float) -> float:
+def between(bounds: tuple[float, float], share: float) -> float:
+    """The value that lies `share` of the way through (low, high)."""
     return float(bounds[0] + (bounds[1] - bounds[0]) * share)

@@ -1,7 +1,7 @@
 """Quarantine: what happens to an input that must not become an observation.
 
-Implausible or unreadable input is not an error: it is set aside with its reason, counted and reported, and the
-good rows beside it are kept. `check_values` is the one rule; a single cell is an array of one.
+Implausible or unreadable input is not an error: it is set aside with its reason, counted and reported, and
+the good rows beside it are kept. `check_values` is the one rule; a single cell is an array of one.
 """
 
 from __future__ import annotations

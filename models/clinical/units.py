@@ -1,9 +1,9 @@
 """Units: any accepted spelling of a variable's unit, converted to its canonical unit by pint.
 
 Conversions are affine (value * factor + offset) and pint derives them: temperatures have offsets, and mass
-and substance concentrations meet through pint's chemistry context and the variable's molar mass. A spelling is
-looked up in the variable's own accepted units, so "C" can only mean degrees Celsius; case and spaces do not
-count, because no variable accepts two units that differ in case alone.
+and substance concentrations meet through pint's chemistry context and the variable's molar mass. A spelling
+is looked up in the variable's own accepted units, so "C" can only mean degrees Celsius; case and spaces do
+not count, because no variable accepts two units that differ in case alone.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _SPELLINGS = MappingProxyType(
         "mm[hg]": "mmHg", "torr": "mmHg", "cm[h2o]": "cmH2O",
         "{beats}/min": "beats/min", "{breaths}/min": "breaths/min", "min-1": "1/min", "min^-1": "1/min",
         "percent": "%", "[ph]": "pH", "{ph}": "pH", "phunits": "pH", "{fraction}": "fraction",
-        "[iu]/l": "IU/L", "µkat/l": "ukat/L", "ratio": "fraction", "meq/l": "mEq/L",
+        "[iu]/l": "IU/L", "ratio": "fraction",
         "10e9/l": "10^9/L", "x10^9/l": "10^9/L", "x10*9/l": "10*9/L", "x10e9/l": "10^9/L",
         "10e3/ul": "10^3/uL", "x10^3/ul": "10^3/uL", "x10*3/ul": "10*3/uL", "x10e3/ul": "10^3/uL",
         "thou/ul": "K/uL", "cells/ul": "1/uL", "/ul": "1/uL", "{cells}/ul": "1/uL",
@@ -46,7 +46,7 @@ _EXPRESSIONS = MappingProxyType(
     {
         "/min": "1/min", "bpm": "1/min", "breaths/min": "1/min", "beats/min": "1/min",
         "fraction": "1", "pH": "1", "%": "percent", "IU/L": "U/L",
-        "mEq/L": "mmol/L",  # accepted for univalent ions only, where an equivalent is a mole
+        "mEq/L": "mmol/L",  # accepted for ions of one charge only
         "10^9/L": "10**9/L", "10*9/L": "10**9/L",
         "10^3/uL": "10**3/uL", "10*3/uL": "10**3/uL", "K/uL": "10**3/uL",
     }

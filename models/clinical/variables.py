@@ -27,8 +27,8 @@ class Variable:
     """A clinical quantity.
 
     `unit` is canonical; `accepted_units` are converted to it. `plausible` (low, high) inclusive and `normal`
-    (low, high) are in the canonical unit. `molar_mass` in g/mol (g per mol of charge for ions whose
-    equivalents are accepted) allows conversion between mass and substance concentration.
+    (low, high) are in the canonical unit. `molar_mass` in g/mol allows conversion between mass and substance
+    concentration. Only ions of one charge accept mEq/L, where an equivalent is a mole.
     """
 
     name: str
@@ -44,7 +44,8 @@ class Variable:
 
 
 _PRESSURE = ("mmHg", "kPa", "cmH2O")
-_RATE = ("1/min", "/min", "bpm", "breaths/min", "beats/min")
+_HEART_RATE = ("1/min", "/min", "bpm", "beats/min")  # not breaths: that would be a swapped channel
+_BREATHING_RATE = ("1/min", "/min", "bpm", "breaths/min")
 _SHARE = ("%", "1", "fraction")
 _ENZYME = ("U/L", "IU/L", "ukat/L")
 _CELLS = ("10^9/L", "10^3/uL", "K/uL", "10*3/uL", "10*9/L", "1/uL")
@@ -55,7 +56,7 @@ _ION = ("mmol/L", "mEq/L")
 _V, _L = Kind.VITAL, Kind.LAB
 
 _ROWS = (
-    Variable("heart_rate", "Heart rate", "HR", _V, "1/min", _RATE, (10, 300), (60, 100), "8867-4"),
+    Variable("heart_rate", "Heart rate", "HR", _V, "1/min", _HEART_RATE, (10, 300), (60, 100), "8867-4"),
     Variable("oxygen_saturation", "Oxygen saturation (pulse oximetry)", "SpO2", _V, "%", _SHARE,
              (20, 100), (94, 100), "59408-5"),
     Variable("temperature", "Body temperature", "Temp", _V, "degC", ("degC", "degF", "K"),
@@ -66,10 +67,11 @@ _ROWS = (
              (10, 320), (70, 105), "8478-0"),
     Variable("diastolic_pressure", "Diastolic blood pressure", "DBP", _V, "mmHg", _PRESSURE,
              (5, 320), (60, 90), "8462-4"),
-    Variable("respiratory_rate", "Respiratory rate", "RR", _V, "1/min", _RATE, (1, 120), (12, 20), "9279-1"),
+    Variable("respiratory_rate", "Respiratory rate", "RR", _V, "1/min", _BREATHING_RATE,
+             (1, 120), (12, 20), "9279-1"),
     Variable("end_tidal_co2", "End-tidal carbon dioxide", "EtCO2", _V, "mmHg", _PRESSURE,
-             (1, 150), (35, 45), "19889-5"),
-    Variable("base_excess", "Base excess", "BE", _L, "mmol/L", _ION, (-50, 100), (-2, 2), "11555-0"),
+             (1, 150), (35, 45), "19891-1"),
+    Variable("base_excess", "Base excess", "BE", _L, "mmol/L", _ION, (-50, 50), (-2, 2), "11555-0"),
     Variable("bicarbonate", "Bicarbonate", "HCO3", _L, "mmol/L", _ION, (1, 60), (22, 28), "1963-8"),
     Variable("fio2", "Fraction of inspired oxygen", "FiO2", _V, "fraction", ("fraction", "1", "%"),
              (0.15, 1), (0.21, 0.21), "3150-6"),
@@ -83,15 +85,15 @@ _ROWS = (
              28.0134),  # two nitrogen atoms a molecule of urea
     Variable("alkaline_phosphatase", "Alkaline phosphatase", "ALP", _L, "U/L", _ENZYME,
              (1, 10000), (40, 130), "6768-6"),
-    Variable("calcium", "Calcium, total", "Ca", _L, "mg/dL", _METABOLITE, (1, 30), (8.5, 10.5), "17861-6",
-             40.078),
+    Variable("calcium", "Calcium, total", "Ca", _L, "mg/dL", _METABOLITE, (3, 30), (8.5, 10.5), "17861-6",
+             40.078),  # below 3 stand ionised calcium values in mmol/L
     Variable("chloride", "Chloride", "Cl", _L, "mmol/L", _ION, (50, 180), (98, 107), "2075-0"),
     Variable("creatinine", "Creatinine", "Creat", _L, "mg/dL", _METABOLITE, (0.05, 60), (0.6, 1.2),
              "2160-0", 113.12),
     Variable("bilirubin_direct", "Bilirubin, direct", "Bili-d", _L, "mg/dL", _METABOLITE,
              (0, 60), (0, 0.3), "1968-7", 584.66),
     Variable("glucose", "Glucose", "Gluc", _L, "mg/dL", _METABOLITE, (5, 2000), (70, 140), "2345-7", 180.156),
-    Variable("lactate", "Lactate", "Lact", _L, "mmol/L", ("mmol/L", "mg/dL"), (0.05, 50), (0.5, 2),
+    Variable("lactate", "Lactate", "Lact", _L, "mmol/L", ("mmol/L", "mEq/L", "mg/dL"), (0.05, 50), (0.5, 2),
              "2524-7", 90.08),
     Variable("magnesium", "Magnesium", "Mg", _L, "mg/dL", _METABOLITE, (0.1, 20), (1.7, 2.4), "19123-9",
              24.305),

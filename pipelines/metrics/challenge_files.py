@@ -5,8 +5,6 @@ Rows are counted from 0, the first row under the header.
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
@@ -14,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.clinical.errors import InvalidInput, UnreadableSource
+from pipelines.ingest.files import find_record_files
 from pipelines.metrics.cinc2019 import ChallengeMetrics, Cohort, summarise
 
 Column = npt.NDArray[np.float64]
@@ -49,42 +48,19 @@ def evaluate_folders(labels: Path, predictions: Path) -> ChallengeMetrics:
 def _files(place: Path, columns: tuple[str, ...]) -> Iterator[tuple[str, tuple[Column, ...]]]:
     """Name and wanted columns of every .psv file in the folder or zip."""
     found: set[str] = set()
-    for path, content in _contents(place):
+    for path, content in find_record_files(place, ".psv").contents():
         name = PurePosixPath(path).name
         if name in found:
             raise UnreadableSource(f"{place}: {name} occurs twice; expected one file a stay")
         found.add(name)
+        if isinstance(content, UnreadableSource):
+            raise content
         yield name, _columns(f"{place}: {path}", content, columns)
-    if not found:
-        raise UnreadableSource(f"{place}: no .psv file; expected a folder or a zip with one a stay")
 
 
-def _contents(place: Path) -> Iterator[tuple[str, str]]:
-    try:
-        if place.is_dir():
-            for path in sorted(place.rglob("*.psv")):
-                if not path.name.startswith("."):
-                    yield path.relative_to(place).as_posix(), path.read_text(encoding="utf-8")
-            return
-        with zipfile.ZipFile(place) as archive:
-            for path_in_zip in _visible(archive.namelist()):
-                yield path_in_zip, archive.read(path_in_zip).decode("utf-8")
-    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, UnicodeDecodeError) as error:
-        raise UnreadableSource(
-            f"{place}: {error}; expected a folder or a complete zip of .psv files"
-        ) from error
-
-
-def _visible(names: Iterable[str]) -> Iterator[str]:
-    """The .psv members, without what some archivers add (hidden files)."""
-    for name in names:
-        last = PurePosixPath(name).name
-        if last.endswith(".psv") and not last.startswith("."):
-            yield name
-
-
-def _columns(name: str, content: str, wanted: tuple[str, ...]) -> tuple[Column, ...]:
-    header, *lines = content.rstrip().splitlines() or [""]
+def _columns(name: str, content: bytes, wanted: tuple[str, ...]) -> tuple[Column, ...]:
+    # a byte that is not ASCII cannot be part of a number, so it is refused there, with its row
+    header, *lines = content.decode("ascii", errors="replace").rstrip().splitlines() or [""]
     columns = header.strip().split("|")
     if missing := [column for column in wanted if column not in columns]:
         raise UnreadableSource(f"{name}: no column {', '.join(missing)}; expected {'|'.join(wanted)}")

@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 import numpy as np
@@ -166,6 +166,20 @@ def read_number(cell: Cell) -> float:
         return math.inf
 
 
+def read_time(cell: object) -> datetime | None:
+    """The time in a cell, in UTC, or None where there is none; a time without an offset stays without one.
+
+    Text is read as ISO 8601.
+    """
+    try:
+        time = datetime.fromisoformat(cell.strip()) if isinstance(cell, str) else cell
+        if not isinstance(time, datetime):
+            return None
+        return time if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):  # OverflowError: a time of year 1 or 9999 that leaves the calendar
+        return None
+
+
 def as_json(value: object) -> float | str | None:
     """A cell as it was received, in a form that JSON can hold: a finite number, text or None.
 
@@ -178,6 +192,14 @@ def as_json(value: object) -> float | str | None:
         return float(number) if math.isfinite(number) else str(number)
     text = str(value)
     return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
+
+
+def cell_text(value: object) -> str:
+    """A cell as a message shows it: numbers bare, text in quotes."""
+    shown = as_json(value)
+    if shown is None:
+        return "(nothing)"
+    return number_text(shown) if isinstance(shown, float) else repr(shown)
 
 
 def number_text(value: float) -> str:
@@ -212,7 +234,7 @@ def _all_quarantined(
     quarantined = tuple(
         Quarantined(
             reason,
-            f"{_cell_text(value)}: {error}",
+            f"{cell_text(value)}: {error}",
             row=row,
             variable=variable.name,
             value=as_json(value),
@@ -227,7 +249,7 @@ def _all_quarantined(
 
 def _unfit(variable: Variable, value: object, number: float, converted: float, unit: str) -> Quarantined:
     bound = bound_text(variable)
-    given = f"{variable.name} {_cell_text(value)} {unit}"
+    given = f"{variable.name} {cell_text(value)} {unit}"
     if math.isfinite(number):
         reason = Reason.IMPLAUSIBLE
         same = unit == variable.unit
@@ -248,13 +270,6 @@ def _unfit(variable: Variable, value: object, number: float, converted: float, u
 def _clock_fault(reason: Reason, name: str, clock: datetime, fault: str, bound: str) -> Quarantined:
     value = _text(clock)
     return Quarantined(reason, f"{name} {value} {fault}: expected {bound}", value=value, bound=bound)
-
-
-def _cell_text(value: object) -> str:
-    shown = as_json(value)
-    if shown is None:
-        return "(nothing)"
-    return number_text(shown) if isinstance(shown, float) else repr(shown)
 
 
 def _text(time: datetime) -> str:

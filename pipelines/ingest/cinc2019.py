@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
@@ -31,6 +31,7 @@ from models.clinical.quarantine import (
 )
 from models.clinical.stay import Sex, Stay, observation_table
 from models.clinical.variables import variable
+from pipelines.ingest.facts import PLAUSIBLE_AGE, Facts
 from pipelines.ingest.files import RecordFiles, find_record_files
 from pipelines.ingest.source import IngestedStay
 
@@ -79,6 +80,7 @@ COLUMNS = MappingProxyType(
 )
 FACTS = ("Age", "Gender", "Unit1", "Unit2", "HospAdmTime", "ICULOS")
 LABEL = "SepsisLabel"
+GENDER: MappingProxyType[str, Sex] = MappingProxyType({"0": "female", "1": "male"})
 MISSING = frozenset({"", "nan"})
 
 
@@ -161,16 +163,17 @@ def read_psv(name: str, content: bytes) -> IngestedStay:
     table = _parsed(name, content)
     hour = _hours(name, table)
     observations, quarantine, cells_read = _observations(stay_id, table, hour)
-    facts = _Facts(stay_id, table)
+    facts = Facts(stay_id)
+    (age_row, age), (gender_row, gender) = _first(table, "Age"), _first(table, "Gender")
     stay = Stay(
         stay_id,
         subject_id=stay_id,
         admitted_at=ADMITTED_AT,
         observations=observations,
-        age_years=facts.number("Age", "age_years", 0, 130, "years"),
-        sex=facts.sex(),
-        care_unit=facts.care_unit(),
-        hospital_admitted_at=facts.hospital_admitted_at(),
+        age_years=facts.number("age_years", age, PLAUSIBLE_AGE, "years", age_row),
+        sex=facts.choice("sex", gender, GENDER, gender_row),
+        care_unit=_care_unit(facts, table),
+        hospital_admitted_at=_hospital_admitted_at(facts, table),
         source=SOURCE,
     )
     return IngestedStay(stay, cells_read, quarantine, tuple(facts.quarantined), hour, _labels(name, table))
@@ -291,43 +294,20 @@ def _unknown_column(
     ]
 
 
-@dataclass
-class _Facts:
-    """What the rows say about the stay itself; what makes no sense goes to `quarantined`."""
+def _first(table: _Table, column: str) -> tuple[int, Cell]:
+    row, cells = table.present(column)
+    return (int(row[0]), cells[0]) if len(row) else (0, None)
 
-    stay_id: str
-    table: _Table
-    quarantined: list[Quarantined] = field(default_factory=list)
 
-    def number(self, column: str, fact: str, low: float, high: float, unit: str) -> float | None:
-        """The first number of a column, or None if there is none or it lies outside [low, high]."""
-        row, cells = self.table.present(column)
-        if not len(row):
-            return None
-        value = read_number(cells[0])
-        if low <= value <= high:
-            return value
-        reason = Reason.NOT_A_NUMBER if np.isnan(value) else Reason.IMPLAUSIBLE
-        bound = f"[{number_text(low)}, {number_text(high)}]"
-        detail = f"{fact} {cells[0]} {unit} is outside {bound} {unit}"
-        self.quarantined.append(
-            Quarantined(reason, detail, int(row[0]), self.stay_id, fact, as_json(cells[0]), bound, unit)
-        )
-        return None
+def _care_unit(facts: Facts, table: _Table) -> str | None:
+    for column, unit in (("Unit1", "MICU"), ("Unit2", "SICU")):
+        row, cell = _first(table, column)
+        if facts.number(column, cell, (0, 1), "(flag)", row) == 1:
+            return unit
+    return None
 
-    def sex(self) -> Sex | None:
-        """Gender: 0 is female, 1 male."""
-        code = self.number("Gender", "sex", 0, 1, "(0 female, 1 male)")
-        return None if code is None else ("male" if code == 1 else "female")
 
-    def care_unit(self) -> str | None:
-        """The unit whose flag is set."""
-        for column, unit in (("Unit1", "MICU"), ("Unit2", "SICU")):
-            if self.number(column, column, 0, 1, "(flag)") == 1:
-                return unit
-        return None
-
-    def hospital_admitted_at(self) -> datetime | None:
-        """The admission to the hospital, at or before that to the unit."""
-        hours = self.number("HospAdmTime", "hospital_admitted_at", -LONGEST_STAY, 0, "h")
-        return None if hours is None else ADMITTED_AT + timedelta(hours=hours)
+def _hospital_admitted_at(facts: Facts, table: _Table) -> datetime | None:
+    row, cell = _first(table, "HospAdmTime")
+    hours = facts.number("hospital_admitted_at", cell, (-LONGEST_STAY, 0), "h", row)
+    return None if hours is None else ADMITTED_AT + timedelta(hours=hours)

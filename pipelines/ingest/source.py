@@ -74,32 +74,25 @@ class Source(Protocol):
 
 @dataclass
 class IngestSummary:
-    """Running totals over the stays given to `add`."""
+    """Running totals over the stays given to `add`; both counters count by reason and variable or fact."""
 
     stays: int = 0
     cells_read: int = 0
     cells_kept: int = 0
     quarantined: Counter[tuple[Reason, str]] = field(default_factory=Counter)
+    facts_quarantined: Counter[tuple[Reason, str]] = field(default_factory=Counter)
 
     def add(self, ingested: IngestedStay) -> None:
-        """Count one stay, its quarantined facts among the rest."""
+        """Count one stay."""
         self.stays += 1
         self.cells_read += ingested.cells_read
         self.cells_kept += ingested.cells_kept
-        self.quarantined.update(
-            (entry.reason, entry.variable) for entry in (*ingested.quarantine, *ingested.facts_quarantined)
-        )
+        self.quarantined.update((entry.reason, entry.variable) for entry in ingested.quarantine)
+        self.facts_quarantined.update((entry.reason, entry.variable) for entry in ingested.facts_quarantined)
 
     def by_reason(self) -> dict[Reason, int]:
-        """How much was quarantined for each reason, most first."""
+        """How many observation cells were quarantined for each reason, most first."""
         totals: Counter[Reason] = Counter()
         for (reason, _), count in self.quarantined.items():
             totals[reason] += count
-        return dict(totals.most_common())
-
-    def by_variable(self) -> dict[str, int]:
-        """How much was quarantined of each variable or fact, most first."""
-        totals: Counter[str] = Counter()
-        for (_, variable), count in self.quarantined.items():
-            totals[variable] += count
         return dict(totals.most_common())

@@ -43,6 +43,11 @@ export function measured(value) {
   return String(Number(value.toPrecision(Math.abs(value) >= 1000 ? 4 : 3)));
 }
 
+const UNITS = { "1/min": "/min", degC: "°C", pH: "", "10^9/L": "10⁹/L", "ug/L": "µg/L" };
+
+/** A unit as it is written on a ward. */
+export const unitText = (unit) => UNITS[unit] ?? unit;
+
 /** An arrow for a value outside its normal range: above, below, or nothing. */
 export function outside(value, normal) {
   if (!normal || value === null || value === undefined) return "";

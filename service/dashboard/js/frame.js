@@ -79,8 +79,8 @@ export function Footer({ ward }) {
   const delay = ward.delays.length ? `${Math.round(median(ward.delays))} s` : "—";
   return html`<footer>
     <span><b>Not a certified medical device.</b> Secondary display without confirmed delivery: it never replaces the bedside alarm.</span>
-    <span>model ${ward.model.name} <code>${ward.model.version.slice(0, 8)}</code></span>
-    <span>policy <code>${String(ward.policy.version).slice(0, 8)}</code>, alarms at ${ward.policy.threshold}</span>
+    <span>model ${ward.model.name} <code>${ward.model.version?.slice(0, 8) ?? "has not scored yet"}</code></span>
+    ${ward.policy && html`<span>policy <code>${String(ward.policy.version).slice(0, 8)}</code>, alarms at ${ward.policy.threshold}</span>`}
     <span title="median time from a measurement to this board">delay ${delay}</span>
     <span>times in ${timeZone()}</span>
   </footer>`;

@@ -40,7 +40,7 @@ function prefer(part) {
 
 function arrived(alert, tile) {
   sound.alert(alert.priority);
-  const score = scoreText(alert.value, ward.policy.threshold);
+  const score = scoreText(alert.value, ward.policy?.threshold ?? 1);
   page.announced = `New ${alert.priority} priority alert: bed ${bedText(tile)}, ${alert.condition_name}, score ${score}`;
 }
 

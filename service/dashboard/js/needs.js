@@ -1,11 +1,11 @@
 /** Who needs someone: open alerts, newest unanswered first, then beds the model cannot score. */
-import { bedText, measured, outside, scoreText, trend } from "./format.js";
+import { bedText, measured, outside, scoreText, trend, unitText } from "./format.js";
 import { html, memo } from "./html.js";
 import { Mark } from "./marks.js";
 
 const Driver = ({ driver }) => html`<span class="driver">
-  <b>${driver.short}</b> ${measured(driver.value)}${" "}${outside(driver.value, driver.normal)}
-  <small>${driver.unit}</small></span>`;
+  <b>${driver.short}</b> ${measured(driver.value)} ${outside(driver.value, driver.normal)}
+  ${" "}<small>${unitText(driver.unit)}</small></span>`;
 
 const raising = (drivers) => drivers.filter((driver) => driver.share > 0);
 
@@ -30,7 +30,7 @@ function Answer({ row, act }) {
 const headline = (row, threshold) =>
   row.alert
     ? html`${title(row.alert.condition_name)}${" "}
-        <b>${scoreText(row.reason ? null : row.tile.score.value, threshold)}</b>
+        <b>${scoreText(row.reason ? null : row.tile.score.value, threshold)}</b>${" "}
         ${row.reason ? "" : trend(row.tile.change, threshold)}`
     : "No score";
 

@@ -3,6 +3,7 @@ import { attention, priorityRank, stage } from "./attention.js";
 import { elapsed, serviceNow } from "./clock.js";
 import { hourMinute, minutesSince, span } from "./format.js";
 
+const NO_POLICY = 1; // before a worker has started there is no score to compare
 const FRESH_MS = 60_000; // how long a new alert keeps its mark
 
 const ageText = ({ ageMinutes, stale }) => {
@@ -29,7 +30,7 @@ export function tileProperties({ tile, attention: read }, ward) {
     stale: read.stale,
     age: ageText(read),
     stage: stage(read.alert, serviceNow(ward.clock)),
-    threshold: ward.policy.threshold,
+    threshold: ward.policy?.threshold ?? NO_POLICY,
   };
 }
 

@@ -1,0 +1,62 @@
+/** What the stay view shows, fetched again when the feed says that the stay has changed. */
+import { useEffect, useRef, useState } from "../vendor/hooks.js";
+import { get } from "./api.js";
+import { elapsed } from "./clock.js";
+
+const AT_MOST_EVERY_MS = 3_000; // a busy feed must not fetch a whole stay with every message
+
+function query(asOf, variables = []) {
+  const parameters = new URLSearchParams(variables.map((name) => ["variable", name]));
+  if (asOf) parameters.set("as_of", asOf);
+  const text = parameters.toString();
+  return text ? `?${text}` : "";
+}
+
+/** Count up when `signal` changes, but not more often than every three seconds. */
+function useBeat(signal, still) {
+  const [beat, setBeat] = useState(0);
+  const last = useRef(elapsed());
+  useEffect(() => {
+    if (still) return undefined;
+    const wait = Math.max(0, AT_MOST_EVERY_MS - (elapsed() - last.current));
+    const timer = setTimeout(() => {
+      last.current = elapsed();
+      setBeat((count) => count + 1);
+    }, wait);
+    return () => clearTimeout(timer);
+  }, [signal, still]);
+  return beat;
+}
+
+/** Fetch `path` again whenever it or `beat` changes: {answer, failure}; the last answer stays while waiting. */
+function useFetched(path, beat) {
+  const [state, setState] = useState({ path: null, answer: null, failure: "" });
+  useEffect(() => {
+    let wanted = path !== null;
+    if (wanted) {
+      get(path).then(
+        (answer) => wanted && setState({ path, answer, failure: "" }),
+        (error) => wanted && setState((before) => ({ ...before, failure: error.message })),
+      );
+    }
+    return () => {
+      wanted = false;
+    };
+  }, [path, beat]);
+  return state;
+}
+
+/** The stay as of `asOf` (null: now). An answer for another moment is never shown as this one. */
+export function useStay(stayId, asOf, tile) {
+  const path = `v1/stays/${encodeURIComponent(stayId)}${query(asOf)}`;
+  const beat = useBeat(tile, asOf !== null);
+  const state = useFetched(path, beat);
+  return { detail: state.path === path ? state.answer : null, failure: state.failure, beat };
+}
+
+/** The Gaussian-process band of `variables`, or null with the reason why there is none. */
+export function usePosterior(stayId, asOf, variables, beat) {
+  const path = `v1/stays/${encodeURIComponent(stayId)}/posterior${query(asOf, variables)}`;
+  const state = useFetched(variables.length ? path : null, beat);
+  return { posterior: state.failure ? null : state.answer, failure: state.failure };
+}

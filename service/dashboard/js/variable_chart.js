@@ -1,0 +1,74 @@
+/** One variable over the stay: what was observed, the Gaussian-process mean and 95 % band, the normal range. */
+import { useMemo, useRef } from "../vendor/hooks.js";
+import { isLate, latestBefore, variableColumns } from "./align.js";
+import { Chart, colour } from "./chart.js";
+import { hourMinute, measured, outside, unitText } from "./format.js";
+import { html } from "./html.js";
+
+const [LOW, HIGH] = [1, 2]; // columns of the chart's data
+
+function shadeNormal(chart, [low, high]) {
+  const { left, top, width, height } = chart.bbox;
+  const [upper, lower] = [high, low].map((value) => chart.valToPos(value, "y", true));
+  const from = Math.max(top, Math.min(upper, top + height));
+  const to = Math.max(top, Math.min(lower, top + height));
+  chart.ctx.fillStyle = colour("normal");
+  chart.ctx.fillRect(left, from, width, Math.max(to - from, devicePixelRatio));
+}
+
+// the normal range belongs to the picture unless it would squash the course to a line
+function range(normal) {
+  return (chart, low, high) => {
+    if (low === null || low === undefined) return normal;
+    const [bottom, top] = [Math.min(low, normal[0]), Math.max(high, normal[1])];
+    const squashed = top - bottom > 6 * (high - low || normal[1] - normal[0] || 1);
+    const [from, to] = squashed ? [low, high] : [bottom, top];
+    const edge = (to - from || Math.abs(to) || 1) * 0.08;
+    return [from - edge, to + edge];
+  };
+}
+
+const points = (fill) => ({
+  paths: () => null,
+  points: { show: true, size: 6, width: 1.5, stroke: colour("text"), fill },
+});
+
+const make = (normal, showTime) => () => ({
+  height: showTime ? 128 : 104,
+  showTime,
+  range: range(normal),
+  bands: [{ series: [HIGH, LOW], fill: colour("band") }],
+  series: [
+    { stroke: "transparent", points: { show: false } },
+    { stroke: "transparent", points: { show: false } },
+    { stroke: colour("mean"), width: 1.5, points: { show: false } },
+    points(colour("text")),
+    points(colour("ground")),
+  ],
+});
+
+function words(observation, { unit, normal }) {
+  if (!observation) return "not measured yet";
+  const arrow = outside(observation.value, normal);
+  const late = isLate(observation) ? `, known ${hourMinute(observation.known_at, observation.time)}` : "";
+  return `${measured(observation.value)} ${arrow} ${unitText(unit)} at ${hourMinute(observation.time)}${late}`.replace(/ +/g, " ");
+}
+
+/** The chart with its heading: label, unit, normal range and the last value before the pointer. */
+export function VariableChart({ name, variable, observations, band, span, theme, showTime, onPick }) {
+  const reading = useRef(null);
+  const data = useMemo(() => variableColumns(observations, band, span), [observations, band, span]);
+  const show = (time) => {
+    const observation = time === null ? observations.at(-1) : latestBefore(observations, time);
+    reading.current.textContent = words(observation, variable);
+  };
+  const [low, high] = variable.normal;
+  const newest = words(observations.at(-1), variable);
+  return html`<figure data-variable=${name}>
+    <figcaption><b>${variable.label}</b> <small>${unitText(variable.unit)} normal ${low}–${high}</small>
+      <output class="reading" ref=${reading}>${newest}</output></figcaption>
+    <${Chart} kind=${`${theme}${showTime}`} make=${make(variable.normal, showTime)} data=${data}
+      label=${`${variable.label}: ${observations.length} observations, newest ${newest}`}
+      under=${(chart) => shadeNormal(chart, variable.normal)} onCursor=${show} onPick=${onPick} />
+  </figure>`;
+}

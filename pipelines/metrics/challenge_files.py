@@ -5,6 +5,7 @@ Rows are counted from 0, the first row under the header.
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
@@ -60,7 +61,8 @@ def _files(place: Path, columns: tuple[str, ...]) -> Iterator[tuple[str, tuple[C
 
 def _columns(name: str, content: bytes, wanted: tuple[str, ...]) -> tuple[Column, ...]:
     # a byte that is not ASCII cannot be part of a number, so it is refused there, with its row
-    header, *lines = content.decode("ascii", errors="replace").rstrip().splitlines() or [""]
+    text = content.removeprefix(BOM_UTF8).decode("ascii", errors="replace")
+    header, *lines = text.rstrip().splitlines() or [""]
     columns = header.strip().split("|")
     if missing := [column for column in wanted if column not in columns]:
         raise UnreadableSource(f"{name}: no column {', '.join(missing)}; expected {'|'.join(wanted)}")

@@ -1,0 +1,170 @@
+"""Scoring every stay of a source, hour by hour, with one or several models, over processes.
+
+A prediction holds the truth: a number, or no number and why. `StayPrediction.probability` is the form that
+the CinC 2019 challenge wants, a number in every row: an hour without a score repeats the last score of the
+stay, because silence is not recovery; before the first score it is 0, because nothing is claimed yet.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from itertools import islice
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from models import registry
+from models.base import EarlyWarningModel
+from models.clinical.errors import InvalidInput, ScoringFailed
+from models.clinical.score import GRID_STEP, ScoreStatus
+from models.clinical.stay import Stay
+from pipelines.ingest.source import IngestedStay
+
+Progress = Callable[[int], None]  # called with the number of stays just done
+
+CLAIMS_NOTHING = 0.0  # the probability of an hour before the first score
+_CHUNK = 16  # stays a task: enough to hide the cost of sending them, few enough to hold in memory
+
+
+@dataclass(frozen=True)
+class StayPrediction:
+    """One stay's rows as one model scores them.
+
+    `hour` (R,) int64 after admission, increasing; `value` (R,) in [0, 1], NaN for no score; `status` and
+    `reason` (R,) say which silence it is; `label` (R,) int8 in {0, 1} where the source has one.
+    """
+
+    stay_id: str
+    subject_id: str
+    hour: npt.NDArray[np.int64]
+    value: npt.NDArray[np.float64]
+    status: tuple[ScoreStatus, ...]
+    reason: tuple[str, ...]
+    label: npt.NDArray[np.int8] | None = None
+
+    @property
+    def probability(self) -> npt.NDArray[np.float64]:
+        """(R,) a number in every row: the last score so far, or 0 before the first."""
+        scored = ~np.isnan(self.value)
+        latest = np.maximum.accumulate(np.where(scored, np.arange(len(self.value)), -1))
+        carried: npt.NDArray[np.float64] = np.where(latest >= 0, self.value[latest], CLAIMS_NOTHING)
+        return carried
+
+    def predicted(self, threshold: float) -> npt.NDArray[np.int8]:
+        """(R,) 1 where the probability reaches `threshold`."""
+        return (self.probability >= threshold).astype(np.int8)
+
+
+Names = tuple[str | Path, ...]
+Predictions = tuple[StayPrediction, ...]
+
+
+def predict(model: EarlyWarningModel, ingested: IngestedStay) -> StayPrediction:
+    """Score the rows of one stay: the score of hour h is the one at admission + h hours.
+
+    A source without hourly rows is scored on every hour of the stay's grid. A stay the model fails on has
+    no score in any row and the failure as reason, so that one stay does not end a batch.
+    """
+    stay, hour = ingested.stay, ingested.hour
+    if hour is None:
+        hour = np.arange(1, len(stay.grid()) + 1, dtype=np.int64)
+    if len(hour) and hour[0] < 1:
+        raise InvalidInput(
+            f"stay {stay.stay_id}: row hour {hour[0]} is before the first grid hour",
+            value=hour[0],
+            bound=">= 1",
+        )
+    value, status, reason = _scores(model, stay, hour)
+    return StayPrediction(stay.stay_id, stay.subject_id, hour, value, status, reason, ingested.label)
+
+
+def predict_all(
+    stays: Iterable[IngestedStay],
+    models: Sequence[str | Path],
+    *,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> Iterator[tuple[StayPrediction, ...]]:
+    """Every stay's predictions, one a model, in the order given, holding a few chunks of stays at a time.
+
+    `models` are registered names or folders; with `workers` > 1 each process loads them once. The result does
+    not depend on `workers`.
+    """
+    chunks, names = _chunks(stays), tuple(models)
+    done = _here(chunks, names) if workers <= 1 else _in_processes(chunks, names, workers)
+    for predictions in done:
+        yield from predictions
+        if progress is not None:
+            progress(len(predictions))
+
+
+def _scores(
+    model: EarlyWarningModel, stay: Stay, hour: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.float64], tuple[ScoreStatus, ...], tuple[str, ...]]:
+    if not len(hour):
+        return np.empty(0), (), ()
+    try:
+        series = model.score(stay, stay.admitted_at + int(hour[-1]) * GRID_STEP)
+    except ScoringFailed as failure:
+        rows = len(hour)
+        return np.full(rows, np.nan), (ScoreStatus.ABSENT,) * rows, (f"scoring failed: {failure}",) * rows
+    at = (hour - 1).tolist()
+    return series.value[at], tuple(series.status[i] for i in at), tuple(series.reason[i] for i in at)
+
+
+def _chunks(stays: Iterable[IngestedStay]) -> Iterator[list[IngestedStay]]:
+    remaining = iter(stays)
+    while chunk := list(islice(remaining, _CHUNK)):
+        yield chunk
+
+
+def _here(chunks: Iterator[list[IngestedStay]], models: Names) -> Iterator[list[Predictions]]:
+    loaded = _load(models)
+    for chunk in chunks:
+        yield _predict_chunk(loaded, chunk)
+
+
+def _in_processes(
+    chunks: Iterator[list[IngestedStay]], models: Names, workers: int
+) -> Iterator[list[Predictions]]:
+    """Chunks come back in their order; twice as many as there are processes are under way."""
+    context = get_context("spawn")  # a forked torch inherits locks that nobody will release
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread_each)
+    try:
+        under_way: deque[Future[list[Predictions]]] = deque()
+        for chunk in chunks:
+            under_way.append(pool.submit(_predict_there, models, chunk))
+            if len(under_way) >= 2 * workers:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _one_thread_each() -> None:
+    """Processes are the unit of parallelism; read by torch and numba when a model imports them."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        os.environ[name] = "1"
+
+
+def _load(models: Names) -> tuple[EarlyWarningModel, ...]:
+    return tuple(registry.load(model) for model in models)
+
+
+_load_once = cache(_load)  # filled in the worker processes only
+
+
+def _predict_there(models: Names, chunk: list[IngestedStay]) -> list[Predictions]:
+    return _predict_chunk(_load_once(models), chunk)
+
+
+def _predict_chunk(models: tuple[EarlyWarningModel, ...], chunk: list[IngestedStay]) -> list[Predictions]:
+    return [tuple(predict(model, ingested) for model in models) for ingested in chunk]

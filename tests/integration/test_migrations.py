@@ -1,0 +1,86 @@
+"""The migrations build exactly the tables that the rows describe, on both databases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Engine, inspect
+from sqlalchemy.engine.interfaces import ReflectedIndex
+
+from db.rows import Row
+from db.session import make_engine, migrate, migrated, migration_config
+
+
+@pytest.fixture
+def empty(empty_database_url: str) -> Iterator[Engine]:
+    engine = make_engine(empty_database_url)
+    yield engine
+    engine.dispose()
+
+
+def test_migrations_and_rows_agree(engine: Engine) -> None:
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Row.metadata) == []
+
+
+def test_constraints_are_those_of_the_rows(engine: Engine) -> None:
+    """Alembic compares neither checks nor the conditions of partial indexes."""
+    from_migrations = _constraints(engine)
+    with engine.begin() as connection:
+        Row.metadata.drop_all(connection)
+        Row.metadata.create_all(connection)
+    assert from_migrations == _constraints(engine)
+    assert "ck_scores_present" in from_migrations["scores"]
+    assert "closed_at IS NULL" in from_migrations["alerts"]
+
+
+def test_up_down_and_up_again(empty: Engine) -> None:
+    assert not migrated(empty)
+    migrate(empty)
+    assert migrated(empty)
+    with empty.begin() as connection:
+        command.downgrade(migration_config(connection), "base")
+    assert not migrated(empty)
+    assert inspect(empty).get_table_names() == ["alembic_version"]
+    migrate(empty)
+    assert migrated(empty)
+
+
+def test_migrating_twice_changes_nothing(engine: Engine) -> None:
+    migrate(engine)
+    assert migrated(engine)
+
+
+def test_two_processes_may_migrate_at_once(empty_database_url: str) -> None:
+    engines = [make_engine(empty_database_url) for _ in range(3)]
+    with ThreadPoolExecutor() as threads:
+        list(threads.map(migrate, engines))
+    assert migrated(engines[0])
+    for engine in engines:
+        engine.dispose()
+
+
+def _constraints(engine: Engine) -> dict[str, str]:
+    found = inspect(engine)
+    return {
+        table: "\n".join(
+            sorted(
+                [str(check) for check in found.get_check_constraints(table)]
+                + [str(unique) for unique in found.get_unique_constraints(table)]
+                + [str(key) for key in found.get_foreign_keys(table)]
+                + [str(_with_text(index)) for index in found.get_indexes(table)]
+            )
+        )
+        for table in Row.metadata.tables
+    }
+
+
+def _with_text(index: ReflectedIndex) -> dict[str, Any]:
+    conditions = {name: str(value) for name, value in index.get("dialect_options", {}).items()}
+    return {**index, "dialect_options": conditions}

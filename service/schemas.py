@@ -1,9 +1,9 @@
-"""The JSON shapes of the REST API. Rows of observations are read one by one: a bad row never spoils a batch."""
+"""The JSON shapes of the REST API. Rows of observations are read singly: a bad one never spoils a batch."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, WithJsonSchema
 
@@ -16,7 +16,7 @@ def read_instant(text: object) -> datetime:
     if isinstance(text, datetime):
         return text.astimezone(UTC)
     if not isinstance(text, str):
-        raise ValueError("expected an ISO 8601 time with an offset, as text")  # noqa: TRY004 pydantic reports ValueError only
+        raise ValueError("expected an ISO 8601 time with an offset, as text")
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError("the time has no offset; add one, such as Z")
@@ -27,7 +27,7 @@ def read_instant(text: object) -> datetime:
 
 def storable(text: object) -> object:
     """Text that every database and encoding takes. Raises ValueError for NUL and lone surrogates."""
-    if isinstance(text, str) and ("\x00" in text or not text.isascii() and _half_character(text)):
+    if isinstance(text, str) and ("\x00" in text or (not text.isascii() and _half_character(text))):
         raise ValueError("the text holds a character that cannot be stored (NUL or half a character)")
     return text
 
@@ -46,7 +46,7 @@ Comment = Annotated[str, BeforeValidator(storable), Field(min_length=1, max_leng
 
 
 class Shape(BaseModel):
-    """What every shape shares: immutable; unknown members are ignored, so that clients may know more than we."""
+    """What every shape shares: immutable; unknown members are ignored, as clients may know more."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -91,7 +91,7 @@ class ObservationIn(Shape):
     time: Instant
     known_at: Instant | None = None
     variable: Text
-    value: float | int | str | bool | None = Field(union_mode="left_to_right")
+    value: float | int | str | bool | None
     unit: Text | None = None
 
 
@@ -101,7 +101,7 @@ class StayObservationIn(ObservationIn):
     stay_id: Text
 
 
-_OBSERVATION = {
+_OBSERVATION: dict[str, JsonValue] = {
     "time": "2026-11-22T09:05:00Z",
     "known_at": "2026-11-22T09:05:30Z",
     "variable": "heart_rate",
@@ -187,6 +187,3 @@ class NoteIn(Shape):
 
     by: Text
     text: Comment
-
-
-Row = dict[str, Any]

@@ -1,0 +1,63 @@
+"""What every route needs, made once an application and handed in; nothing of it is global."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import Depends, Request
+from sqlalchemy import Engine, make_url
+
+from db.session import make_engine, migrate
+from service.clock import Clock
+from service.feed import Feed
+from service.metrics import Metrics
+from service.scoring_client import ScoringClient
+from service.settings import Settings
+
+
+@dataclass(frozen=True)
+class Context:
+    """The parts of one web application."""
+
+    settings: Settings
+    engine: Engine
+    clock: Clock
+    metrics: Metrics
+    feed: Feed
+    scoring: ScoringClient
+
+    @classmethod
+    def of(cls, settings: Settings) -> Context:
+        """The parts these settings describe; nothing connects before it is used."""
+        engine, clock, metrics = make_engine(settings.database_url), Clock.of(settings), Metrics()
+        scoring = ScoringClient(str(settings.scoring_url), settings.scoring_timeout_seconds)
+        return cls(settings, engine, clock, metrics, Feed(engine, clock, metrics), scoring)
+
+
+def log_to_stderr() -> None:
+    """One line an event on standard error, unless the caller has set logging up already."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+def prepare_database(settings: Settings) -> None:
+    """Make the folder of an SQLite file and bring the schema up to date; processes may do it together."""
+    url = make_url(settings.database_url)
+    if url.get_backend_name() == "sqlite" and url.database:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = make_engine(settings.database_url)
+    migrate(engine)
+    engine.dispose()
+
+
+async def context_of(request: Request) -> Context:
+    """The context of the application that serves `request`."""
+    found: Context = request.app.state.context
+    return found
+
+
+Parts = Annotated[Context, Depends(context_of)]

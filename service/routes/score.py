@@ -1,0 +1,58 @@
+"""Stateless scoring and posteriors: checked here, answered by the worker, which holds the models."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from db.queries.observations import ObservationFacts
+from models.clinical.quarantine import Quarantined
+from service.answers import Json, instant
+from service.context import Parts
+from service.intake import check_row, read_row, refusal
+from service.schemas import Instant, ObservationIn, ScoreRequest
+
+router = APIRouter(prefix="/v1", tags=["score"])
+
+
+@router.post("/score", responses={503: {"description": "No worker answers"}})
+def score(parts: Parts, body: ScoreRequest) -> Json:
+    """Hourly scores of a stay that is not stored; a row without `known_at` is known when it was measured."""
+    now = parts.clock.now()
+    good: list[Json] = []
+    rejected: list[Json] = []
+    for position, raw in enumerate(body.observations):
+        row = read_row(ObservationIn, raw)
+        if isinstance(row, ObservationIn):
+            verdict = check_row(row, admitted_at=body.stay.admitted_at, known_at=row.time, now=now)
+        else:
+            verdict = row
+        if isinstance(verdict, Quarantined):
+            rejected.append(refusal(verdict, position))
+        else:
+            good.append(_canonical(verdict))
+    question = {"stay": body.stay.model_dump(mode="json"), "observations": good, "model": body.model}
+    return {**parts.scoring.ask("score", question), "rejected": rejected}
+
+
+@router.get("/stays/{stay_id}/posterior", responses={503: {"description": "No worker answers"}})
+def posterior(
+    parts: Parts,
+    stay_id: str,
+    variable: Annotated[list[str] | None, Query()] = None,
+    as_of: Instant | None = None,
+) -> Json:
+    """The Gaussian process mean and 95 % band of some or all observed variables, in canonical units."""
+    return parts.scoring.ask(
+        "posterior", {"stay_id": stay_id, "variables": variable or [], "as_of": instant(as_of)}
+    )
+
+
+def _canonical(facts: ObservationFacts) -> Json:
+    return {
+        "time": instant(facts.time),
+        "known_at": instant(facts.known_at),
+        "variable": facts.variable,
+        "value": facts.value,
+    }

@@ -1,0 +1,100 @@
+"""The stay view: one stay with everything that was known of it, now or at an earlier time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from db.queries.alerts import alerts_in_state
+from db.queries.observations import observations_of
+from db.queries.scores import latest_scores
+from db.rows import AlertRow, ModelVersionRow, ObservationRow, ScoreRow, StayRow
+from models.clinical.score import Score
+from models.clinical.variables import CATALOGUE
+from service.alert_history import alert_as_of
+from service.answers import (
+    Json,
+    alert_with_events,
+    held_tile,
+    instant,
+    score_json,
+    tile,
+    usual_gap_minutes,
+)
+
+
+def stay_view(
+    session: Session, stay: StayRow, version: ModelVersionRow | None, as_of: datetime | None
+) -> Json:
+    """The stay, its scores, observations and alerts as they were known at `as_of`, or now."""
+    observations = observations_of(session, stay.id, known_by=as_of)
+    scores = latest_scores(session, stay.id, version.id, as_of=as_of) if version else []
+    alerts = _alerts(alerts_in_state(session, "all", stay.external_id), as_of)
+    return {
+        "stay": {
+            **_tile(stay, scores, observations, alerts, as_of),
+            "subject_id": stay.subject.external_id,
+            "age_years": stay.age_years,
+            "sex": stay.sex,
+        },
+        "scores": [score_json(score) for score in scores],
+        "observations": _by_variable(observations),
+        "variables": _variables({row.variable for row in observations}),
+        "alerts": alerts,
+    }
+
+
+def scores_of(rows: Iterable[ScoreRow]) -> list[Score]:
+    """Stored scores as scores."""
+    return [Score(row.time, row.value, row.status, row.reason) for row in rows]
+
+
+def _alerts(alerts: Sequence[AlertRow], as_of: datetime | None) -> list[Json]:
+    if as_of is None:
+        return [alert_with_events(alert) for alert in alerts]
+    told = (alert_as_of(alert, as_of) for alert in alerts)
+    return [alert for alert in told if alert is not None]
+
+
+def _tile(
+    stay: StayRow,
+    scores: Sequence[ScoreRow],
+    observations: Sequence[ObservationRow],
+    alerts: Sequence[Json],
+    as_of: datetime | None,
+) -> Json:
+    is_open = next((alert for alert in alerts if alert["closed_at"] is None), None)
+    alert = None if is_open is None else {name: is_open[name] for name in is_open if name != "events"}
+    if as_of is None:
+        return held_tile(stay, alert)
+    return tile(
+        stay,
+        scores_of(scores),
+        last_data_at=observations[-1].known_at if observations else None,
+        usual_gap_minutes=usual_gap_minutes(row.time for row in observations),
+        drivers=[],
+        alert=alert,
+    )
+
+
+def _by_variable(observations: Sequence[ObservationRow]) -> dict[str, list[Json]]:
+    found: dict[str, list[Json]] = {}
+    for row in observations:
+        reading = {"time": instant(row.time), "known_at": instant(row.known_at), "value": row.value}
+        found.setdefault(row.variable, []).append(reading)
+    return found
+
+
+def _variables(names: set[str]) -> Json:
+    return {
+        name: {
+            "label": variable.label,
+            "short": variable.short,
+            "unit": variable.unit,
+            "normal": list(variable.normal),
+        }
+        for name, variable in CATALOGUE.items()
+        if name in names
+    }

@@ -1,10 +1,290 @@
 """The command line: the one file that sees both doors. Each command imports what it needs when it runs."""
 
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
 import typer
 
-app = typer.Typer(no_args_is_help=True, add_completion=False)
+from models.clinical.errors import EarlyWarningError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pipelines.bedside import BedsideStay
+    from pipelines.ingest.source import Source
+    from pipelines.replay import Pace
+    from pipelines.replay import Progress as ReplayProgress
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+score = typer.Typer(no_args_is_help=True, help="Score every stay of a source and write its predictions.")
+evaluate = typer.Typer(no_args_is_help=True, help="Evaluate models on labelled past stays.")
+metrics = typer.Typer(no_args_is_help=True, help="Figures of predictions that were made before.")
+replay = typer.Typer(no_args_is_help=True, help="Feed stays to a running service in known_at order.")
+train = typer.Typer(no_args_is_help=True, help="Train a model from a source.")
+for name, group in [
+    ("score", score),
+    ("evaluate", evaluate),
+    ("metrics", metrics),
+    ("replay", replay),
+    ("train", train),
+]:
+    app.add_typer(group, name=name)
+
+RecordPath = Annotated[Path, typer.Argument(help="A .psv file, a folder of them, or the zip as it is.")]
+OutFolder = Annotated[Path, typer.Option("--out", help="Folder to write to; made where it is missing.")]
+Workers = Annotated[int, typer.Option(min=1, help="Processes to score with.")]
+ServiceUrl = Annotated[str, typer.Option("--url", help="Where the service answers.")]
+Speed = Annotated[
+    float | None,
+    typer.Option(
+        min=0, help="Hours of the records an hour; 0 for as fast as possible; else by the service's clock."
+    ),
+]
+Beds = Annotated[int | None, typer.Option(min=1, help="Move the stays into this many beds, from now on.")]
 
 
 @app.callback()
 def main() -> None:
-    """Clinical early warning: irregular ICU data and iEEG in, scores and alerts out."""
+    """Clinical early warning: irregular ICU data in, scores and alerts out; no certified medical device."""
+
+
+@app.command()
+def run(
+    data: Annotated[
+        Path | None, typer.Option(help="CinC 2019 stays to replay; simulated ones without it.")
+    ] = None,
+) -> None:
+    """A live ward board on this machine: web, worker and a replay, on embedded defaults."""
+    from service.supervisor import supervise
+
+    raise typer.Exit(supervise(data))
+
+
+@app.command()
+def serve() -> None:
+    """Serve the REST API, the feed and the board. Settings come from PRODROME_… variables."""
+    from service.app import serve as serve_web
+    from service.settings import Settings
+
+    serve_web(Settings.from_environment())
+
+
+@app.command()
+def worker() -> None:
+    """Score due stays and raise alerts until told to stop."""
+    from service.settings import Settings
+    from service.worker import run as run_worker
+
+    run_worker(Settings.from_environment())
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database of PRODROME_DATABASE_URL to this version's schema."""
+    from db.session import make_engine
+    from db.session import migrate as migrate_database
+    from service.settings import Settings
+
+    migrate_database(make_engine(Settings.from_environment().database_url))
+
+
+@score.command("cinc2019")
+def score_cinc2019(
+    path: RecordPath,
+    out: OutFolder,
+    model: Annotated[str, typer.Option(help="default, a registered name, or a folder.")] = "default",
+    workers: Workers = 2,
+) -> None:
+    """Write one PSV of PredictedProbability|PredictedLabel a stay, one row an input row."""
+    from pipelines.ingest.cinc2019 import open_source
+    from pipelines.prediction_files import score_source
+
+    source = open_source(path)
+    with _progress("scoring", source.stay_count) as advance:
+        done = score_source(source, model, out, workers=workers, progress=advance)
+    _say(
+        f"{done.model} {done.version}: {done.stays} stays, {done.hours} hours, "
+        f"{done.hours_with_score} with a score, threshold {done.threshold:g}"
+    )
+    _complain(done.unreadable)
+
+
+@evaluate.command("cinc2019")
+def evaluate_cinc2019(
+    path: RecordPath,
+    out: OutFolder,
+    model: Annotated[list[str], typer.Option(help="A model; give the option once a model.")],
+    subjects: Annotated[
+        str, typer.Option(help="held-out (never seen in training of the shipped models) or all.")
+    ] = "held-out",
+    workers: Workers = 2,
+) -> None:
+    """Write per-hour predictions and evaluation.json: AUROC, AUPRC, utility with 95 % intervals."""
+    from pipelines.train import HELD_OUT, split_of
+
+    from pipelines.evaluate import Cut
+    from pipelines.evaluate import evaluate as evaluate_models
+    from pipelines.ingest.cinc2019 import open_source
+
+    if subjects not in {"held-out", "all"}:
+        raise typer.BadParameter(f"{subjects!r} is neither held-out nor all", param_hint="--subjects")
+    held_out = Cut(HELD_OUT, lambda subject_id: split_of(subject_id) == "test")
+    source = open_source(path)
+    with _progress("evaluating", source.stay_count) as advance:
+        found = evaluate_models(
+            source,
+            model,
+            out,
+            cut=held_out if subjects == "held-out" else None,
+            workers=workers,
+            progress=advance,
+        )
+    typer.echo(json.dumps(found.as_json(), indent=2))
+    _complain(found.unreadable)
+
+
+@metrics.command("cinc2019")
+def metrics_cinc2019(
+    labels: Annotated[Path, typer.Argument(help="Folder or zip of .psv files with SepsisLabel.")],
+    predictions: Annotated[Path, typer.Argument(help="Folder or zip of .psv predictions, same names.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """AUROC, AUPRC, accuracy, F-measure and normalised utility, as the challenge defines them."""
+    from pipelines.metrics.challenge_files import evaluate_folders
+
+    found = asdict(evaluate_folders(labels, predictions))
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    for name, value in found.items():
+        typer.echo(f"{name:<10} {'undefined' if value is None else format(value, '.4f')}")
+
+
+@replay.command("simulate")
+def replay_simulate(
+    url: ServiceUrl = "http://127.0.0.1:8000",
+    beds: Annotated[int, typer.Option(min=1)] = 24,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+) -> None:
+    """An endless simulated ward from the service's present on. Everything is marked synthetic."""
+    from pipelines.replay import connect
+    from pipelines.simulate.ward import ward
+
+    _replay(ward(seed, beds, connect(url).time().now), url, None)
+
+
+@replay.command("cinc2019")
+def replay_cinc2019(
+    path: RecordPath, url: ServiceUrl = "http://127.0.0.1:8000", speed: Speed = None, beds: Beds = None
+) -> None:
+    """Past stays: at their own times, or with --beds moved into a ward that is watched from now on."""
+    from pipelines.ingest.cinc2019 import open_source
+
+    _replay_source(open_source(path), url, speed, beds)
+
+
+@replay.command("table")
+def replay_table(
+    path: Annotated[Path, typer.Argument(help="A long table, CSV or Parquet.")],
+    url: ServiceUrl = "http://127.0.0.1:8000",
+    speed: Speed = None,
+    beds: Beds = None,
+) -> None:
+    """Past stays of a long table, as with cinc2019."""
+    from pipelines.ingest.long_table import open_source
+
+    _replay_source(open_source(path), url, speed, beds)
+
+
+def _replay_source(source: Source, url: str, speed: float | None, beds: int | None) -> None:
+    from pipelines.replay import connect
+    from pipelines.timeline import from_stay, into_beds
+
+    stays: Iterable[BedsideStay] = (from_stay(ingested.stay) for ingested in source.stays())
+    if beds is not None:
+        stays = into_beds(stays, beds, connect(url).time().now)
+    _replay(stays, url, speed)
+    _complain(tuple(str(failure) for failure in source.failures))
+
+
+def _replay(stays: Iterable[BedsideStay], url: str, speed: float | None) -> None:
+    from pipelines.replay import AtSpeed, WithService, connect
+    from pipelines.replay import replay as replay_stays
+
+    client = connect(url)
+    pace: Pace = WithService(client) if speed is None else AtSpeed(speed or float("inf"))
+    with _replay_line() as show:
+        done = replay_stays(stays, client, pace, on_progress=show)
+    _say(_replayed(done))
+    _complain(done.refused)
+
+
+def _replayed(progress: ReplayProgress) -> str:
+    rejected = ", ".join(f"{count} {reason}" for reason, count in progress.rejected.most_common())
+    return (
+        f"{progress.admitted} stays admitted, {progress.accepted} observations accepted, "
+        f"{progress.duplicate} known before, {progress.rejected.total()} rejected"
+        + (f" ({rejected})" if rejected else "")
+    )
+
+
+@contextmanager
+def _replay_line() -> Iterator[Callable[[ReplayProgress], None]]:
+    """One line that says how far the replay has come."""
+    from rich.console import Console
+
+    with Console(stderr=True).status("replaying") as status:
+        yield lambda progress: status.update(
+            f"replaying {progress.at:%Y-%m-%d %H:%M} · {_replayed(progress)}" if progress.at else "replaying"
+        )
+
+
+@contextmanager
+def _progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """A progress bar on stderr; yields what moves it on."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=Console(stderr=True)) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda count: bar.advance(task, count)
+
+
+def _say(sentence: str) -> None:
+    typer.echo(sentence, err=True)
+
+
+def _complain(unreadable: tuple[str, ...]) -> None:
+    """Say what could not be read; the exit code tells a script that something was left out."""
+    for sentence in unreadable:
+        _say(f"not read: {sentence}")
+    if unreadable:
+        raise typer.Exit(1)
+
+
+def command_line() -> None:
+    """The `prodrome` command: what a caller did wrong is one sentence, not a traceback."""
+    try:
+        app()
+    except EarlyWarningError as error:
+        _say(f"prodrome: {error}")
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    command_line()

@@ -78,7 +78,7 @@ def write_psv(prediction: StayPrediction, threshold: float, folder: Path) -> Pat
 
     Numbers are written in full, so that metrics of the files equal metrics of the scores.
     """
-    if PurePath(prediction.stay_id).name != prediction.stay_id or prediction.stay_id.startswith("."):
+    if PurePath(prediction.stay_id).name != prediction.stay_id or prediction.stay_id[:1] in ("", "."):
         raise InvalidInput(
             f"stay id {prediction.stay_id!r} cannot be a file name",
             value=prediction.stay_id,

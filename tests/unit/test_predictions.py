@@ -1,0 +1,178 @@
+"""Predictions: one a row, silence kept as silence, files complete or absent, and the same over processes."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq  # type: ignore[import-untyped]
+import pytest
+
+from models.clinical.errors import InvalidInput, ScoringFailed, UnknownModel
+from models.clinical.score import ScoreSeries, ScoreStatus
+from models.clinical.stay import Stay, observation_table
+from models.rules import NEWS2, QSOFA
+from pipelines.ingest.cinc2019 import COLUMNS, open_source
+from pipelines.ingest.source import IngestedStay
+from pipelines.prediction_files import PredictionTable, score_source, write_psv
+from pipelines.predictions import StayPrediction, predict, predict_all
+
+ADMITTED = datetime(2026, 3, 1, tzinfo=UTC)
+HEADER = [*COLUMNS, "Age", "Gender", "Unit1", "Unit2", "HospAdmTime", "ICULOS", "SepsisLabel"]
+PRESENT, ABSENT = ScoreStatus.PRESENT, ScoreStatus.ABSENT
+
+
+def psv(hours: range, seed: int) -> str:
+    """A challenge file: vital signs at random, each missing half the time; septic from the tenth row."""
+    rng = np.random.default_rng(seed)
+    lines = ["|".join(HEADER)]
+    for row, hour in enumerate(hours):
+        cells = dict.fromkeys(HEADER, "NaN") | {"ICULOS": str(hour), "SepsisLabel": str(int(row >= 10))}
+        for column, low, high in (("Resp", 8, 35), ("SBP", 80, 160), ("HR", 50, 140), ("Temp", 35, 40)):
+            if rng.random() < 0.5:
+                cells[column] = str(rng.integers(low, high))
+        lines.append("|".join(cells.values()))
+    return "\n".join(lines) + "\n"
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> Path:
+    folder = tmp_path / "records"
+    folder.mkdir()
+    for number in range(40):
+        first = 1 + number % 3 * 20  # some files begin long after admission
+        content = psv(range(first, first + 6 + number % 11), number)
+        (folder / f"p{number:06}.psv").write_text(content)
+    return folder
+
+
+def ingested(hour: list[int] | None, label: list[int] | None = None) -> IngestedStay:
+    """A stay whose qSOFA is 2/3 from the second hour on and too old after the fourteenth."""
+    time = [ADMITTED + timedelta(hours=2)] * 2
+    table = observation_table(time, time, ["respiratory_rate", "systolic_pressure"], [30.0, 90.0])
+    return IngestedStay(
+        Stay("s", "subject", ADMITTED, table),
+        cells_read=2,
+        hour=None if hour is None else np.array(hour),
+        label=None if label is None else np.array(label, dtype=np.int8),
+    )
+
+
+def test_each_row_gets_the_score_of_its_hour() -> None:
+    prediction = predict(QSOFA(), ingested([1, 2, 14, 15]))
+    np.testing.assert_array_equal(prediction.value, [np.nan, 2 / 3, 2 / 3, np.nan])
+    assert prediction.status == (ABSENT, PRESENT, PRESENT, ScoreStatus.INDETERMINATE)
+    assert [bool(reason) for reason in prediction.reason] == [True, False, False, True]
+
+
+def test_without_a_score_the_last_one_is_repeated_and_before_the_first_nothing_is_claimed() -> None:
+    prediction = predict(QSOFA(), ingested([1, 2, 14, 15]))
+    np.testing.assert_array_equal(prediction.probability, [0.0, 2 / 3, 2 / 3, 2 / 3])
+    np.testing.assert_array_equal(prediction.predicted(2 / 3), [0, 1, 1, 1])
+
+
+def test_a_source_without_rows_is_scored_on_the_grid() -> None:
+    prediction = predict(QSOFA(), ingested(None))
+    np.testing.assert_array_equal(prediction.hour, [1, 2])
+    assert prediction.label is None
+
+
+def test_a_row_before_the_first_grid_hour_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="hour 0"):
+        predict(QSOFA(), ingested([0, 1]))
+
+
+class Failing(NEWS2):
+    def score(self, stay: Stay, end: datetime | None = None) -> ScoreSeries:
+        raise ScoringFailed("the matrix is not positive definite")
+
+
+def test_a_stay_the_model_fails_on_has_no_score_and_says_why() -> None:
+    prediction = predict(Failing(), ingested([1, 2], [0, 1]))
+    assert np.isnan(prediction.value).all()
+    assert prediction.status == (ABSENT, ABSENT)
+    assert "not positive definite" in prediction.reason[0]
+    np.testing.assert_array_equal(prediction.label, [0, 1])
+
+
+def test_files_hold_one_row_an_input_row_and_the_table_the_truth(records: Path, tmp_path: Path) -> None:
+    advanced: list[int] = []
+    done = score_source(open_source(records), "qsofa", tmp_path / "out", progress=advanced.append)
+    assert (done.stays, sum(advanced)) == (40, 40)
+    for file in sorted(records.iterdir()):
+        written = (tmp_path / "out" / file.name).read_text().splitlines()
+        assert written[0] == "PredictedProbability|PredictedLabel"
+        assert len(written) == len(file.read_text().splitlines())
+    table = pq.read_table(tmp_path / "out" / "predictions.parquet").to_pandas()
+    assert len(table) == done.hours
+    assert table["value"].notna().sum() == done.hours_with_score
+    assert 0 < done.hours_with_score < done.hours
+    silent = table[table["value"].isna()]
+    assert (silent["status"] != "present").all()
+    assert (silent["reason"] != "").all()
+    assert not list((tmp_path / "out").glob(".*"))
+
+
+def test_files_say_what_the_table_says(records: Path, tmp_path: Path) -> None:
+    score_source(open_source(records), "news2", tmp_path / "out")
+    table = pq.read_table(tmp_path / "out" / "predictions.parquet").to_pandas()
+    rows = table[table["stay_id"] == "p000007"]
+    lines = (tmp_path / "out" / "p000007.psv").read_text().splitlines()[1:]
+    expected = zip(rows["probability"].tolist(), rows["predicted"].tolist(), strict=True)
+    assert [(float(p), int(label)) for p, label in (line.split("|") for line in lines)] == list(expected)
+
+
+def test_processes_give_what_one_process_gives(records: Path, tmp_path: Path) -> None:
+    one = score_source(open_source(records), "news2", tmp_path / "one")
+    two = score_source(open_source(records), "news2", tmp_path / "two", workers=2)
+    assert one == two
+    files = sorted(path.name for path in (tmp_path / "one").glob("*.psv"))
+    for name in files:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    left, right = (pq.read_table(tmp_path / side / "predictions.parquet") for side in ("one", "two"))
+    assert left.equals(right)
+
+
+def test_stays_are_read_as_they_are_needed(records: Path) -> None:
+    read: list[str] = []
+
+    def counted() -> Iterator[IngestedStay]:
+        for one in open_source(records).stays():
+            read.append(one.stay.stay_id)
+            yield one
+
+    ((first,),) = islice(predict_all(counted(), ["qsofa"]), 1)
+    assert first.stay_id == "p000000"
+    assert len(read) < 40
+
+
+def test_a_file_that_cannot_be_read_is_named_and_the_others_scored(records: Path, tmp_path: Path) -> None:
+    (records / "p000003.psv").write_text("HR|Temp\n1|2\n")
+    done = score_source(open_source(records), "qsofa", tmp_path / "out")
+    assert done.stays == 39
+    assert ["p000003.psv" in message for message in done.unreadable] == [True]
+
+
+def test_a_table_that_was_not_finished_leaves_nothing(tmp_path: Path) -> None:
+    def stop_halfway() -> None:
+        with PredictionTable.writing(tmp_path / "table.parquet", 0.5) as table:
+            table.add(predict(QSOFA(), ingested([1, 2])))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stop_halfway()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("stay_id", ["../elsewhere", "ward/7", ".hidden", ""])
+def test_a_stay_id_that_is_no_file_name_is_refused(stay_id: str, tmp_path: Path) -> None:
+    prediction = StayPrediction(stay_id, "s", np.array([1]), np.array([0.5]), (PRESENT,), ("",))
+    with pytest.raises(InvalidInput, match="file name"):
+        write_psv(prediction, 0.5, tmp_path)
+
+
+def test_an_unknown_model_is_refused_before_anything_is_written(records: Path, tmp_path: Path) -> None:
+    with pytest.raises(UnknownModel):
+        score_source(open_source(records), "crystal-ball", tmp_path / "out")
+    assert not (tmp_path / "out").exists()

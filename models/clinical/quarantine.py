@@ -87,21 +87,27 @@ class CheckedValues:
 
 def check_value(name_or_code: str, value: Cell, unit: str | None) -> Accepted | Quarantined:
     """The verdict on one cell, which may be a number, a number as text, a text result, or nothing."""
+    return check_cells(name_or_code, [value], unit)[0]
+
+
+def check_cells(name_or_code: str, cells: Sequence[Cell], unit: str | None) -> list[Accepted | Quarantined]:
+    """The verdict on each cell, all said to be of one variable in one unit. Never raises for bad data."""
     try:
         variable = catalogue_variable(name_or_code)
     except UnknownVariable as error:
-        return Quarantined(
+        unknown = Quarantined(
             Reason.UNKNOWN_VARIABLE,
             str(error),
-            variable=str(name_or_code),
-            value=as_json(value),
+            variable=name_or_code,
             bound=error.bound,
             unit=unit or "",
         )
-    checked = check_values(variable, [value], unit)
-    if checked.quarantined:
-        return replace(checked.quarantined[0], row=None)
-    return Accepted(variable, float(checked.value[0]))
+        return [replace(unknown, value=as_json(cell)) for cell in cells]
+    checked = check_values(variable, cells, unit)
+    verdicts: list[Accepted | Quarantined] = [Accepted(variable, value) for value in checked.value.tolist()]
+    for entry in checked.quarantined:
+        verdicts[entry.row or 0] = replace(entry, row=None)
+    return verdicts
 
 
 def check_values(
@@ -153,12 +159,12 @@ def check_clock(
     return None
 
 
-def read_number(cell: Cell) -> float:
+def read_number(cell: object) -> float:
     """The number in a cell, NaN where there is none: text is read as plain decimal or scientific notation."""
     if isinstance(cell, str):
         text = cell.strip()
         return float(text) if _NUMBER.fullmatch(text) else math.nan
-    if cell is None or isinstance(cell, bool):
+    if not isinstance(cell, int | float) or isinstance(cell, bool):
         return math.nan
     try:
         return float(cell)

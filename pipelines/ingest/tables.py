@@ -1,0 +1,116 @@
+"""CSV and Parquet files as a stream of rows, read in batches; CSV cells stay text, so no cell is lost."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow.csv  # type: ignore[import-untyped]
+import pyarrow.parquet  # type: ignore[import-untyped]
+
+from models.clinical.errors import UnreadableSource
+
+ROW = "row"  # the column that `batches` adds: the row's number in the file, from 0
+LONGEST_HEADER = 65_536  # characters
+
+
+@dataclass
+class TableFile:
+    """A CSV (UTF-8, commas, a header) or Parquet file; `broken_rows` are CSV rows of the wrong width."""
+
+    path: Path
+    broken_rows: list[UnreadableSource] = field(default_factory=list)
+
+    def columns(self) -> tuple[str, ...]:
+        """The column names. Raises UnreadableSource if the file is absent, empty or damaged."""
+        with _reading(self.path):
+            if self.path.suffix == ".parquet":
+                return tuple(pa.parquet.read_schema(self.path).names)
+            with self.path.open(encoding="utf-8-sig", errors="replace") as lines:
+                return tuple(name.strip().strip('"') for name in lines.readline(LONGEST_HEADER).split(","))
+
+    def batches(self, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Tables of some thousand rows with `columns` and `ROW`. Raises UnreadableSource."""
+        self.broken_rows.clear()
+        read = self._parquet_batches if self.path.suffix == ".parquet" else self._csv_batches
+        with _reading(self.path):
+            for batch in read(columns):
+                yield pa.table({name: _plain(batch.column(name)) for name in batch.schema.names})
+
+    def _parquet_batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        first = 0
+        with pa.parquet.ParquetFile(self.path) as file:
+            for batch in file.iter_batches(columns=list(columns)):
+                yield batch.append_column(ROW, pa.array(range(first, first + len(batch)), pa.int64()))
+                first += len(batch)
+
+    def _csv_batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        broken: list[int] = []
+
+        def set_aside(row: Any) -> str:
+            broken.append(row.number - 2 - len(broken))  # the header is line 1; counted among the good rows
+            self.broken_rows.append(
+                UnreadableSource(
+                    f"{self.path}: row {row.number - 2} has {row.actual_columns} cells; expected "
+                    f"{row.expected_columns}: {row.text[:120]}"
+                )
+            )
+            return "skip"
+
+        options = pa.csv.ConvertOptions(
+            include_columns=list(columns),
+            column_types=dict.fromkeys(columns, pa.string()),
+            strings_can_be_null=True,
+            null_values=[""],
+        )
+        reader = pa.csv.open_csv(
+            self.path,
+            read_options=pa.csv.ReadOptions(use_threads=False),  # else broken rows have no number
+            parse_options=pa.csv.ParseOptions(invalid_row_handler=set_aside),
+            convert_options=options,
+        )
+        good = 0
+        for batch in reader:
+            rows = [row + bisect_right(broken, row) for row in range(good, good + len(batch))]
+            yield batch.append_column(ROW, pa.array(rows, pa.int64()))
+            good += len(batch)
+
+
+def rows(batches: Iterator[pa.Table], columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    """The rows of the batches as tuples of `columns`, None where a column is absent or a cell empty."""
+    for batch in batches:
+        present = batch.column_names
+        lists = [
+            batch.column(name).to_pylist() if name in present else [None] * len(batch) for name in columns
+        ]
+        yield from zip(*lists, strict=True)
+
+
+def sorted_by(batches: Iterator[pa.Table], columns: Sequence[str]) -> Iterator[pa.Table]:
+    """All batches as one, in memory, in the order of `columns`."""
+    yield pa.concat_tables(batches).sort_by([(column, "ascending") for column in columns])
+
+
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Categories as their values, times to the microsecond, decimals as floats."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return column.cast(kind.value_type)
+    if pa.types.is_timestamp(kind):
+        return column.cast(pa.timestamp("us", kind.tz), safe=False)
+    return column.cast(pa.float64()) if pa.types.is_decimal(kind) else column
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    if not path.is_file():
+        raise UnreadableSource(f"{path}: no such file; expected a .csv or .parquet file")
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise UnreadableSource(f"{path}: expected a whole table in UTF-8, but {error}") from error

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from models.clinical.errors import UnreadableSource
-from models.clinical.quarantine import Accepted, Quarantined, check_value
+from models.clinical.quarantine import Quarantined, check_values
 from models.clinical.stay import Stay, observation_table
-from pipelines.bedside import BedsideStay, Reading
+from models.clinical.variables import variable
+from pipelines.bedside import BedsideStay
 from pipelines.ingest.source import IngestedStay
 from pipelines.simulate.stays import EPOCH, SOURCE, SimulatorConfig, simulate
 
@@ -21,14 +22,17 @@ LABEL_LEAD_HOURS = 6  # CinC 2019 labels an hour 1 from six hours before onset
 
 def checked(raw: BedsideStay) -> IngestedStay:
     """The stay as a model reads it: readings that pass the quarantine, the others set aside with a reason."""
-    kept: list[tuple[Reading, Accepted]] = []
-    quarantine: list[Quarantined] = []
+    rows: dict[tuple[str, str], list[int]] = {}
     for row, reading in enumerate(raw.readings):
-        verdict = check_value(reading.variable, reading.value, reading.unit)
-        if isinstance(verdict, Accepted):
-            kept.append((reading, verdict))
-        else:
-            quarantine.append(replace(verdict, row=row, stay_id=raw.stay_id))
+        rows.setdefault((reading.variable, reading.unit), []).append(row)
+    kept: dict[int, float] = {}
+    quarantine: list[Quarantined] = []
+    for (name, unit), group in rows.items():
+        verdict = check_values(variable(name), [raw.readings[row].value for row in group], unit)
+        kept.update((group[at], float(verdict.value[at])) for at in np.flatnonzero(verdict.accepted))
+        quarantine += [
+            replace(entry, row=group[entry.row or 0], stay_id=raw.stay_id) for entry in verdict.quarantined
+        ]
     hour, label = hourly_label(raw)
     return IngestedStay(_stay(raw, kept), len(raw.readings), tuple(quarantine), hour=hour, label=label)
 
@@ -43,16 +47,17 @@ def hourly_label(raw: BedsideStay) -> tuple[npt.NDArray[np.int64], npt.NDArray[n
     return hour, (hour >= first).astype(np.int8)
 
 
-def _stay(raw: BedsideStay, kept: list[tuple[Reading, Accepted]]) -> Stay:
+def _stay(raw: BedsideStay, kept: dict[int, float]) -> Stay:
+    readings = [raw.readings[row] for row in kept]
     return Stay(
         stay_id=raw.stay_id,
         subject_id=raw.subject_id,
         admitted_at=raw.admitted_at,
         observations=observation_table(
-            [reading.time for reading, _ in kept],
-            [reading.known_at for reading, _ in kept],
-            [verdict.variable.name for _, verdict in kept],
-            [verdict.value for _, verdict in kept],
+            [reading.time for reading in readings],
+            [reading.known_at for reading in readings],
+            [reading.variable for reading in readings],
+            list(kept.values()),
         ),
         age_years=raw.age_years,
         sex=raw.sex,

@@ -8,14 +8,13 @@ name in the raw form and go in as observations.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 
 from models.clinical.variables import Kind, variable
-from pipelines.bedside import Reading
 
 Array = npt.NDArray[np.float64]
 
@@ -73,18 +72,22 @@ def within(hour: Array, spans: tuple[tuple[float, float], ...]) -> npt.NDArray[n
     return inside
 
 
-def disturbed(random: np.random.Generator, reading: Reading, config: DisturbanceConfig) -> Reading:
-    """The reading, or what an artefact makes of it. Takes two draws whatever comes out."""
-    happens, which = random.random(2)
-    name = reading.variable
-    if name in SPIKES and happens < config.spike_share:
-        value = SPIKES[name][int(which * len(SPIKES[name]))]
-        return replace(reading, value=value, artefact="spike")
-    if name == "troponin_i" and isinstance(reading.value, float) and reading.value < config.troponin_limit:
-        return replace(reading, value=f"<{config.troponin_limit}", artefact="censored")
-    if variable(name).kind is Kind.LAB and happens < config.spoiled_share:
-        return replace(reading, value=SPOILED[int(which * len(SPOILED))], artefact="spoiled sample")
-    return reading
+def disturbed(
+    random: np.random.Generator, name: str, value: Array, config: DisturbanceConfig
+) -> dict[int, tuple[float | str, str]]:
+    """For rows of `value` (T,) that are spoiled: what is sent instead, and the artefact's name."""
+    happens, which = random.random((2, len(value)))
+    if name in SPIKES:
+        spikes = np.flatnonzero(happens < config.spike_share).tolist()
+        return {row: (SPIKES[name][int(which[row] * len(SPIKES[name]))], "spike") for row in spikes}
+    if variable(name).kind is not Kind.LAB:
+        return {}
+    rows = np.flatnonzero(happens < config.spoiled_share).tolist()
+    spoiled = {row: (SPOILED[int(which[row] * len(SPOILED))], "spoiled sample") for row in rows}
+    if name != "troponin_i":
+        return {**spoiled}
+    low = np.flatnonzero(value < config.troponin_limit).tolist()
+    return {**dict.fromkeys(low, (f"<{config.troponin_limit}", "censored")), **spoiled}
 
 
 def off_probe(random: np.random.Generator, name: str, rounds: int) -> Array:

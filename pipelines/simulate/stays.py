@@ -143,32 +143,35 @@ def _readings(
         hour = round_hours(random, panel, body, config.charting)
         known = hour + lag_hours(random, panel, len(hour), config.charting)
         sent = (known <= end_hour) & ~(within(hour, silence) & panel.by_monitor)
+        clocks = [
+            (_after(admitted_at, at), _after(admitted_at, by)) for at, by in zip(hour, known, strict=True)
+        ]
+        off = within(hour, probe_off)
         for name, share in panel.variables:
             included = random.random(len(hour)) < share
-            value, artefact = _values(random, body, name, hour, probe_off)
-            for row in np.flatnonzero(included & sent).tolist():
-                reading = Reading(
-                    _after(admitted_at, hour[row]),
-                    _after(admitted_at, known[row]),
-                    name,
-                    float(value[row]),
-                    CATALOGUE[name].unit,
-                    "probe off" if artefact[row] else "",
-                )
-                readings.append(disturbed(random, reading, wrong))
+            true, unit = charted(body, name, hour, random), CATALOGUE[name].unit
+            value, artefact = _values(random, name, true, off, wrong)
+            readings += [
+                Reading(*clocks[row], name, value[row], unit, artefact[row])
+                for row in np.flatnonzero(included & sent).tolist()
+            ]
     return tuple(sorted(readings, key=lambda reading: (reading.known_at, reading.time, reading.variable)))
 
 
 def _values(
     random: np.random.Generator,
-    body: Body,
     name: str,
-    hour: Array,
-    probe_off: tuple[tuple[float, float], ...],
-) -> tuple[Array, npt.NDArray[np.bool_]]:
-    """What is read (T,), and where its probe had fallen off (T,)."""
-    value = charted(body, name, hour, random)
-    if name not in PROBE_OFF:
-        return value, np.zeros(len(hour), dtype=np.bool_)
-    off = within(hour, probe_off)
-    return np.where(off, off_probe(random, name, len(hour)), value), off
+    true: Array,
+    off: npt.NDArray[np.bool_],
+    config: DisturbanceConfig,
+) -> tuple[list[float | str], list[str]]:
+    """What is read (T,) instead of `true` (T,), and the artefact's name (T,), empty where there is none."""
+    value: list[float | str] = list(true.tolist())
+    artefact = [""] * len(true)
+    if name in PROBE_OFF:
+        reads = off_probe(random, name, len(true))
+        for row in np.flatnonzero(off).tolist():
+            value[row], artefact[row] = float(reads[row]), "probe off"
+    for row, (wrong, what) in disturbed(random, name, true, config).items():
+        value[row], artefact[row] = wrong, what
+    return value, artefact

@@ -74,7 +74,7 @@ _ROWS = (
     Variable("base_excess", "Base excess", "BE", _L, "mmol/L", _ION, (-50, 50), (-2, 2), "11555-0"),
     Variable("bicarbonate", "Bicarbonate", "HCO3", _L, "mmol/L", _ION, (1, 60), (22, 28), "1963-8"),
     Variable("fio2", "Fraction of inspired oxygen", "FiO2", _V, "fraction", ("fraction", "1", "%"),
-             (0.15, 1), (0.21, 0.21), "3150-6"),
+             (0.15, 1), (0.21, 0.21), "3150-0"),
     Variable("ph", "Arterial pH", "pH", _L, "pH", ("pH", "1"), (6.3, 8), (7.35, 7.45), "2744-1"),
     Variable("paco2", "Arterial carbon dioxide pressure", "PaCO2", _L, "mmHg", _PRESSURE,
              (5, 200), (35, 45), "2019-8"),

@@ -296,7 +296,7 @@ class _Rule:
     def _reason(self, known: npt.NDArray[np.bool_], heard: npt.NDArray[np.bool_]) -> str:
         ever = np.logical_or.reduceat(heard, self._starts)
         lacking = self._counted & ~known
-        names = np.array([component.name for component in self.chart.components])
+        names = np.array([component.name.replace("_", " ") for component in self.chart.components])
         parts = [
             f"{int((known & self._counted).sum())} of {int(self._counted.sum())} components known, "
             f"needs {self.chart.needed}"

@@ -39,7 +39,7 @@ def test_too_few_components_give_no_score_and_say_which_are_missing() -> None:
     score = at_hour(NEWS2(), 1, (0.5, 0.5, "respiratory_rate", 16), (0.5, 0.5, "heart_rate", 70))
     assert (score.status, score.value) == (ScoreStatus.INDETERMINATE, None)
     assert score.reason == (
-        "2 of 5 components known, needs 3; not measured: oxygen_saturation, systolic_pressure, temperature"
+        "2 of 5 components known, needs 3; not measured: oxygen saturation, systolic pressure, temperature"
     )
 
 
@@ -62,7 +62,7 @@ def test_other_variables_alone_are_indeterminate_not_absent() -> None:
 
 def test_a_value_that_is_not_a_number_is_not_measured() -> None:
     score = at_hour(QSOFA(), 1, (0.5, 0.5, "respiratory_rate", np.nan), (0.5, 0.5, "systolic_pressure", 90))
-    assert "not measured: respiratory_rate" in score.reason
+    assert "not measured: respiratory rate" in score.reason
 
 
 @pytest.mark.parametrize(("hour", "status"), [(12, ScoreStatus.PRESENT), (13, ScoreStatus.INDETERMINATE)])
@@ -70,7 +70,7 @@ def test_vital_signs_hold_for_twelve_hours(hour: int, status: ScoreStatus) -> No
     pair = ((0.0, 0.0, "respiratory_rate", 30.0), (0.0, 0.0, "systolic_pressure", 90.0))
     score = at_hour(QSOFA(), hour, *pair)
     assert score.status is status
-    assert ("too old: respiratory_rate, systolic_pressure" in score.reason) == (hour == 13)
+    assert ("too old: respiratory rate, systolic pressure" in score.reason) == (hour == 13)
 
 
 @pytest.mark.parametrize(("hour", "value"), [(24, 3 / 4), (25, 2 / 4)])

@@ -1,0 +1,143 @@
+"""The contract of `models.base`, for every registered model: one suite, whatever the mathematics."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models import registry
+from models.base import EarlyWarningModel
+from models.clinical.errors import UnknownModel
+from models.clinical.score import ScoreSeries, ScoreStatus
+from models.clinical.stay import GRID_STEP, Stay, observation_table
+from models.clinical.variables import CATALOGUE
+
+ADMITTED = datetime(2026, 3, 1, 7, 13, tzinfo=UTC)
+SPREAD = {
+    "heart_rate": (50, 140),
+    "respiratory_rate": (8, 35),
+    "systolic_pressure": (80, 170),
+    "oxygen_saturation": (85, 100),
+    "temperature": (35, 40),
+    "fio2": (0.21, 0.8),
+    "wbc": (2, 20),
+    "lactate": (0.5, 6),
+}
+
+# a dependency of the Gaussian process model compiles with it on import
+pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")
+
+
+@pytest.fixture(scope="module", params=registry.names())
+def model(request: pytest.FixtureRequest) -> EarlyWarningModel:
+    try:
+        return registry.load(request.param)
+    except UnknownModel as lacking:
+        pytest.skip(f"{request.param} ships no weights yet: {lacking}")
+
+
+def stay_of(seed: int, hours: int = 40, observations: int = 150) -> Stay:
+    """Irregular observations, some known hours after they were measured, none in the first two hours."""
+    rng = np.random.default_rng(seed)
+    measured = rng.integers(2 * 3600, hours * 3600, observations)
+    known = measured + np.where(rng.random(observations) < 0.3, rng.integers(0, 6 * 3600, observations), 0)
+    names = rng.choice(list(SPREAD), observations)
+    time, known_at = (
+        [ADMITTED + timedelta(seconds=int(s)) for s in seconds] for seconds in (measured, known)
+    )
+    values = [rng.uniform(*SPREAD[name]) for name in names]
+    return Stay(f"stay-{seed}", f"subject-{seed}", ADMITTED, observation_table(time, known_at, names, values))
+
+
+def assert_same(left: ScoreSeries, right: ScoreSeries) -> None:
+    assert list(left.time) == list(right.time)
+    np.testing.assert_array_equal(left.value, right.value)  # bit for bit
+    assert (left.status, left.reason) == (right.status, right.reason)
+
+
+def test_it_calls_itself_what_the_registry_calls_it(model: EarlyWarningModel) -> None:
+    assert model.name in registry.names()
+    assert type(model) is registry.model_class(model.name)
+    assert 0 < model.threshold < 1
+    assert model.version == registry.load(model.name).version
+
+
+def test_it_scores_every_grid_hour(model: EarlyWarningModel) -> None:
+    stay = stay_of(1)
+    series = model.score(stay)
+    assert (series.stay_id, series.model) == ("stay-1", model.name)
+    assert list(series.time) == list(stay.grid())
+    assert (series.status[0], series.status[-1]) == (ScoreStatus.ABSENT, ScoreStatus.PRESENT)
+
+
+@pytest.mark.parametrize("cut_hours", [1, 2.5, 7, 19.75, 33, 40])
+def test_no_score_depends_on_what_was_known_later(model: EarlyWarningModel, cut_hours: float) -> None:
+    stay, now = stay_of(2), ADMITTED + timedelta(hours=cut_hours)
+    assert_same(model.score(stay.until(now), now).until(now), model.score(stay).until(now))
+
+
+def test_no_score_depends_on_the_end_asked_for(model: EarlyWarningModel) -> None:
+    stay = stay_of(3)
+    longer = model.score(stay, stay.last_known_at + timedelta(hours=30))
+    assert_same(longer.until(stay.grid()[-1].to_pydatetime()), model.score(stay))
+    assert longer.status[-1] is not ScoreStatus.PRESENT or longer.value[-1] >= 0
+
+
+def test_no_score_depends_on_what_was_scored_before(model: EarlyWarningModel) -> None:
+    alone = registry.load(model.name).score(stay_of(4))
+    for other in (5, 6):
+        model.score(stay_of(other))
+    assert_same(model.score(stay_of(4)), alone)
+
+
+def test_the_order_of_the_observations_does_not_matter(model: EarlyWarningModel) -> None:
+    stay = stay_of(7)
+    mixed = stay.observations.sample(frac=1, random_state=0)
+    columns = (mixed[name].to_list() for name in ("time", "known_at", "variable", "value"))
+    again = Stay(stay.stay_id, stay.subject_id, ADMITTED, observation_table(*columns))
+    assert_same(model.score(again), model.score(stay))
+
+
+def test_a_silent_stay_becomes_indeterminate_and_says_why(model: EarlyWarningModel) -> None:
+    stay = stay_of(8)
+    last = list(model.score(stay, stay.last_known_at + timedelta(hours=47)))[-1]
+    assert last.status is ScoreStatus.INDETERMINATE
+    assert last.reason
+
+
+def test_a_stay_without_observations_has_no_grid_and_no_score(model: EarlyWarningModel) -> None:
+    silent = Stay("silent", "subject", ADMITTED)
+    assert len(model.score(silent)) == 0
+    asked = model.score(silent, ADMITTED + 3 * GRID_STEP)
+    assert asked.status == (ScoreStatus.ABSENT,) * 3
+
+
+def test_scoring_leaves_the_stay_as_it_was(model: EarlyWarningModel) -> None:
+    stay = stay_of(9)
+    before = stay.observations.copy(deep=True)
+    model.score(stay)
+    assert stay.observations.equals(before)
+
+
+def test_an_explanation_names_catalogue_variables_by_falling_share(model: EarlyWarningModel) -> None:
+    stay, time = stay_of(10), ADMITTED + timedelta(hours=30)
+    explained = model.explain(stay, time)
+    assert explained.time == time
+    shares = [abs(item.share) for item in explained.contributions]
+    assert shares == sorted(shares, reverse=True)
+    assert shares[0] > 0
+    assert {item.variable for item in explained.contributions} <= set(CATALOGUE)
+
+
+def test_an_explanation_knows_nothing_of_later(model: EarlyWarningModel) -> None:
+    stay, time = stay_of(11), ADMITTED + timedelta(hours=20)
+    assert model.explain(stay, time) == model.explain(stay.until(time), time)
+
+
+def test_what_is_saved_loads_as_the_same_model(model: EarlyWarningModel, tmp_path: Path) -> None:
+    model.save(tmp_path / "saved")
+    assert {path.suffix for path in (tmp_path / "saved").iterdir()} <= {".json", ".safetensors"}
+    loaded = registry.load(tmp_path / "saved")
+    assert (loaded.name, loaded.version, loaded.threshold) == (model.name, model.version, model.threshold)
+    assert_same(loaded.score(stay_of(12)), model.score(stay_of(12)))

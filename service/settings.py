@@ -34,16 +34,16 @@ class Settings(BaseSettings):
     policy_k: int = Field(1, ge=1)
     policy_n: int = Field(1, ge=1)
     policy_refractory_hours: float = Field(6, ge=0, allow_inf_nan=False)
-    stale_after_hours: float = Field(48, gt=0, allow_inf_nan=False)
 
     scoring_url: HttpUrl = HttpUrl("http://127.0.0.1:8001")
     scoring_timeout_seconds: float = Field(30, gt=0, allow_inf_nan=False)
+    lease_seconds: float = Field(30, ge=1, allow_inf_nan=False)
 
     clock_start: Instant | None = None
     clock_anchor: Instant | None = None
     clock_speed: float = Field(1, gt=0, le=100_000, allow_inf_nan=False)
 
-    outbox_keep_hours: float = Field(24, gt=0, allow_inf_nan=False)
+    outbox_keep_hours: float = Field(2, gt=0, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _policy_is_possible(self) -> Self:

@@ -104,6 +104,14 @@ def refire(session: Session, alert_id: int, alarm: Alarm, at: datetime) -> Alert
     return alert
 
 
+def resume(session: Session, alert_id: int, at: datetime) -> AlertRow:
+    """The condition is met again before it may fire: active without an alarm. Raises AlertClosed."""
+    alert = _open_for_update(session, alert_id)
+    alert.condition = Condition.ACTIVE
+    _note(session, alert, EventKind.REFIRED, SERVICE, at, silenced=True)
+    return alert
+
+
 def release(session: Session, alert_id: int, at: datetime) -> AlertRow:
     """The condition is no longer met: the alert closes if somebody handled it, else it latches.
 

@@ -51,6 +51,12 @@ def latest_scores(
     return session.scalars(newest.order_by(ScoreRow.time)).all()
 
 
+def shown_through(session: Session, stay_id: int) -> datetime | None:
+    """The last hour for which any model ever gave a number."""
+    shown = select(func.max(ScoreRow.time)).where(ScoreRow.stay_id == stay_id, ScoreRow.value.is_not(None))
+    return session.scalar(shown)
+
+
 def score_revisions(
     session: Session, stay_id: int, model_version_id: int, *, as_of: datetime | None = None
 ) -> Sequence[ScoreRow]:

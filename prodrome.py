@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -47,7 +48,11 @@ Speed = Annotated[
         min=0, help="Hours of the records an hour; 0 for as fast as possible; else by the service's clock."
     ),
 ]
-Beds = Annotated[int | None, typer.Option(min=1, help="Move the stays into this many beds, from now on.")]
+Beds = Annotated[int | None, typer.Option(min=1, help="Move the stays into this many beds of a ward.")]
+Start = Annotated[
+    str | None,
+    typer.Option(help="Instant (ISO 8601 with offset) the ward is watched from; else the service's present."),
+]
 
 
 @app.callback()
@@ -60,11 +65,14 @@ def run(
     data: Annotated[
         Path | None, typer.Option(help="CinC 2019 stays to replay; simulated ones without it.")
     ] = None,
+    beds: Annotated[int, typer.Option(min=1)] = 24,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The first port to try.")] = 8000,
 ) -> None:
     """A live ward board on this machine: web, worker and a replay, on embedded defaults."""
-    from service.supervisor import supervise
+    from service.supervisor import Demonstration
+    from service.supervisor import run as show
 
-    raise typer.Exit(supervise(data))
+    show(Demonstration(data=data, beds=beds, port=port), typer.echo)
 
 
 @app.command()
@@ -172,22 +180,26 @@ def replay_simulate(
     url: ServiceUrl = "http://127.0.0.1:8000",
     beds: Annotated[int, typer.Option(min=1)] = 24,
     seed: Annotated[int, typer.Option(min=0)] = 0,
+    start: Start = None,
 ) -> None:
-    """An endless simulated ward from the service's present on. Everything is marked synthetic."""
-    from pipelines.replay import connect
+    """An endless simulated ward by the service's clock. Everything is marked synthetic."""
     from pipelines.simulate.ward import ward
 
-    _replay(ward(seed, beds, connect(url).time().now), url, None)
+    _replay(ward(seed, beds, _started(start, url)), url, None)
 
 
 @replay.command("cinc2019")
 def replay_cinc2019(
-    path: RecordPath, url: ServiceUrl = "http://127.0.0.1:8000", speed: Speed = None, beds: Beds = None
+    path: RecordPath,
+    url: ServiceUrl = "http://127.0.0.1:8000",
+    speed: Speed = None,
+    beds: Beds = None,
+    start: Start = None,
 ) -> None:
-    """Past stays: at their own times, or with --beds moved into a ward that is watched from now on."""
+    """Past stays: at their own times, or with --beds moved into a ward that is watched from --start on."""
     from pipelines.ingest.cinc2019 import open_source
 
-    _replay_source(open_source(path), url, speed, beds)
+    _replay_source(open_source(path), url, speed, beds, start)
 
 
 @replay.command("table")
@@ -196,22 +208,31 @@ def replay_table(
     url: ServiceUrl = "http://127.0.0.1:8000",
     speed: Speed = None,
     beds: Beds = None,
+    start: Start = None,
 ) -> None:
     """Past stays of a long table, as with cinc2019."""
     from pipelines.ingest.long_table import open_source
 
-    _replay_source(open_source(path), url, speed, beds)
+    _replay_source(open_source(path), url, speed, beds, start)
 
 
-def _replay_source(source: Source, url: str, speed: float | None, beds: int | None) -> None:
-    from pipelines.replay import connect
+def _replay_source(
+    source: Source, url: str, speed: float | None, beds: int | None, start: str | None
+) -> None:
     from pipelines.timeline import from_stay, into_beds
 
     stays: Iterable[BedsideStay] = (from_stay(ingested.stay) for ingested in source.stays())
     if beds is not None:
-        stays = into_beds(stays, beds, connect(url).time().now)
+        stays = into_beds(stays, beds, _started(start, url))
     _replay(stays, url, speed)
     _complain(tuple(str(failure) for failure in source.failures))
+
+
+def _started(start: str | None, url: str) -> datetime:
+    """The instant given, or the service's present."""
+    from pipelines.replay import connect
+
+    return connect(url).time().now if start is None else datetime.fromisoformat(start)
 
 
 def _replay(stays: Iterable[BedsideStay], url: str, speed: float | None) -> None:

@@ -16,11 +16,13 @@ function group({ attention }) {
 const newest = (one, other) =>
   Date.parse(other.attention.alert.raised_at) - Date.parse(one.attention.alert.raised_at);
 
-/** Compare two {tile, attention}: who needs somebody first. Alerts newest first, the rest by falling score. */
+/** Compare two {tile, attention}: who needs somebody first. Unanswered alerts newest first, the rest by falling score. */
 export function byRisk(one, other) {
   const difference = group(one) - group(other);
   if (difference !== 0) return difference;
   if (group(one) <= 3) return newest(one, other) || byBedText(one, other);
+  const urgency = priorityRank(one.attention.mark) - priorityRank(other.attention.mark);
+  if (urgency !== 0) return urgency;
   return (other.tile.score?.value ?? -1) - (one.tile.score?.value ?? -1) || byBedText(one, other);
 }
 

@@ -16,16 +16,16 @@ const Judgement = ({ alert, judge, busy }) => html`<div class="judge" role="grou
     aria-pressed=${alert.evaluation === evaluation} onClick=${() => judge(evaluation)}>${evaluation}</button>`)}
 </div>`;
 
-const Shelve = ({ shelve, busy }) => html`<form onSubmit=${submit(shelve)}>
-  <label>Shelve because <input name="reason" required maxlength="200" autocomplete="off" /></label>
+const Shelve = ({ shelve, busy }) => html`<details><summary>Shelve…</summary><form onSubmit=${submit(shelve)}>
+  <label>Because <input name="reason" required maxlength="200" autocomplete="off" /></label>
   <label>for <select name="minutes">${SPANS.map(([minutes, words]) => html`<option value=${minutes}>${words}</option>`)}</select></label>
   <button disabled=${busy}>Shelve</button>
-</form>`;
+</form></details>`;
 
-const Note = ({ note, busy }) => html`<form onSubmit=${submit(note)}>
+const Note = ({ note, busy }) => html`<details><summary>Add a note…</summary><form onSubmit=${submit(note)}>
   <label>Note <input name="text" required maxlength="1000" autocomplete="off" /></label>
   <button disabled=${busy}>Add note</button>
-</form>`;
+</form></details>`;
 
 /** The actions for one open alert. `answer(action, body)` resolves to whether the service took it. */
 export function Actions({ alert, needsAnswer, pending, acknowledge, answer }) {

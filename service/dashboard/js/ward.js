@@ -6,7 +6,7 @@ import { follow, SILENCE_MS } from "./feed.js";
 
 const RETRY_MS = 3_000;
 const RECONCILE_MS = 300_000; // a whole new picture now and then: discharged stays leave, nothing can drift
-const DRAW_MS = 60; // messages come in bursts; one redraw for each
+const DRAW_MS = 120; // messages come in bursts; one redraw for each
 
 /**
  * The ward's state and its life. `changed()` is called after a burst of changes, `arrived(alert, tile)` at

@@ -132,28 +132,31 @@ class FilteredPosterior:
     high: dict[str, Floats]
 
 
+@dataclass(frozen=True)
+class Learnt:
+    """What training found; `training` says how, as JSON: data, split, recipe, figures."""
+
+    network: MGPTCNNetwork
+    standardisation: Standardisation
+    calibration: Calibration
+    threshold: float
+    training: dict[str, Any]
+
+
 class MGPTCN:
     """The model that `models.registry.load("mgp-tcn")` gives; immutable once built."""
 
     name = "mgp-tcn"
 
-    def __init__(
-        self,
-        config: MGPTCNConfig,
-        network: MGPTCNNetwork,
-        standardisation: Standardisation,
-        calibration: Calibration,
-        threshold: float,
-        training: dict[str, Any],
-    ) -> None:
+    def __init__(self, config: MGPTCNConfig, learnt: Learnt) -> None:
         self.config = config
-        self.network = network.eval()
-        self.standardisation = standardisation
-        self.calibration = calibration
-        self._threshold = threshold
-        self.training = training
+        self.network = learnt.network.eval()
+        self.standardisation = learnt.standardisation
+        self.calibration = learnt.calibration
+        self.training = learnt.training
+        self._threshold = learnt.threshold
         with torch.no_grad():
-            self._kernel = network.hyperparameters.kernel().to(torch.float64)
+            self._kernel = self.network.hyperparameters.kernel().to(torch.float64)
         self._version = hashlib.sha256(self._description().encode() + self._weights()).hexdigest()[:12]
 
     @property
@@ -173,9 +176,9 @@ class MGPTCN:
 
     def fit(self, train: Sequence[LabelledStay], validation: Sequence[LabelledStay]) -> Self:
         """A new model of this configuration learnt from `train`, stopped and calibrated on `validation`."""
-        from models.fitting import fit_mgp_tcn  # noqa: PLC0415  training is not loaded to score
+        from models.fitting import Recipe, learn  # noqa: PLC0415  training is not loaded to score
 
-        return type(self)(*fit_mgp_tcn(self.config, train, validation))
+        return type(self)(self.config, learn(self.config, train, validation, Recipe()))
 
     def score(self, stay: Stay, end: datetime | None = None) -> ScoreSeries:
         """The scores on `stay.grid(end)`, each from what was known by its time.
@@ -255,13 +258,9 @@ class MGPTCN:
         config = MGPTCNConfig.from_json(fields["config"])
         network = MGPTCNNetwork(config, torch.from_numpy(standardisation.learnt))
         network.load_state_dict(tensors)
+        calibration = Calibration(**fields["calibration"])
         return cls(
-            config,
-            network,
-            standardisation,
-            Calibration(**fields["calibration"]),
-            fields["threshold"],
-            fields["training"],
+            config, Learnt(network, standardisation, calibration, fields["threshold"], fields["training"])
         )
 
     def _description(self) -> str:
@@ -314,7 +313,7 @@ class MGPTCN:
         logits = []
         with _one_thread(), torch.inference_mode():
             tails = self.network.tcn.start(1)
-            for block in self._inputs(encoded).split(BLOCK_HOURS):
+            for block in torch.split(self._inputs(encoded), BLOCK_HOURS):
                 block_logits, tails = self.network.tcn(block.unsqueeze(0), tails)
                 logits.append(block_logits[0])
         return torch.cat(logits).double().numpy()

@@ -40,7 +40,9 @@ class SufficiencyRule:
         lacking = self.fewest - int((~stale).sum())
         if lacking <= 0:
             return ScoreStatus.PRESENT, ""
-        missing = ", ".join(name.replace("_", " ") for name, old in zip(VITAL_SIGNS, stale, strict=True) if old)
+        missing = ", ".join(
+            name.replace("_", " ") for name, old in zip(VITAL_SIGNS, stale, strict=True) if old
+        )
         enough = "any one" if lacking == 1 else f"any {lacking}"
         return (
             ScoreStatus.INDETERMINATE,

@@ -61,6 +61,7 @@ class TCN(nn.Module):
     def __init__(self, inputs: int, config: TCNConfig) -> None:
         super().__init__()
         self.channels = config.channels
+        self.reaches = [(config.kernel - 1) * dilation for dilation in config.dilations]
         self.enter = nn.Conv1d(inputs, config.channels, 1)
         self.blocks = nn.ModuleList(CausalBlock(config, dilation) for dilation in config.dilations)
         self.dropout = nn.Dropout(config.dropout)
@@ -69,8 +70,7 @@ class TCN(nn.Module):
 
     def start(self, stays: int) -> list[Tensor]:
         """The tails before the first hour: nothing was there."""
-        like = self.enter.weight
-        return [like.new_zeros(stays, self.channels, block.reach) for block in self.blocks]  # type: ignore[arg-type]
+        return [torch.zeros(stays, self.channels, reach) for reach in self.reaches]
 
     def forward(self, inputs: Tensor, past: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """Inputs (B, T, F) and the tails before them to logits (B, T) and the tails for the next block."""

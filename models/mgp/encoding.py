@@ -130,7 +130,7 @@ def _statics(stay: Stay, hours: int) -> Floats:
 
 
 def _hours_in_hospital(stay: Stay) -> float:
-    """log(1 + hours in hospital before the unit) / 3; a transfer charted after the admission counts as none."""
+    """log(1 + hours in hospital before the unit) / 3; a transfer charted after admission counts as none."""
     if stay.hospital_admitted_at is None:
         return 0.0
     waited = (stay.admitted_at - stay.hospital_admitted_at).total_seconds() / 3600.0

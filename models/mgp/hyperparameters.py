@@ -1,13 +1,14 @@
 """The kernel's parameters as trainable gpytorch modules.
 
-    B_s = W_s W_s^T + diag(v_s)          lengthscale, v and noise kept positive by a softplus
+B_s = W_s W_s^T + diag(v_s)          lengthscale, v and noise kept positive by a softplus
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-from gpytorch.constraints import GreaterThan, Positive
-from gpytorch.kernels import IndexKernel, MaternKernel
+from gpytorch.kernels import IndexKernel, MaternKernel  # type: ignore[import-untyped]
 from torch import Tensor, nn
 
 from models.mgp.kernel import Kernel
@@ -24,26 +25,37 @@ class Hyperparameters(nn.Module):
 
     def __init__(self, variables: int, lengthscale_hours: tuple[float, ...], rank: int) -> None:
         super().__init__()
-        scales = len(lengthscale_hours)
-        self.temporal = nn.ModuleList(MaternKernel(nu=0.5) for _ in lengthscale_hours)
-        self.tasks = nn.ModuleList(IndexKernel(num_tasks=variables, rank=rank) for _ in lengthscale_hours)
-        self._positive = Positive()
-        self._noise_constraint = GreaterThan(NOISE_FLOOR)
-        self.raw_noise = nn.Parameter(self._noise_constraint.inverse_transform(torch.full((variables,), 0.2)))
-        with torch.no_grad():
-            for matern, index, hours in zip(self.temporal, self.tasks, lengthscale_hours, strict=True):
-                matern.initialize(lengthscale=hours)
-                index.covar_factor.mul_(0.3 / (rank * scales) ** 0.5)
-                index.initialize(var=torch.full((variables,), 0.8 / scales))
+        self.temporal = nn.ModuleList(_matern(hours) for hours in lengthscale_hours)
+        self.tasks = nn.ModuleList(_index(variables, rank, len(lengthscale_hours)) for _ in lengthscale_hours)
+        self.raw_noise = nn.Parameter(torch.full((variables,), -1.5))  # a noise variance of 0.2
 
     def kernel(self) -> Kernel:
         """The kernel these parameters stand for, with gradients."""
-        lengthscale = torch.stack([matern.lengthscale.reshape(()) for matern in self.temporal])
-        task = torch.stack([self._task_covariance(index) for index in self.tasks])
-        return Kernel(lengthscale, task, self._noise_constraint.transform(self.raw_noise))
+        lengthscale = torch.stack([_lengthscale(matern) for matern in self.temporal])
+        task = torch.stack([_task_covariance(index) for index in self.tasks])
+        return Kernel(lengthscale, task, NOISE_FLOOR + nn.functional.softplus(self.raw_noise))
 
-    @staticmethod
-    def _task_covariance(index: nn.Module) -> Tensor:
-        factor: Tensor = index.covar_factor  # type: ignore[assignment]
-        diagonal: Tensor = index.var  # type: ignore[assignment]
-        return factor @ factor.mT + torch.diag_embed(diagonal)
+
+def _matern(hours: float) -> MaternKernel:
+    matern = MaternKernel(nu=0.5)
+    matern.initialize(lengthscale=hours)
+    return matern
+
+
+def _index(variables: int, rank: int, scales: int) -> IndexKernel:
+    index = IndexKernel(num_tasks=variables, rank=rank)
+    index.initialize(
+        covar_factor=0.3 * torch.randn(variables, rank) / (rank * scales) ** 0.5,
+        var=torch.full((variables,), 0.8 / scales),
+    )
+    return index
+
+
+def _lengthscale(matern: Any) -> Tensor:
+    lengthscale: Tensor = matern.lengthscale.reshape(())
+    return lengthscale
+
+
+def _task_covariance(index: Any) -> Tensor:
+    factor: Tensor = index.covar_factor
+    return factor @ factor.mT + torch.diag_embed(index.var)

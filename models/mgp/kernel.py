@@ -8,9 +8,9 @@ which does not assume that a patient's course is smooth.
 
     S  time scales     M  variables     B  batch     n, p  observations or query points
 
-Source: Bonilla 2007 (NIPS, multi-task GP prediction); Futoma 2017 arXiv:1706.04152; Moor 2019 arXiv:1902.01659,
-who use one time scale. Two cost the same linear algebra and let a patient's level and its hourly course have
-different correlations between variables.
+Source: Bonilla 2007 (NIPS, multi-task GP prediction); Futoma 2017 arXiv:1706.04152; Moor 2019
+arXiv:1902.01659, who use one time scale. Two cost the same linear algebra and let a patient's level and its
+hourly course have different correlations between variables.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The posterior of the process at grid hours, each from what was known by that hour.
 
-    mean_t[m]     = sum_i cov(f_m(t), f_{m_i}(t_i)) alpha_t[i]
-    variance_t[m] = var f_m - || L_k^-1 cov(f_{m_.}(t_.), f_m(t)) ||^2
+mean_t[m]     = sum_i cov(f_m(t), f_{m_i}(t_i)) alpha_t[i]
+variance_t[m] = var f_m - || L_k^-1 cov(f_{m_.}(t_.), f_m(t)) ||^2
 
-    B  batch     n  observations     G  hours     M  variables
+B  batch     n  observations     G  hours     M  variables
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from models.mgp.tiles import TILE, Factor, Observed, factorise, known_rows, span
 
 @dataclass(frozen=True)
 class Posterior:
-    """`mean` and `variance` of the process itself (noise left out), (T, M); `log_likelihood` of the values."""
+    """`mean`, `variance` (T, M) of the process itself, noise left out; `log_likelihood` of the values."""
 
     mean: Tensor
     variance: Tensor
@@ -34,6 +34,7 @@ def posterior(
     variable: Tensor,
     value: Tensor,
     grid_hours: Tensor,
+    *,
     known: Tensor | None = None,
 ) -> Posterior:
     """The exact posterior of one stay, O(n^3) once and O(n^2) an hour.

@@ -1,6 +1,6 @@
 """From canonical units to the scale on which the process has mean 0 and variance about 1, and back.
 
-    x = clip((g(value) - location) / scale, -5, 5)      g(value) = log(value + offset) where skewed, else value
+    x = clip((g(v) - location) / scale, -5, 5)      g(v) = log(v + offset) for a skewed variable, else v
 
 Location and scale are median and interquartile range: a robust fit, because charted values hold artefacts.
 A variable with too few values in training keeps its normal range as scale and is marked as not learnt.
@@ -21,8 +21,10 @@ Array = npt.NDArray[np.float64]
 VARIABLES = tuple(CATALOGUE)
 # right-skewed by orders of magnitude, so that a ratio means more than a difference
 SKEWED = frozenset(
-    "ast bun alkaline_phosphatase creatinine bilirubin_direct bilirubin_total glucose lactate troponin_i ptt "
-    "wbc fibrinogen platelets".split()
+    {
+        *("ast", "alkaline_phosphatase", "bilirubin_direct", "bilirubin_total", "troponin_i"),
+        *("bun", "creatinine", "glucose", "lactate", "ptt", "wbc", "fibrinogen", "platelets"),
+    }
 )
 LIMIT = 5.0  # beyond five robust deviations a value says "extreme", and would only drag the process
 FEWEST_VALUES = 100  # below this neither location nor covariance of a variable can be learnt
@@ -44,13 +46,15 @@ class Standardisation:
         logarithmic = ~np.isnan(offset)
         moved = value.copy()
         moved[logarithmic] = np.log(value[logarithmic] + offset[logarithmic])
-        return np.clip((moved - self.location[variable]) / self.scale[variable], -LIMIT, LIMIT)
+        standardised = (moved - self.location[variable]) / self.scale[variable]
+        return np.asarray(np.clip(standardised, -LIMIT, LIMIT))
 
     def backward(self, variable: int, standardised: Array) -> Array:
         """Standardised values (n,) of one variable in its canonical unit."""
         moved = standardised * self.scale[variable] + self.location[variable]
         offset = self.offset[variable]
-        return moved if np.isnan(offset) else np.maximum(np.exp(moved) - offset, 0.0)
+        original = moved if np.isnan(offset) else np.maximum(np.exp(moved) - offset, 0.0)
+        return np.asarray(original)
 
 
 def fit_standardisation(values: Mapping[str, Array]) -> Standardisation:

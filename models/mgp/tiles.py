@@ -4,7 +4,7 @@ Observations are ordered by when they became known, so what was known at hour t 
 
     K = L L^T,  z = L^-1 y    hold for every prefix at once: the factor of a leading block is a block of L.
 
-The posterior at hour t, from its first k observations, needs alpha_t = K_k^-1 y_k, and that is the solution of
+The posterior at hour t, from its first k observations, needs alpha_t = K_k^-1 y_k. That is the solution of
 
     L^T alpha_t = z with every entry after the k-th set to zero,
 
@@ -115,7 +115,7 @@ def _covariance_row(kernel: Kernel, observed: Observed, coupling: Tensor, b: int
 
 
 def _noise(kernel: Kernel, observed: Observed, b: int) -> Tensor:
-    """The noise variance of tile b's observations, and 1 on padding, which makes it an identity row: (B, 64)."""
+    """The noise variances of tile b, (B, 64), with 1 on padding, which makes it an identity row."""
     one_hot = observed.one_hot[:, span(b)]
     return one_hot @ kernel.noise + (1.0 - one_hot.sum(-1))
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from threading import Barrier
+from threading import Barrier, Event
 from typing import Any, TypeVar
 
 import pytest
@@ -165,6 +165,29 @@ def test_batches_that_share_stays_in_opposite_order_do_not_deadlock(engine: Engi
         list(threads.map(send, [("a", "b"), ("b", "a")]))
     with reading(engine) as session:
         assert session.scalar(select(func.count(ObservationRow.id))) == 10
+
+
+def test_a_lower_id_of_a_stay_is_never_committed_after_a_higher_one(engine: Engine, stay_id: int) -> None:
+    """Or a scoring watermark could pass an observation that nobody has scored."""
+    stored, seen = Event(), Event()
+
+    def slow() -> None:
+        with writing(engine) as session:
+            append_observations(session, session.get_one(StayRow, stay_id), [_fact(1)], ADMITTED)
+            stored.set()
+            seen.wait(0.3)
+
+    def fast() -> int:
+        assert stored.wait(10)
+        _append(engine, stay_id, [_fact(2)])
+        seen.set()
+        with reading(engine) as session:
+            return len(observations_of(session, stay_id))
+
+    with ThreadPoolExecutor() as threads:
+        running = [threads.submit(slow), threads.submit(fast)]
+        assert running[1].result() == 2, "the second was committed while the first was under way"
+        running[0].result()
 
 
 def test_the_newest_data_of_a_stay_never_goes_back(engine: Engine, stay_id: int) -> None:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -85,6 +86,26 @@ def test_the_sentence_is_the_one_the_api_promises() -> None:
     verdict = _rejected("heart_rate", 900, "1/min")
     assert verdict.detail == "heart_rate 900 1/min is outside [10, 300] 1/min"
     assert (verdict.value, verdict.bound, verdict.unit) == (900, "[10, 300]", "1/min")
+
+
+def test_the_guide_quotes_what_is_said() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    said = [
+        _rejected("pulse", 80, "1/min"),
+        _rejected("heart_rate", 80, "mmHg"),
+        _rejected("heart_rate", 80, None),
+        _rejected("lactate", "NEG", "mmol/L"),
+        _rejected("lactate", "<0.01", "mmol/L"),
+        _rejected("heart_rate", 900, "1/min"),
+        check_clock(NOW + timedelta(hours=1), NOW + timedelta(hours=1), ADMITTED, NOW),
+        check_clock(ADMITTED - timedelta(hours=1), ADMITTED, ADMITTED),
+        check_clock(ADMITTED + timedelta(hours=2), ADMITTED + timedelta(hours=1), ADMITTED),
+        check_clock(ADMITTED.replace(tzinfo=None), ADMITTED, ADMITTED),
+    ]
+    rows = {f"| `{entry.reason}` |": entry.detail for entry in said if entry is not None}
+    assert set(rows) == {f"| `{reason}` |" for reason in Reason} - {"| `unknown_stay` |"}
+    lines = guide.splitlines()
+    assert all(any(line.startswith(row) and detail in line for line in lines) for row, detail in rows.items())
 
 
 def test_a_converted_value_is_shown_in_both_units() -> None:

@@ -7,7 +7,8 @@ broke comes back as a duplicate. So a failure that may pass is retried until `pa
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -113,6 +114,17 @@ class ServiceClient:
             self._on_trouble(f"{trouble}; trying again in {wait:.1f} s")
             time.sleep(wait)
             wait = min(2 * wait, LONGEST_WAIT_SECONDS)
+
+
+@contextmanager
+def connect(
+    url: str,
+    patience: timedelta = timedelta(minutes=5),
+    on_trouble: Callable[[str], None] = lambda _: None,
+) -> Iterator[ServiceClient]:
+    """A client of the service at `url`, closed at the end."""
+    with httpx.Client(base_url=url, timeout=30.0) as http:
+        yield ServiceClient(http, patience, on_trouble)
 
 
 def stay_body(stay: BedsideStay, discharged_at: datetime | None = None) -> dict[str, object]:

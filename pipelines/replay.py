@@ -12,10 +12,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
-
-import httpx
 
 from models.clinical.errors import InvalidInput
 from models.clinical.quarantine import Reason
@@ -233,8 +231,3 @@ def as_recorded(
 
 def _raw(source: Source) -> Iterator[BedsideStay]:
     return (from_stay(ingested.stay) for ingested in source.stays())
-
-
-def connect(url: str, patience: timedelta = timedelta(minutes=5)) -> ServiceClient:
-    """A client of the service at `url`."""
-    return ServiceClient(httpx.Client(base_url=url, timeout=30.0), patience)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import socket
 import sys
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -59,8 +58,8 @@ def run(demonstration: Demonstration, say: Say) -> None:
     ]
     for line in _introduction(demonstration, folder):
         say(line)
-    with stop_signals() as stop:
-        supervise(children, stop, say, each_round=_Announcer(url, say, stop).look)
+    with stop_signals() as stop, httpx.Client(base_url=url, timeout=5.0) as http:
+        supervise(children, stop, say, each_round=_Announcer(http, say).look)
     say("stopped")
 
 
@@ -115,13 +114,12 @@ def _introduction(demonstration: Demonstration, folder: Path) -> list[str]:
 class _Announcer:
     """Says once when the board is up, when scoring has begun and when the first alert is there."""
 
-    def __init__(self, url: str, say: Say, stop: threading.Event) -> None:
-        self._http = httpx.Client(base_url=url, timeout=5.0)
+    def __init__(self, http: httpx.Client, say: Say) -> None:
+        self._http = http
         self._say = say
-        self._stop = stop
         self._began = self._looked = time.monotonic()
         self._awaited: list[tuple[str, Callable[[httpx.Response], str]]] = [
-            ("/health/live", lambda _: f"the board is at {url}  (Ctrl-C stops everything)"),
+            ("/health/live", lambda _: f"the board is at {http.base_url}  (Ctrl-C stops everything)"),
             ("/health/ready", lambda _: "the worker is ready and scores"),
             ("/v1/alerts", _first_alert),
         ]
@@ -129,7 +127,7 @@ class _Announcer:
     def look(self) -> None:
         """Ask for what is awaited next, at most once a second; trouble is only a reason to ask again."""
         now = time.monotonic()
-        if not self._awaited or self._stop.is_set() or now - self._looked < LOOK_EVERY_SECONDS:
+        if not self._awaited or now - self._looked < LOOK_EVERY_SECONDS:
             return
         self._looked = now
         path, announcement = self._awaited[0]

@@ -1,0 +1,198 @@
+"""Replay equals batch: the same stays through the real service, as processes, and through the model alone."""
+
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+
+import httpx
+import pytest
+
+from models import registry
+from models.clinical.stay import Stay
+from pipelines.bedside import BedsideStay
+from pipelines.client import connect
+from pipelines.ingest.cinc2019 import open_source
+from pipelines.replay import AtSpeed, Progress, WithService, replay
+from pipelines.simulate.checked import checked
+from pipelines.simulate.course import CourseKind
+from pipelines.simulate.stays import EPOCH, Seed, Wish, simulate_stay
+from pipelines.timeline import from_stay
+from service.supervisor import HOST, free_port
+
+WEB = "from service.app import serve as run"
+WORKER = "from service.worker import run"
+START_IT = "; from service.settings import Settings; run(Settings.from_environment())"
+SECONDS = 90.0
+FAST = AtSpeed(math.inf)
+
+Row = tuple[datetime, float | None, str, str]
+
+
+@dataclass
+class Service:
+    """A web and a worker process on one temporary database."""
+
+    environment: dict[str, str]
+    log: Path
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        return f"http://{HOST}:{self.environment['PRODROME_PORT']}"
+
+    def start(self, code: str) -> None:
+        with self.log.open("ab") as output:
+            self.processes[code] = subprocess.Popen(
+                [sys.executable, "-c", code + START_IT],
+                env={**os.environ, **self.environment},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def kill(self, code: str) -> None:
+        self.processes[code].send_signal(signal.SIGKILL)
+        self.processes[code].wait()
+
+    def get(self, path: str) -> httpx.Response:
+        return httpx.get(self.url + path, timeout=30).raise_for_status()
+
+    def rows(self, stay_id: str) -> list[Row]:
+        """The newest revision of each score."""
+        return [
+            (datetime.fromisoformat(row["time"]), row["value"], row["status"], row["reason"])
+            for row in self.get(f"/v1/stays/{stay_id}/scores").json()["scores"]
+        ]
+
+
+@contextmanager
+def running(folder: Path, model: str, **settings: str) -> Iterator[Service]:
+    port = free_port(18000 + os.getpid() % 2000)
+    environment = {
+        "PRODROME_DATABASE_URL": f"sqlite:///{folder / 'prodrome.db'}",
+        "PRODROME_PORT": str(port),
+        "PRODROME_SCORING_URL": f"http://{HOST}:{free_port(port + 1)}",
+        "PRODROME_MODEL": model,
+        **settings,
+    }
+    service = Service(environment, folder / "service.log")
+    try:
+        service.start(WEB)
+        service.start(WORKER)
+        wait_until(lambda: httpx.get(service.url + "/health/ready").is_success, service)
+        yield service
+    finally:
+        for process in service.processes.values():
+            process.terminate()
+        for process in service.processes.values():
+            process.wait(20)
+
+
+def wait_until(done: Callable[[], bool], service: Service) -> None:
+    """Ask until it is so; after `SECONDS` the test fails with what the service wrote."""
+    gives_up = time.monotonic() + SECONDS
+    while time.monotonic() < gives_up:
+        with suppress(httpx.TransportError):
+            if done():
+                return
+        time.sleep(0.3)
+    pytest.fail(f"not within {SECONDS} s; the service wrote:\n{service.log.read_text()[-3000:]}")
+
+
+def assert_equals_batch(service: Service, model: str, stays: Sequence[Stay]) -> None:
+    """Every hour that either has, to the last bit of every float."""
+    loaded = registry.load(model)
+    wait_until(lambda: "prodrome_due_stays 0.0" in service.get("/metrics").text, service)
+    for stay in stays:
+        served = service.rows(stay.stay_id)
+        batch = loaded.score(stay, end=max(served[-1][0], stay.last_known_at))
+        assert served == [(score.time, score.value, score.status.value, score.reason) for score in batch]
+        assert any(value is not None for _, value, _, _ in served)
+
+
+def simulated(number: int, admitted_at: datetime = EPOCH) -> list[BedsideStay]:
+    """Stays with laboratory lags, artefacts and each kind of course."""
+    kinds = [CourseKind.SEPTIC, CourseKind.RECOVERING, CourseKind.STABLE]
+    return [
+        simulate_stay(f"sim-{i}", Seed(4, (9, i)), admitted_at, Wish(kinds[i % 3], length_hours=20.0))
+        for i in range(number)
+    ]
+
+
+@pytest.fixture(params=["news2", "mgp-tcn"])
+def model(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    if name == "mgp-tcn" and not (registry.SHIPPED / name / "model.json").is_file():
+        pytest.skip("the weights of mgp-tcn are not shipped yet")
+    return name
+
+
+def test_simulated_stays_as_recorded(tmp_path: Path, model: str) -> None:
+    """Through the API go the raw readings, artefacts and all; the batch reads what passed the quarantine."""
+    stays = simulated(4)
+    with running(tmp_path, model) as service:
+        with connect(service.url) as client:
+            progress = replay(stays, client, FAST)
+        ingested = [checked(stay) for stay in stays]
+        assert progress.accepted == sum(stay.cells_kept for stay in ingested)
+        assert progress.rejected.total() == sum(len(stay.quarantine) for stay in ingested)
+        assert_equals_batch(service, model, [stay.stay for stay in ingested])
+
+
+@pytest.mark.data
+def test_real_stays_as_recorded(tmp_path: Path, model: str, data_folder: Path) -> None:
+    source = open_source(data_folder / "icu" / "cinc2019" / "training_setA.zip")
+    stays = [ingested.stay for ingested in islice(source.stays(), 5)]
+    with running(tmp_path, model) as service:
+        with connect(service.url) as client:
+            progress = replay(map(from_stay, stays), client, FAST)
+        assert progress.accepted == sum(len(stay.observations) for stay in stays)
+        assert_equals_batch(service, model, stays)
+
+
+def test_live_stays_with_the_service_clock(tmp_path: Path, model: str) -> None:
+    """Scored hour by hour while rows arrive, not in one go at the end: late ones make new revisions."""
+    now = datetime.now(UTC)
+    start = now + timedelta(hours=10)
+    clock = {"CLOCK_START": start, "CLOCK_ANCHOR": now + timedelta(seconds=8), "CLOCK_SPEED": 3600.0}
+    stays = simulated(2, admitted_at=now)
+    settings = {f"PRODROME_{name}": str(value) for name, value in clock.items()}
+    with running(tmp_path, model, **settings) as service:
+        with connect(service.url) as client:
+            replay(stays, client, WithService(client))
+        wait_until(lambda: all(service.rows(stay.stay_id)[-1][0] >= stay.ends_at for stay in stays), service)
+        written = {
+            row["created_at"] for row in service.get(f"/v1/stays/{stays[0].stay_id}/scores").json()["scores"]
+        }
+        assert len(written) > 5
+        assert_equals_batch(service, model, [checked(stay).stay for stay in stays])
+
+
+def test_the_service_dies_in_between_and_nothing_is_lost(tmp_path: Path) -> None:
+    stays = simulated(3)
+    kills = iter([WEB, WORKER, WEB])
+
+    with running(tmp_path, "news2") as service:
+
+        def kill(progress: Progress) -> None:
+            if progress.rows > 300 and (code := next(kills, None)):
+                service.kill(code)
+                service.start(code)
+
+        with connect(service.url) as client:
+            for stay in stays:
+                replay([stay], client, FAST, kill)
+            assert next(kills, None) is None
+            again = replay(stays, client, FAST)
+        assert again.accepted == 0
+        ingested = [checked(stay) for stay in stays]
+        assert again.duplicate == sum(stay.cells_kept for stay in ingested)
+        assert_equals_batch(service, "news2", [stay.stay for stay in ingested])

@@ -78,7 +78,7 @@ class StayIn(Shape):
     admitted_at: Instant
     bed: Text | None = None
     care_unit: Text | None = None
-    age_years: float | None = Field(None, ge=0, le=130, allow_inf_nan=False)
+    age_years: float | None = Field(default=None, ge=0, le=130, allow_inf_nan=False)
     sex: Literal["female", "male"] | None = None
     hospital_admitted_at: Instant | None = None
     discharged_at: Instant | None = None
@@ -156,7 +156,7 @@ class AcknowledgeIn(Shape):
     model_config = ConfigDict(json_schema_extra={"examples": [{"by": "JK", "expires_minutes": 240}]})
 
     by: Text
-    expires_minutes: float = Field(240, gt=0, le=24 * 60, allow_inf_nan=False)
+    expires_minutes: float = Field(default=240, gt=0, le=24 * 60, allow_inf_nan=False)
 
 
 class EvaluateIn(Shape):

@@ -22,28 +22,28 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, frozen=True, extra="ignore")
 
-    database_url: str = Field("sqlite:///var/prodrome.db", min_length=1)
-    host: str = Field("127.0.0.1", min_length=1)
+    database_url: str = Field(default="sqlite:///var/prodrome.db", min_length=1)
+    host: str = Field(default="127.0.0.1", min_length=1)
     port: Port = 8000
     # 8 MiB hold about 60,000 observations: far above a bedside gateway's batch, far below what hurts memory
-    body_limit_bytes: int = Field(8 * 1024 * 1024, ge=1024)
+    body_limit_bytes: int = Field(default=8 * 1024 * 1024, ge=1024)
 
-    model: str = Field("default", min_length=1)
+    model: str = Field(default="default", min_length=1)
     policy_threshold: Share | None = None
     policy_release: Share | None = None
-    policy_k: int = Field(1, ge=1)
-    policy_n: int = Field(1, ge=1)
-    policy_refractory_hours: float = Field(6, ge=0, allow_inf_nan=False)
+    policy_k: int = Field(default=1, ge=1)
+    policy_n: int = Field(default=1, ge=1)
+    policy_refractory_hours: float = Field(default=6, ge=0, allow_inf_nan=False)
 
     scoring_url: HttpUrl = HttpUrl("http://127.0.0.1:8001")
-    scoring_timeout_seconds: float = Field(30, gt=0, allow_inf_nan=False)
-    lease_seconds: float = Field(30, ge=1, allow_inf_nan=False)
+    scoring_timeout_seconds: float = Field(default=30, gt=0, allow_inf_nan=False)
+    lease_seconds: float = Field(default=30, ge=1, allow_inf_nan=False)
 
     clock_start: Instant | None = None
     clock_anchor: Instant | None = None
-    clock_speed: float = Field(1, gt=0, le=100_000, allow_inf_nan=False)
+    clock_speed: float = Field(default=1, gt=0, le=100_000, allow_inf_nan=False)
 
-    outbox_keep_hours: float = Field(2, gt=0, allow_inf_nan=False)
+    outbox_keep_hours: float = Field(default=2, gt=0, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _policy_is_possible(self) -> Self:

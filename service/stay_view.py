@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from db.queries.alerts import alerts_in_state
 from db.queries.observations import observations_of
-from db.queries.scores import latest_scores
+from db.queries.scores import latest_scores, score_revisions
 from db.rows import AlertRow, ModelVersionRow, ObservationRow, ScoreRow, StayRow
 from models.clinical.score import Score
 from models.clinical.variables import CATALOGUE
@@ -30,7 +30,7 @@ def stay_view(
 ) -> Json:
     """The stay, its scores, observations and alerts as they were known at `as_of`, or now."""
     observations = observations_of(session, stay.id, known_by=as_of)
-    scores = latest_scores(session, stay.id, version.id, as_of=as_of) if version else []
+    scores = current_scores(session, stay, version, as_of)
     alerts = _alerts(alerts_in_state(session, "all", stay.external_id), as_of)
     return {
         "stay": {
@@ -44,6 +44,25 @@ def stay_view(
         "variables": _variables({row.variable for row in observations}),
         "alerts": alerts,
     }
+
+
+def current_scores(
+    session: Session, stay: StayRow, version: ModelVersionRow | None, as_of: datetime | None
+) -> Sequence[ScoreRow]:
+    """The score of each hour as it is now, or as it stood at `as_of`.
+
+    An hour that was scored later (a stay that was sent after the fact) stands with its first revision: by
+    causality that is what the model would have said then.
+    """
+    if version is None:
+        return []
+    if as_of is None:
+        return latest_scores(session, stay.id, version.id)
+    standing: dict[datetime, ScoreRow] = {}
+    for row in score_revisions(session, stay.id, version.id):
+        if row.time <= as_of and (row.revision == 1 or row.created_at <= as_of):
+            standing[row.time] = row
+    return list(standing.values())
 
 
 def scores_of(rows: Iterable[ScoreRow]) -> list[Score]:

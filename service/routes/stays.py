@@ -27,7 +27,7 @@ from service.clock import wall_now
 from service.context import Context, Parts
 from service.problems import NotFound, ScoringRefused, ScoringUnavailable
 from service.schemas import Instant, StayIn
-from service.stay_view import stay_view
+from service.stay_view import current_scores, stay_view
 
 router = APIRouter(prefix="/v1/stays", tags=["stays"])
 
@@ -95,8 +95,10 @@ def scores_of_stay(parts: Parts, stay_id: str, as_of: AsOf = None, revisions: bo
     with reading(parts.engine) as session:
         stay = _stay(session, stay_id)
         version = scores.active_model_version(session)
-        query = scores.score_revisions if revisions else scores.latest_scores
-        found = query(session, stay.id, version.id, as_of=as_of) if version else []
+        if revisions and version is not None:
+            found = scores.score_revisions(session, stay.id, version.id, as_of=as_of)
+        else:
+            found = current_scores(session, stay, version, as_of)
         model = model_json(version, parts.settings.model)
         return {
             "stay_id": stay_id,

@@ -55,15 +55,15 @@ def intervals(cohort: Cohort, subjects: Sequence[str], bootstrap: Bootstrap) -> 
     """Intervals of AUROC, AUPRC and utility; `subjects` (S,) says whose each stay of `cohort` is."""
     distinct, subject = np.unique(np.asarray(subjects), return_inverse=True)
     rng = np.random.default_rng(bootstrap.seed)
-    ranked = RankedRows.of(cohort.label, cohort.probability)
+    stay = np.repeat(np.arange(len(cohort.rows)), cohort.rows)
+    ranked = RankedRows.of(cohort.label, cohort.probability, stay)
     earned = stay_utilities(cohort.rows, cohort.label, cohort.prediction)
     figures = np.empty((bootstrap.draws, 3))
     for draw in range(bootstrap.draws):
         drawn = np.bincount(rng.integers(0, len(distinct), len(distinct)), minlength=len(distinct))
-        stay_weight = drawn[subject].astype(np.float64)
-        utility = earned.normalised(stay_weight)
-        areas = ranked.areas(np.repeat(stay_weight, cohort.rows))
-        figures[draw] = (*areas, np.nan if utility is None else utility)
+        weight = drawn[subject].astype(np.float64)
+        utility = earned.normalised(weight)
+        figures[draw] = (*ranked.areas(weight), np.nan if utility is None else utility)
     ends = (0.5 - bootstrap.level / 2, 0.5 + bootstrap.level / 2)
     return Intervals(*(_interval(figures[:, column], ends) for column in range(3)))
 

@@ -44,35 +44,43 @@ def f_measure(label: Labels, prediction: Labels) -> float | None:
 
 @dataclass(frozen=True)
 class RankedRows:
-    """Rows grouped by score once, so that areas under many weightings (the bootstrap) cost one pass each.
+    """The rows of S stays, ranked once, so that areas under many weightings of the stays cost little each.
 
-    `group` (N,) is the rank of each row's score, 0 the highest; scikit-learn would sort anew each time.
+    Rows of one stay, one score and one label become one `count` (K,); `group` (K,) ranks its score, 0 the
+    highest of `groups`. scikit-learn would sort every row anew for each weighting.
     """
 
-    group: npt.NDArray[np.int64]
     groups: int
-    label: npt.NDArray[np.bool_]
+    group: npt.NDArray[np.int64]
+    stay: npt.NDArray[np.int64]
+    count: npt.NDArray[np.int64]
+    positives: int  # the first so many of the K are positive, the others negative
 
     @classmethod
-    def of(cls, label: Labels, probability: Floats) -> RankedRows:
-        """Rank the rows of `label` (N,) and `probability` (N,)."""
+    def of(cls, label: Labels, probability: Floats, stay: npt.NDArray[np.int64]) -> RankedRows:
+        """Rank rows (N,); `stay` (N,) in 0 .. S - 1 says whose each is."""
         distinct, ascending = np.unique(probability, return_inverse=True)
-        return cls(len(distinct) - 1 - ascending, len(distinct), np.asarray(label, dtype=np.bool_))
+        groups, stays = len(distinct), int(stay.max()) + 1
+        negative = np.asarray(label == 0, dtype=np.int64)
+        key, count = np.unique(
+            (negative * groups + groups - 1 - ascending) * stays + stay, return_counts=True
+        )
+        group, whose = np.divmod(key, stays)
+        return cls(groups, group % groups, whose, count, int(np.count_nonzero(group < groups)))
 
     def areas(self, weight: Floats) -> tuple[float, float]:
-        """AUROC and AUPRC with each row counted `weight` (N,) times; NaN where undefined."""
-        positive = np.bincount(self.group[self.label], weight[self.label], self.groups)
-        negative = np.bincount(self.group[~self.label], weight[~self.label], self.groups)
+        """AUROC and AUPRC with each stay counted `weight` (S,) times; NaN where undefined."""
+        rows, split = self.count * weight[self.stay], self.positives
+        positive = np.bincount(self.group[:split], rows[:split], self.groups)
+        negative = np.bincount(self.group[split:], rows[split:], self.groups)
         hits, false = np.cumsum(positive), np.cumsum(negative)
         called = hits + false
         precision = np.divide(hits, called, out=np.ones_like(hits), where=called > 0)
         # a positive outranks every negative below its group, and half of those it ties with
         outranked = false[-1] - false + negative / 2
         with np.errstate(invalid="ignore", divide="ignore"):
-            return (
-                float(positive @ outranked / (hits[-1] * false[-1])),
-                float(positive @ precision / hits[-1]),
-            )
+            auroc = positive @ outranked / (hits[-1] * false[-1])
+            return float(auroc), float(positive @ precision / hits[-1])
 
 
 def _both_classes(label: Labels) -> bool:

@@ -143,6 +143,11 @@ def check_clock(
     for name, clock in (("time", time), ("known_at", known_at)):
         if clock.tzinfo is None:
             return _clock_fault(Reason.MALFORMED, name, clock, "has no time zone", "an offset such as Z")
+    for name, clock in (("time", time), ("known_at", known_at)):
+        if now is not None and clock > now + CLOCK_LEAD:
+            return _clock_fault(
+                Reason.IN_FUTURE, name, clock, "is in the future", f"<= {_text(now + CLOCK_LEAD)}"
+            )
     if known_at < time:
         return _clock_fault(
             Reason.KNOWN_BEFORE_MEASURED, "known_at", known_at, "is before time", f">= {_text(time)}"
@@ -151,11 +156,6 @@ def check_clock(
         return _clock_fault(
             Reason.BEFORE_ADMISSION, "time", time, "is before the admission", f">= {_text(admitted_at)}"
         )
-    for name, clock in (("time", time), ("known_at", known_at)):
-        if now is not None and clock > now + CLOCK_LEAD:
-            return _clock_fault(
-                Reason.IN_FUTURE, name, clock, "is in the future", f"<= {_text(now + CLOCK_LEAD)}"
-            )
     return None
 
 

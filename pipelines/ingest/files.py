@@ -26,7 +26,7 @@ class RecordFiles:
 
     def contents(self) -> Iterator[tuple[str, bytes | UnreadableSource]]:
         """Each file's name with its bytes, or with why it cannot be read. Holds one file at a time."""
-        if self.path.is_dir() or not zipfile.is_zipfile(self.path):
+        if self.path.is_dir() or self.names == (self.path.name,):
             folder = self.path if self.path.is_dir() else self.path.parent
             for name in self.names:
                 yield name, _file_content(folder / name)

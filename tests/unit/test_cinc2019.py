@@ -152,6 +152,9 @@ def test_a_single_file_is_a_source_too(tmp_path: Path) -> None:
     assert [ingested.stay.stay_id for ingested in good.stays()] == ["p1"]
     assert list(bad.stays()) == []
     assert "p2.psv: empty" in str(bad.failures[0])
+    disguised = _zipped(tmp_path, tmp_path / "p3.psv")
+    assert list((source := open_source(disguised)).stays()) == []
+    assert "p3.psv: not pipe-separated" in str(source.failures[0])
 
 
 def test_a_damaged_member_costs_only_itself(tmp_path: Path) -> None:

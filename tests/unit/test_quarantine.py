@@ -137,6 +137,7 @@ def test_long_text_is_cut_before_it_is_kept() -> None:
         (timedelta(hours=-1), timedelta(hours=1), Reason.BEFORE_ADMISSION),
         (timedelta(hours=6), timedelta(hours=6), Reason.IN_FUTURE),
         (timedelta(hours=4), timedelta(hours=6), Reason.IN_FUTURE),
+        (timedelta(hours=6), timedelta(hours=5), Reason.IN_FUTURE),
     ],
 )
 def test_clocks(measured: timedelta, known: timedelta, reason: Reason | None) -> None:

@@ -7,11 +7,10 @@ broke comes back as a duplicate. So a failure that may pass is retried until `pa
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -60,7 +59,10 @@ class RowVerdict:
 
 
 class ServiceClient:
-    """Posts stays and observations over one kept connection. `on_trouble` hears why it waits."""
+    """Posts stays and observations over one kept connection, closed by `with`.
+
+    `on_trouble` hears why it waits.
+    """
 
     def __init__(
         self,
@@ -71,6 +73,12 @@ class ServiceClient:
         self._http = http
         self._patience_seconds = patience.total_seconds()
         self._on_trouble = on_trouble
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
 
     def post_stay(self, stay: BedsideStay, discharged_at: datetime | None = None) -> None:
         """Announce a stay, or its discharge. Raises ServiceRefused, ServiceUnreachable."""
@@ -114,17 +122,6 @@ class ServiceClient:
             self._on_trouble(f"{trouble}; trying again in {wait:.1f} s")
             time.sleep(wait)
             wait = min(2 * wait, LONGEST_WAIT_SECONDS)
-
-
-@contextmanager
-def connect(
-    url: str,
-    patience: timedelta = timedelta(minutes=5),
-    on_trouble: Callable[[str], None] = lambda _: None,
-) -> Iterator[ServiceClient]:
-    """A client of the service at `url`, closed at the end."""
-    with httpx.Client(base_url=url, timeout=30.0) as http:
-        yield ServiceClient(http, patience, on_trouble)
 
 
 def stay_body(stay: BedsideStay, discharged_at: datetime | None = None) -> dict[str, object]:

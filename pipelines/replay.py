@@ -7,21 +7,20 @@ stay learnt at one instant is never torn apart.
 
 from __future__ import annotations
 
-import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
+
+import httpx
 
 from models.clinical.errors import InvalidInput
 from models.clinical.quarantine import Reason
 from pipelines.bedside import BedsideStay, Reading
 from pipelines.client import RowVerdict, ServiceClient, ServiceRefused
-from pipelines.ingest.source import Source
-from pipelines.simulate.ward import ward
-from pipelines.timeline import Admitted, Discharged, Event, Known, from_stay, into_beds, timeline
+from pipelines.timeline import Admitted, Discharged, Event, Known, timeline
 
 ROWS_PER_REQUEST = 2000  # about 0.3 MB, far below the service's bound
 TICK_SECONDS = 0.2  # what falls due within a tick shares a request
@@ -199,35 +198,8 @@ class _Replay:
         )
 
 
-def into_ward(
-    client: ServiceClient,
-    source: Source | None,
-    *,
-    beds: int,
-    start: datetime | None = None,
-    seed: int = 1,
-    on_progress: Callable[[Progress], None] = lambda _: None,
-) -> Progress:
-    """Fill a ward and go on as the service's clock runs: the stays of `source`, or simulated ones, endlessly.
-
-    What was known by `start`, the service's time by default, is sent at once. Equal arguments send the
-    same, so a replay that died goes on when it is started again with the same `start`.
-    """
-    pace = WithService(client)
-    start = start or pace.now
-    stays = ward(seed, beds, start) if source is None else into_beds(_raw(source), beds, start)
-    return replay(stays, client, pace, on_progress)
-
-
-def as_recorded(
-    client: ServiceClient,
-    source: Source,
-    speed: float = math.inf,
-    on_progress: Callable[[Progress], None] = lambda _: None,
-) -> Progress:
-    """Send the stays of `source` with their own times, at `speed` times real time."""
-    return replay(_raw(source), client, AtSpeed(speed), on_progress)
-
-
-def _raw(source: Source) -> Iterator[BedsideStay]:
-    return (from_stay(ingested.stay) for ingested in source.stays())
+def connect(
+    url: str, patience: timedelta = timedelta(minutes=5), on_trouble: Callable[[str], None] = lambda _: None
+) -> ServiceClient:
+    """A client of the service at `url`; `patience` is how long it waits for a service that is away."""
+    return ServiceClient(httpx.Client(base_url=url, timeout=30.0), patience, on_trouble)

@@ -79,8 +79,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     tail = asyncio.create_task(parts.feed.run())
     logging.getLogger(__name__).info("Prodrome web process started")
     yield
-    tail.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await tail
+    parts.feed.close()
+    await tail
     parts.scoring.close()
     parts.engine.dispose()

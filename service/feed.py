@@ -57,9 +57,9 @@ class Feed:
         self.closed = False
 
     async def run(self) -> None:
-        """Tail the outbox until cancelled. A storage failure is logged and tried again."""
+        """Tail the outbox until the feed is closed. A storage failure is logged and tried again."""
         failing = False
-        while True:
+        while not self.closed:
             try:
                 self._take(await asyncio.to_thread(self._poll))
                 failing = False

@@ -74,18 +74,22 @@ class Worker:
         try:
             while not stop.is_set():
                 try:
-                    busy = self._round(stop)
+                    busy = self.step(stop)
                 except SQLAlchemyError:
                     _log.exception("the storage failed; trying again")
                     busy = False
                 if not busy:
                     stop.wait(_LOOK_SECONDS)
         finally:
-            self._endpoint.stop()
-            self._engine.dispose()
+            self.close()
 
-    def _round(self, stop: threading.Event) -> bool:
-        """One look at everything there is to do; whether any stay was scored."""
+    def close(self) -> None:
+        """Stop answering and give the connections back."""
+        self._endpoint.stop()
+        self._engine.dispose()
+
+    def step(self, stop: threading.Event) -> bool:
+        """One look at everything there is to do; whether any stay was claimed."""
         if self._is_time("beat", _BEAT_SECONDS):
             self._endpoint.ensure()
             with writing(self._engine) as session:

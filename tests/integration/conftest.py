@@ -1,12 +1,16 @@
 """A SQLite file and a real PostgreSQL server: what touches storage is tested on both.
 
-`database_url` is a fresh, migrated database of each kind, `engine` an engine on it. Both are copies of a
+`database_url` is a fresh, migrated database of each kind, `engine` an engine on it, `api` a real web
+server's client. Both are copies of a
 database that was migrated once; `empty_database_url` is one without any table.
 """
 
 from __future__ import annotations
 
 import shutil
+import socket
+import threading
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,13 +19,17 @@ from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import httpx
 import psycopg
 import pytest
+from pydantic import HttpUrl
 from sqlalchemy import Engine, make_url
 
 from db.queries.scores import activate_model_version
 from db.queries.stays import StayFacts, upsert_stay
 from db.session import make_engine, migrate, writing
+from service.app import create_app, server
+from service.settings import Settings
 
 _database_number = count(1)
 
@@ -98,6 +106,40 @@ def stay_id(engine: Engine) -> int:
     admitted_at = datetime(2026, 11, 22, 8, tzinfo=UTC)
     with writing(engine) as session:
         return upsert_stay(session, StayFacts("icu-7", "s-7", admitted_at, bed="07", care_unit="4B"))[0].id
+
+
+@pytest.fixture
+def settings(database_url: str) -> Settings:
+    """A service over a fresh database, on ports of its own, whose clock stands at 2026-11-22 18:30 UTC."""
+    return Settings(
+        database_url=database_url,
+        port=free_port(),
+        scoring_url=HttpUrl(f"http://127.0.0.1:{free_port()}"),
+        model="news2",
+        clock_start=datetime(2026, 11, 22, 18, 30, tzinfo=UTC),
+        clock_anchor=datetime.now(UTC),
+    )
+
+
+@pytest.fixture
+def api(settings: Settings) -> Iterator[httpx.Client]:
+    """A client of a real web server over `settings`."""
+    served = server(create_app(settings), settings)
+    thread = threading.Thread(target=served.run)
+    thread.start()
+    with httpx.Client(base_url=f"http://127.0.0.1:{settings.port}", timeout=20) as client:
+        while not served.started:
+            time.sleep(0.005)
+        yield client
+    served.should_exit = True
+    thread.join()
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
@@ -95,7 +96,7 @@ def predict_all(
     """Every stay's predictions, one a model, in the order given, holding a few chunks of stays at a time.
 
     `models` are registered names or folders; with `workers` > 1 each process loads them once. The result does
-    not depend on `workers`.
+    not depend on `workers`. Raises UnknownModel, and ScoringFailed if a process ends early.
     """
     chunks, names = _chunks(stays), tuple(models)
     done = _here(chunks, names) if workers <= 1 else _in_processes(chunks, names, workers)
@@ -145,6 +146,10 @@ def _in_processes(
                 yield under_way.popleft().result()
         while under_way:
             yield under_way.popleft().result()
+    except BrokenProcessPool as broken:
+        raise ScoringFailed(
+            f"a scoring process ended early, perhaps for want of memory: {broken}"
+        ) from broken
     finally:
         pool.shutdown(cancel_futures=True)
 

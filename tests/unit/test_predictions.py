@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from multiprocessing import active_children
 from pathlib import Path
 
 import numpy as np
@@ -132,6 +133,18 @@ def test_processes_give_what_one_process_gives(records: Path, tmp_path: Path) ->
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     left, right = (pq.read_table(tmp_path / side / "predictions.parquet") for side in ("one", "two"))
     assert left.equals(right)
+
+
+def test_a_process_that_dies_is_an_error_not_a_short_answer(records: Path) -> None:
+    def stays_of_a_machine_that_kills() -> Iterator[IngestedStay]:
+        for position, one in enumerate(open_source(records).stays()):
+            if position == 20:
+                for child in active_children():
+                    child.kill()
+            yield one
+
+    with pytest.raises(ScoringFailed, match="process ended early"):
+        list(predict_all(stays_of_a_machine_that_kills(), ["qsofa"], workers=2))
 
 
 def test_stays_are_read_as_they_are_needed(records: Path) -> None:

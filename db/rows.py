@@ -20,6 +20,12 @@ from models.clinical.score import ScoreStatus
 # both sides are finite float64; NaN is above every number in PostgreSQL and NULL in SQLite
 _FINITE = "BETWEEN -1e308 AND 1e308"
 
+# a stay that holds data no score covers; a partial index is used where a query has its very text, with the
+# column on the left of a comparison (SQLite turns it round in the query, but not in the index)
+UNSCORED_DATA = text(
+    "(last_observation_id > scored_observation_id OR last_known_at > coalesce(scored_through, admitted_at))"
+)
+
 
 class Condition(StrEnum):
     """Whether the alert's condition is met now; latched: no longer met, and nobody has acknowledged it."""
@@ -103,10 +109,9 @@ class StayRow(Row):
         CheckConstraint("discharged_at >= admitted_at", name="discharge"),
         CheckConstraint("scored_observation_id <= last_observation_id", name="watermark"),
         CheckConstraint("(claimed_by IS NULL) = (claimed_until IS NULL)", name="claim"),
-        Index("ix_stays_behind", "id", sqlite_where=text("last_observation_id > scored_observation_id"),
-              postgresql_where=text("last_observation_id > scored_observation_id")),
+        Index("ix_stays_unscored", "id", sqlite_where=UNSCORED_DATA, postgresql_where=UNSCORED_DATA),
         Index(None, "last_known_at"),
-        Index(None, "care_unit"),
+        Index(None, "discharged_at"),
     )  # fmt: skip
 
     id: Mapped[int] = mapped_column(Identifier, primary_key=True)

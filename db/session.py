@@ -75,8 +75,8 @@ def migrate(engine: Engine) -> None:
 def migrated(engine: Engine) -> bool:
     """Whether the database has the newest schema."""
     newest = ScriptDirectory.from_config(migration_config()).get_current_head()
-    with engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision() == newest
+    with reading(engine) as session:
+        return MigrationContext.configure(session.connection()).get_current_revision() == newest
 
 
 def migration_config(connection: Connection | None = None) -> Config:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from db.rows import (
@@ -47,9 +47,9 @@ def alert_by_id(session: Session, alert_id: int) -> AlertRow:
 
 
 def open_alert(session: Session, stay_id: int, condition_name: str) -> AlertRow | None:
-    """The open alert of a stay and condition; there is at most one."""
-    chosen = select(AlertRow).where(AlertRow.stay_id == stay_id, AlertRow.condition_name == condition_name)
-    return session.scalar(chosen.where(AlertRow.closed_at.is_(None)))
+    """The open alert of a stay and condition, if any; locked until the transaction ends, to decide on it."""
+    of_condition = (AlertRow.stay_id == stay_id) & (AlertRow.condition_name == condition_name)
+    return next(iter(_open_alerts_to_update(session, of_condition)), None)
 
 
 def alerts_in_state(
@@ -66,12 +66,6 @@ def alerts_in_state(
     if stay_external_id is not None:
         chosen = chosen.join(StayRow).where(StayRow.external_id == stay_external_id)
     return session.scalars(chosen).all()
-
-
-def last_fired_at(session: Session, stay_id: int, condition_name: str) -> datetime | None:
-    """The grid time of the newest alarm of a stay and condition that has an alert, open or closed."""
-    chosen = select(func.max(AlertRow.fired_at)).where(AlertRow.stay_id == stay_id)
-    return session.scalar(chosen.where(AlertRow.condition_name == condition_name))
 
 
 def raise_alert(
@@ -204,7 +198,7 @@ def _open_for_update(session: Session, alert_id: int) -> AlertRow:
     return alert
 
 
-def _open_alerts_to_update(session: Session, condition: Any) -> Sequence[AlertRow]:
+def _open_alerts_to_update(session: Session, condition: ColumnElement[bool]) -> Sequence[AlertRow]:
     chosen = select(AlertRow).where(AlertRow.closed_at.is_(None), condition).order_by(AlertRow.id)
     locked = chosen.with_for_update(of=AlertRow).execution_options(populate_existing=True)
     return session.scalars(locked).all()

@@ -14,12 +14,11 @@ from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from db.queries.stays import not_discharged
-from db.rows import StayRow
+from db.rows import UNSCORED_DATA, StayRow
 from models.clinical.errors import EarlyWarningError
 from models.clinical.score import GRID_STEP
 
 SILENCE_SCORED = timedelta(hours=48)
-LEASE = timedelta(minutes=2)  # far longer than one scoring; a dead worker's stays wait this long
 
 
 class LeaseLost(EarlyWarningError):
@@ -32,13 +31,14 @@ def claim_due_stays(
     *,
     now: datetime,
     wall_now: datetime,
-    limit: int = 1,
-    lease: timedelta = LEASE,
+    limit: int,
+    lease: timedelta,
 ) -> Sequence[StayRow]:
     """Claim up to `limit` due stays for a worker, those furthest behind first.
 
     `now` is the service's time, `wall_now` the wall clock's. A claim ends with `mark_scored` or, after a
-    failure, when its lease runs out: a stay that cannot be scored is tried again then, not at once.
+    failure, when its lease runs out: a stay that cannot be scored is tried again then, not at once. The
+    lease must be far longer than one scoring: a dead worker's stays wait that long.
     """
     free = or_(StayRow.claimed_until.is_(None), StayRow.claimed_until <= wall_now)
     behind = func.coalesce(StayRow.scored_through, StayRow.admitted_at)
@@ -86,7 +86,12 @@ def _is_due(now: datetime) -> ColumnElement[bool]:
     hour_passed = scored_through <= now - GRID_STEP
     covers_data = scored_through < StayRow.last_known_at
     silent_but_watched = and_(StayRow.last_known_at > now - SILENCE_SCORED, not_discharged(now))
-    return or_(
-        StayRow.last_observation_id > StayRow.scored_observation_id,
-        and_(hour_passed, or_(covers_data, silent_but_watched)),
+    # by two indexes: a look costs the stays that go on, not all that ever were
+    candidates = select(StayRow.id).where(UNSCORED_DATA).union(select(StayRow.id).where(silent_but_watched))
+    return and_(
+        StayRow.id.in_(candidates),
+        or_(
+            StayRow.last_observation_id > StayRow.scored_observation_id,
+            and_(hour_passed, or_(covers_data, silent_but_watched)),
+        ),
     )

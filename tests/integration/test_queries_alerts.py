@@ -22,12 +22,12 @@ from db.queries.alerts import (
     evaluate,
     expire_acknowledgements,
     expire_shelves,
-    last_fired_at,
     note,
     open_alert,
     raise_alert,
     refire,
     release,
+    resume,
     shelve,
 )
 from db.queries.stays import StayFacts, upsert_stay
@@ -65,6 +65,10 @@ def _release(session: Session, alert_id: int) -> AlertRow:
     return release(session, alert_id, NOW + HOUR)
 
 
+def _resume(session: Session, alert_id: int) -> AlertRow:
+    return resume(session, alert_id, NOW + HOUR)
+
+
 @pytest.fixture
 def alert_id(engine: Engine, stay_id: int, model_version_id: int) -> int:
     """An alert raised at noon for stay `icu-7`."""
@@ -93,16 +97,15 @@ def test_a_stay_and_condition_have_one_open_alert(
     _act(engine, alert_id, _release, _acknowledge)
     with writing(engine) as session:
         again = _raise(session, stay_id, model_version_id, hours=5).id
-    with reading(engine) as session:
+    with writing(engine) as session:
         found = open_alert(session, stay_id, "sepsis")
         assert found is not None
         assert found.id == again
+        assert open_alert(session, stay_id, "seizure") is None
         assert {alert.id for alert in alerts_in_state(session)} == {again, other_condition}
         assert [alert.id for alert in alerts_in_state(session, "closed")] == [alert_id]
         assert len(alerts_in_state(session, "all", "icu-7")) == 3
         assert alerts_in_state(session, "all", "icu-8") == []
-        assert last_fired_at(session, stay_id, "sepsis") == NOW + 5 * HOUR
-        assert last_fired_at(session, stay_id, "seizure") is None
 
 
 def test_a_refire_never_wipes_what_people_wrote(engine: Engine, alert_id: int) -> None:
@@ -142,7 +145,7 @@ def test_an_alert_closes_when_it_is_over_and_handled(
 
 @pytest.mark.parametrize(
     "act",
-    [_acknowledge, _evaluate, _shelve, _note, _refire, _release],
+    [_acknowledge, _evaluate, _shelve, _note, _refire, _resume, _release],
 )
 def test_a_closed_alert_takes_nothing_more(engine: Engine, alert_id: int, act: Act) -> None:
     _act(engine, alert_id, _release, _acknowledge)
@@ -198,6 +201,38 @@ def test_what_ends_before_it_begins_is_refused(engine: Engine, alert_id: int, un
         acknowledge(session, alert_id, "JK", until=until, at=NOW)
     with pytest.raises(InvalidInput), writing(engine) as session:
         shelve(session, alert_id, "JK", reason="in theatre", until=until, at=NOW)
+
+
+def test_a_condition_that_is_met_again_before_it_may_fire_is_active(engine: Engine, alert_id: int) -> None:
+    _act(engine, alert_id, _release, _resume)
+    alert, events = _read(engine, alert_id)
+    assert (alert.condition, alert.fired_at, alert.value) == (Condition.ACTIVE, NOW, 0.7)
+    assert (events[-1].kind, events[-1].detail) == ("refired", {"silenced": True})
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_worker_that_looked_at_an_open_alert_holds_it(engine: Engine, stay_id: int, alert_id: int) -> None:
+    """Or a nurse could close it between the look and the change, and the worker would fail."""
+    looked, acknowledged = Event(), Event()
+    _act(engine, alert_id, _release)
+
+    def nurse() -> None:
+        assert looked.wait(10)
+        with writing(engine) as session:
+            _acknowledge(session, alert_id)
+        acknowledged.set()
+
+    with ThreadPoolExecutor() as threads:
+        acknowledging = threads.submit(nurse)
+        with writing(engine) as session:
+            alert = open_alert(session, stay_id, "sepsis")
+            looked.set()
+            assert not acknowledged.wait(0.3)
+            assert alert is not None
+            _refire(session, alert.id)
+        acknowledging.result()
+    alert, _ = _read(engine, alert_id)
+    assert (alert.condition, alert.acknowledged_by) == (Condition.ACTIVE, "JK")
 
 
 def test_the_worker_and_the_nurse_at_once_never_lose_each_other(engine: Engine, alert_id: int) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from threading import Barrier
+from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
-from db.queries.due import LEASE, LeaseLost, claim_due_stays, mark_scored, rescore_ward
+from db.queries.due import LeaseLost, claim_due_stays, count_due_stays, mark_scored, rescore_ward
 from db.queries.observations import ObservationFacts, append_observations
 from db.queries.stays import StayFacts, upsert_stay
 from db.rows import StayRow
@@ -18,6 +19,7 @@ from db.session import reading, writing
 ADMITTED = datetime(2026, 11, 22, 8, tzinfo=UTC)
 WALL = datetime(2030, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+LEASE = timedelta(seconds=30)
 
 
 def test_a_stay_without_data_is_not_due(engine: Engine, stay_id: int) -> None:
@@ -118,6 +120,33 @@ def test_workers_that_claim_at_once_never_hold_one_stay_together(engine: Engine)
     assert sorted(claimed) == stays
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_look_for_due_stays_reads_indexes_and_not_every_stay(engine: Engine) -> None:
+    looks: list[tuple[str, Any]] = []
+    event.listen(
+        engine, "before_cursor_execute", lambda _c, _cursor, sql, values, *_: looks.append((sql, values))
+    )
+    with reading(engine) as session:
+        count_due_stays(session, ADMITTED)
+    sql, values = looks[-1]
+    with engine.connect() as connection:
+        plan = [step[-1] for step in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values)]
+    assert "SCAN stays USING INDEX ix_stays_unscored" in plan
+    assert "SCAN stays" not in plan
+
+
+def test_due_stays_are_counted_with_the_hour_of_the_last(engine: Engine, stay_id: int) -> None:
+    with reading(engine) as session:
+        assert count_due_stays(session, ADMITTED) == (0, None)
+    newest = _observe(engine, stay_id, ADMITTED + 2 * HOUR)
+    with reading(engine) as session:
+        assert count_due_stays(session, ADMITTED + 2 * HOUR) == (1, ADMITTED)
+    _scored(engine, stay_id, newest, ADMITTED + 2 * HOUR)
+    with reading(engine) as session:
+        assert count_due_stays(session, ADMITTED + 2 * HOUR) == (0, None)
+        assert count_due_stays(session, ADMITTED + 3 * HOUR) == (1, ADMITTED + 2 * HOUR)
+
+
 def test_another_model_makes_the_ward_due_from_its_first_hour(engine: Engine, stay_id: int) -> None:
     newest = _observe(engine, stay_id, ADMITTED + 2 * HOUR)
     _scored(engine, stay_id, newest, ADMITTED + 2 * HOUR)
@@ -144,7 +173,7 @@ def _claim(
     engine: Engine, *, now: datetime, worker: str = "a", wall: datetime = WALL, limit: int = 10
 ) -> list[int]:
     with writing(engine) as session:
-        stays = claim_due_stays(session, worker, now=now, wall_now=wall, limit=limit)
+        stays = claim_due_stays(session, worker, now=now, wall_now=wall, limit=limit, lease=LEASE)
         return [stay.id for stay in stays]
 
 

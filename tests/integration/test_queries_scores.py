@@ -16,6 +16,7 @@ from db.queries.scores import (
     active_model_version,
     latest_scores,
     score_revisions,
+    shown_through,
     store_scores,
 )
 from db.rows import ScoreRow
@@ -77,6 +78,17 @@ def test_since_gives_the_tail(engine: Engine, stay_id: int, model_version_id: in
     _store(engine, stay_id, model_version_id, [0.1, 0.2, 0.3], at=3)
     tail = _latest(engine, stay_id, model_version_id, since=ADMITTED + 2 * HOUR)
     assert [row.value for row in tail] == [0.2, 0.3]
+
+
+def test_the_last_hour_with_a_number_is_told_across_models(
+    engine: Engine, stay_id: int, model_version_id: int
+) -> None:
+    with reading(engine) as session:
+        assert shown_through(session, stay_id) is None
+    _store(engine, stay_id, _activate(engine, "sirs", at=1)[0], [0.1, 0.2, None], at=3)
+    _store(engine, stay_id, model_version_id, [0.1], at=3)
+    with reading(engine) as session:
+        assert shown_through(session, stay_id) == ADMITTED + 2 * HOUR
 
 
 def test_every_revision_can_be_read(engine: Engine, stay_id: int, model_version_id: int) -> None:

@@ -25,6 +25,7 @@ from db.queries.stays import (
     StayConflict,
     StayFacts,
     care_units,
+    keep_tile,
     stay_by_external_id,
     stays_for_update,
     stays_of_ward,
@@ -101,6 +102,15 @@ def test_the_ward_holds_who_is_not_discharged_now_by_care_unit(engine: Engine) -
         assert [stay.external_id for stay in stays_of_ward(session, now, "4B")] == ["planned"]
         assert stays_of_ward(session, now, "none") == []
         assert care_units(session, now) == ["4B"]
+
+
+def test_a_tile_is_kept_for_the_first_paint(engine: Engine, stay_id: int) -> None:
+    with reading(engine) as session:
+        assert session.get_one(StayRow, stay_id).tile is None
+    with writing(engine) as session:
+        keep_tile(session, stay_id, {"bed": "07", "score": {"value": 0.1 + 0.2}})
+    with reading(engine) as session:
+        assert session.get_one(StayRow, stay_id).tile == {"bed": "07", "score": {"value": 0.1 + 0.2}}
 
 
 def test_an_observation_is_accepted_once_within_and_across_batches(engine: Engine, stay_id: int) -> None:
@@ -185,9 +195,9 @@ def test_a_lower_id_of_a_stay_is_never_committed_after_a_higher_one(engine: Engi
             return len(observations_of(session, stay_id))
 
     with ThreadPoolExecutor() as threads:
-        running = [threads.submit(slow), threads.submit(fast)]
-        assert running[1].result() == 2, "the second was committed while the first was under way"
-        running[0].result()
+        first, second = threads.submit(slow), threads.submit(fast)
+        assert second.result() == 2, "the second was committed while the first was under way"
+        first.result()
 
 
 def test_the_newest_data_of_a_stay_never_goes_back(engine: Engine, stay_id: int) -> None:

@@ -87,9 +87,15 @@ def _people() -> None:
         sa.UniqueConstraint("external_id", name=op.f("uq_stays_external_id")),
     )
     op.create_index(
-        "ix_stays_behind", "stays", ["id"], **_where("last_observation_id > scored_observation_id")
+        "ix_stays_unscored",
+        "stays",
+        ["id"],
+        **_where(
+            "(last_observation_id > scored_observation_id"
+            " OR last_known_at > coalesce(scored_through, admitted_at))"
+        ),
     )
-    op.create_index(op.f("ix_stays_care_unit"), "stays", ["care_unit"])
+    op.create_index(op.f("ix_stays_discharged_at"), "stays", ["discharged_at"])
     op.create_index(op.f("ix_stays_last_known_at"), "stays", ["last_known_at"])
     op.create_index(op.f("ix_stays_subject_id"), "stays", ["subject_id"])
 

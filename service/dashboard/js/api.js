@@ -11,8 +11,8 @@ export class Refused extends Error {
 
 async function refusal(response) {
   const problem = await response.json().catch(() => ({}));
-  const words = [problem.title, problem.detail].filter((text) => typeof text === "string");
-  return new Refused(response.status, `${words.join(": ") || response.statusText} (${response.status})`);
+  const words = problem.detail ?? problem.title ?? response.statusText;
+  return new Refused(response.status, `${words} (${response.status})`);
 }
 
 async function ask(path, options) {

@@ -2,8 +2,8 @@
 import { hourMinute, minutesSince } from "./format.js";
 
 const RANK = { high: 0, medium: 1, low: 2 };
-const HOUR = 3_600_000;
-const WORKER_GRACE = 30_000; // real milliseconds the worker may take after a grid hour
+const [MINUTE, HOUR] = [60_000, 3_600_000];
+const GRACE = 20_000; // real milliseconds that delivery and scoring may take, as long as the feed may be silent
 const UNKNOWN_GAP_MINUTES = 60; // too few observations to know how often they come
 
 /** Lower is more urgent. */
@@ -31,12 +31,14 @@ export const needsAnswer = (alert, now) =>
 export function unscored(score, now, speed) {
   if (!score) return "not scored yet";
   if (score.status !== "present" || score.value === null) return score.reason || `score ${score.status}`;
-  const late = now - Date.parse(score.time) > HOUR + Math.max(HOUR, WORKER_GRACE * speed);
+  const late = now - Date.parse(score.time) > HOUR + Math.max(HOUR, GRACE * speed);
   return late ? `last score is of ${hourMinute(score.time, now)}, not renewed since` : "";
 }
 
-const isStale = (tile, ageMinutes) =>
-  ageMinutes === null || ageMinutes > 2 * (tile.usual_gap_minutes ?? UNKNOWN_GAP_MINUTES);
+function isStale(tile, ageMinutes, speed) {
+  const usual = tile.usual_gap_minutes ?? UNKNOWN_GAP_MINUTES;
+  return ageMinutes === null || ageMinutes > 2 * usual + (GRACE * speed) / MINUTE;
+}
 
 /**
  * {mark: high | medium | low | technical | none, alert, needsAnswer, shelved, reason, stale, ageMinutes}.
@@ -54,7 +56,7 @@ export function attention(tile, now, speed) {
     needsAnswer: needsAnswer(alert, now),
     shelved,
     reason,
-    stale: isStale(tile, ageMinutes),
+    stale: isStale(tile, ageMinutes, speed),
     ageMinutes,
   };
 }

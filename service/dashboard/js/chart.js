@@ -23,7 +23,7 @@ function axes(showTime) {
   const common = { stroke: colour("quiet"), grid: lines, ticks: { ...lines, size: 4 }, font: "12px system-ui, sans-serif" };
   return [
     { ...common, size: showTime ? TIME_HEIGHT : 4, space: 70, values: showTime ? clockLabels : () => [] },
-    { ...common, size: AXIS_WIDTH, space: 26 },
+    { ...common, size: AXIS_WIDTH, space: 20 },
   ];
 }
 
@@ -66,16 +66,14 @@ export function Chart({ kind, make, data, label, paint, under, onCursor, onPick 
   const [box, chart, latest] = [useRef(null), useRef(null), useRef({})];
   latest.current = { paint, under, onCursor, onPick };
   useEffect(() => {
-    const given = make();
-    chart.current = new UPlot(options(given, box.current.clientWidth, latest), data, box.current);
-    const fit = new ResizeObserver(() => {
-      chart.current.setSize({ width: box.current.clientWidth, height: given.height });
-    });
-    fit.observe(box.current);
+    const [given, element] = [make(), box.current];
+    const drawn = new UPlot(options(given, element.clientWidth, latest), data, element);
+    chart.current = drawn;
+    const fit = new ResizeObserver(() => drawn.setSize({ width: element.clientWidth, height: given.height }));
+    fit.observe(element);
     return () => {
       fit.disconnect();
-      chart.current.destroy();
-      chart.current = null;
+      drawn.destroy();
     };
   }, [kind]);
   useEffect(() => {

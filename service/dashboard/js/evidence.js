@@ -21,12 +21,12 @@ const bandOf = (posterior, name) =>
   posterior?.variables[name] ? { time: posterior.time, ...posterior.variables[name] } : null;
 
 function Legend({ failure }) {
-  return html`<p class="legend"><span class="key prompt"></span> observed
-    <span class="key late"></span> known over 1 h later
+  const entry = (kind, words) => html`<span class="entry"><i class=${`key ${kind}`}></i> ${words}</span>`;
+  return html`<p class="legend">${entry("prompt", "observed")}${entry("late", "known over 1 h later")}
     ${failure
-      ? html`<span class="reason">No Gaussian-process band: ${failure}</span>`
-      : html`<span class="key band"></span> Gaussian-process mean and 95 % band`}
-    <span class="key normal"></span> normal range <span class="key missing"></span> no score
+      ? html`<span class="reason">no Gaussian-process band: ${failure}</span>`
+      : entry("band", "Gaussian-process mean and 95 % band")}
+    ${entry("normal", "normal range")}${entry("missing", "no score")}
     <small>Click an hour to see the stay as it was known then; drag to zoom, double click for all.</small></p>`;
 }
 

@@ -43,7 +43,7 @@ export function measured(value) {
   return String(Number(value.toPrecision(Math.abs(value) >= 1000 ? 4 : 3)));
 }
 
-const UNITS = { "1/min": "/min", degC: "°C", pH: "", "10^9/L": "10⁹/L", "ug/L": "µg/L" };
+const UNITS = { "1/min": "/min", degC: "°C", pH: "", fraction: "", "10^9/L": "10⁹/L", "ug/L": "µg/L" };
 
 /** A unit as it is written on a ward. */
 export const unitText = (unit) => UNITS[unit] ?? unit;

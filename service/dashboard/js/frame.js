@@ -15,7 +15,7 @@ function Feed({ ward }) {
 
 function SimulatedClock({ clock }) {
   if (!clock.simulated) return null;
-  return html`<span class="badge" title="the service runs on a simulated clock">simulated clock ×${clock.speed}</span>`;
+  return html`<span class="badge" title="the service runs on a simulated clock">simulated ×${clock.speed}</span>`;
 }
 
 function Sound({ sound, highest, redraw }) {
@@ -46,11 +46,11 @@ export function Header({ items, view }) {
     <span>${items.length} beds</span>
     <span>data to <b>${Number.isFinite(newest) ? clockTime(newest) : "—"}</b></span>
     <span>now <b class="now">${clockTime(serviceNow(ward.clock))}</b></span>
-    <${Feed} ward=${ward} />
     <${SimulatedClock} clock=${ward.clock} />
-    ${items.some(({ tile }) => tile.synthetic) && html`<span class="badge synthetic-mark">SYNTHETIC data</span>`}
+    <${Feed} ward=${ward} />
+    ${items.some(({ tile }) => tile.synthetic) && html`<span class="badge synthetic-mark">SYNTHETIC</span>`}
     <span class="tools">
-      <input id="find" type="search" placeholder="Find bed  /" aria-label="Find a bed" autocomplete="off"
+      <input id="find" type="search" placeholder="Bed  /" aria-label="Find a bed" autocomplete="off"
         onInput=${view.find} onKeyDown=${view.findKey} />
       <${Sound} sound=${view.sound} highest=${view.highest} redraw=${view.redraw} />
       <button type="button" onClick=${() => openInitials(null)}>${preferences.initials || "Your initials"}</button>

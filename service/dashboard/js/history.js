@@ -16,9 +16,9 @@ const WORDS = {
 };
 
 function detailText(detail, now, threshold) {
-  const { value, evaluation, reason, text, until } = detail ?? {};
+  const { value, time, evaluation, reason, text, until } = detail ?? {};
   const end = until ? `until ${hourMinute(until, now)}` : "";
-  const number = typeof value === "number" ? `score ${scoreText(value, threshold)}` : "";
+  const number = typeof value === "number" ? `score ${scoreText(value, threshold)}${time ? ` of ${hourMinute(time, now)}` : ""}` : "";
   return [number, evaluation, reason, text, end].filter(Boolean).join(", ");
 }
 

@@ -16,6 +16,8 @@ function Evidence({ tile, reason }) {
   return raising(tile.drivers).map((driver) => html`<${Driver} key=${driver.variable} driver=${driver} />`);
 }
 
+const Latched = ({ alert }) => alert?.condition === "latched" && html`<span class="reason">no longer met</span>`;
+
 /** The button's label says what the server last said: nothing is shown as done before it is. */
 function Answer({ row, act }) {
   const { pending } = row;
@@ -46,7 +48,8 @@ export const NeedsRow = memo(({ tile, alert, threshold, act, ...rest }) => {
     <span class="headline">${headline(row, threshold)}</span>
     <span class="since">${row.since}${row.fresh && html`<span class="new">new</span>`}</span>
     <span class="evidence"><${Evidence} tile=${tile} reason=${row.reason} />
-      ${row.stale && html`<span class="reason">${row.age}</span>`}
+      <${Latched} alert=${alert} />
+      ${row.stale && html`<span class="reason">data ${row.age}</span>`}
       ${tile.synthetic && html`<span class="synthetic">synthetic</span>`}</span>
     <span class="stage">${row.stage}${failed && html`<span class="failed" role="alert">${row.pending}</span>`}</span>
     <span class="actions">

@@ -9,14 +9,15 @@ const FRESH_MS = 60_000; // how long a new alert keeps its mark
 const ageText = ({ ageMinutes, stale }) => {
   if (ageMinutes === null) return "no data yet";
   const age = span(ageMinutes);
-  return stale ? `data ${age} old` : age;
+  return stale ? `${age} old` : age;
 };
 
 /** Every stay of `unit` ("" for all) as {tile, attention}. */
 export function readWard(ward, unit) {
   const now = serviceNow(ward.clock);
+  const there = (tile) => !tile.discharged_at || Date.parse(tile.discharged_at) > now;
   return [...ward.stays.values()]
-    .filter((tile) => unit === "" || tile.care_unit === unit)
+    .filter((tile) => there(tile) && (unit === "" || tile.care_unit === unit))
     .map((tile) => ({ tile, attention: attention(tile, now, ward.clock.speed) }));
 }
 

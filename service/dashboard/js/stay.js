@@ -10,6 +10,12 @@ import { stayLink } from "./route.js";
 import { Actions } from "./stay_actions.js";
 import { useStay } from "./stay_data.js";
 
+function changeText(change, threshold) {
+  if (change === null) return "";
+  const signed = `${change < 0 ? "−" : "+"}${scoreText(Math.abs(change), threshold)}`;
+  return `${trend(change, threshold)} ${signed} in 3 h`;
+}
+
 function Heading({ stay, read, threshold, now }) {
   const value = read.reason ? null : stay.score.value;
   const person = [stay.age_years !== null && `${Math.round(stay.age_years)} y`, stay.sex].filter(Boolean).join(" ");
@@ -19,7 +25,7 @@ function Heading({ stay, read, threshold, now }) {
     <h1>Bed ${bedText(stay)}</h1>
     <span>${stay.care_unit ?? ""}</span><span>${person}</span>
     <span>${span(minutesSince(stay.admitted_at, now))} in unit</span>
-    <span class="now-score">score <b>${scoreText(value, threshold)}</b> ${read.reason ? "" : trend(stay.change, threshold)}
+    <span class="now-score">score <b>${scoreText(value, threshold)}</b> ${read.reason ? "" : changeText(stay.change, threshold)}
       <small> threshold ${scoreText(threshold, threshold)}</small></span>
     ${read.reason && html`<span class="reason">${read.reason}</span>`}
     <span class="stage">${stage(read.alert, now)}</span>
@@ -38,11 +44,12 @@ function AsOf({ stayId, asOf, ward }) {
     <a class="button" href=${stayLink(stayId)}>Back to now</a></div>`;
 }
 
-const Why = ({ drivers, threshold, now }) => html`<section class="why"><h2>Why</h2>
+const Why = ({ drivers, variables, threshold, now }) => html`<section class="why"><h2>Why</h2>
   ${drivers.length === 0 && html`<p class="quiet">No variable stands out.</p>`}
   <ul>${drivers.map((driver) => html`<li key=${driver.variable}>
     <span><b>${driver.label}</b></span>
-    <span>${measured(driver.value)} ${outside(driver.value, driver.normal)} <small>${unitText(driver.unit)}${driver.time ? `, ${hourMinute(driver.time, now)}` : ""}</small></span>
+    <span>${measured(driver.value)} ${outside(driver.value, variables[driver.variable]?.normal)}
+      ${" "}<small>${unitText(driver.unit)}${driver.time ? ` at ${hourMinute(driver.time, now)}` : ""}</small></span>
     <span class="share">${driver.share >= 0 ? "raises" : "lowers"} the score by ${scoreText(Math.abs(driver.share), threshold)}</span>
   </li>`)}</ul></section>`;
 
@@ -89,7 +96,7 @@ export function StayPage({ stayId, asOf, view }) {
     ${failure && html`<p class="failed" role="alert">Not refreshed: ${failure}</p>`}
     <${Heading} stay=${stay} read=${read} threshold=${threshold} now=${now} />
     <div class="stay-body">
-      <${Why} drivers=${stay.drivers} threshold=${threshold} now=${now} />
+      <${Why} drivers=${stay.drivers} variables=${detail.variables} threshold=${threshold} now=${now} />
       <${Evidence} detail=${detail} asOf=${asOf} beat=${beat} theme=${preferences.theme} threshold=${threshold} />
       <${Do} read=${read} detail=${detail} asOf=${asOf} view=${view} now=${now} />
     </div>

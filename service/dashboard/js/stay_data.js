@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from "../vendor/hooks.js";
 import { get } from "./api.js";
 import { elapsed } from "./clock.js";
 
+const NOT_FOUND = 404;
 const AT_MOST_EVERY_MS = 3_000; // a busy feed must not fetch a whole stay with every message
 
 function query(asOf, variables = []) {
@@ -30,13 +31,13 @@ function useBeat(signal, still) {
 
 /** Fetch `path` again whenever it or `beat` changes: {answer, failure}; the last answer stays while waiting. */
 function useFetched(path, beat) {
-  const [state, setState] = useState({ path: null, answer: null, failure: "" });
+  const [state, setState] = useState({ path: null, answer: null, failure: "", status: 200 });
   useEffect(() => {
     let wanted = path !== null;
     if (wanted) {
       get(path).then(
-        (answer) => wanted && setState({ path, answer, failure: "" }),
-        (error) => wanted && setState((before) => ({ ...before, failure: error.message })),
+        (answer) => wanted && setState({ path, answer, failure: "", status: 200 }),
+        ({ message, status }) => wanted && setState((before) => ({ ...before, failure: message, status })),
       );
     }
     return () => {
@@ -57,6 +58,8 @@ export function useStay(stayId, asOf, tile) {
 /** The Gaussian-process band of `variables`, or null with the reason why there is none. */
 export function usePosterior(stayId, asOf, variables, beat) {
   const path = `v1/stays/${encodeURIComponent(stayId)}/posterior${query(asOf, variables)}`;
-  const state = useFetched(variables.length ? path : null, beat);
+  const never = useRef(false); // the model that scores here has no posterior: asking again changes nothing
+  const state = useFetched(variables.length && !never.current ? path : null, beat);
+  never.current = state.status === NOT_FOUND;
   return { posterior: state.failure ? null : state.answer, failure: state.failure };
 }

@@ -31,7 +31,7 @@ export const Tile = memo((properties) => {
       <span class="trend">${reason ? "" : trend(tile.change, threshold)}</span>
     </span>
     ${reason
-      ? html`<span class="reason">${reason}</span>`
+      ? html`<span class="reason" title=${reason}>${reason}</span>`
       : html`<${Sparkline} points=${tile.sparkline} threshold=${threshold} />`}
     <span class="tile-foot"><span class="age">${age}</span><span class="stage">${stage}</span></span>
     ${tile.synthetic && html`<span class="synthetic">synthetic</span>`}

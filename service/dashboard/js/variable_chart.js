@@ -65,7 +65,7 @@ export function VariableChart({ name, variable, observations, band, span, theme,
   const [low, high] = variable.normal;
   const newest = words(observations.at(-1), variable);
   return html`<figure data-variable=${name}>
-    <figcaption><b>${variable.label}</b> <small>${unitText(variable.unit)} normal ${low}–${high}</small>
+    <figcaption><b>${variable.label}</b> <small>${unitText(variable.unit)} normal ${low === high ? low : `${low}–${high}`}</small>
       <output class="reading" ref=${reading}>${newest}</output></figcaption>
     <${Chart} kind=${`${theme}${showTime}`} make=${make(variable.normal, showTime)} data=${data}
       label=${`${variable.label}: ${observations.length} observations, newest ${newest}`}

@@ -127,7 +127,7 @@ def shifted(stay: BedsideStay, offset: timedelta) -> BedsideStay:
 
 
 def into_beds(
-    stays: Iterable[BedsideStay], beds: int, start: datetime, backfill: timedelta = timedelta(hours=30)
+    stays: Iterable[BedsideStay], beds: int, start: datetime, backfill: timedelta = timedelta(hours=14)
 ) -> Iterator[BedsideStay]:
     """Past stays as the occupants of `beds` beds of a ward that is watched from `start`.
 

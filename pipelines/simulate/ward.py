@@ -51,12 +51,12 @@ class FirstOccupant:
 
 # One alert is there at once, the next ones come while somebody watches; one gets better, one falls silent.
 SCRIPT = (
-    FirstOccupant(CourseKind.SEPTIC, 19.0, 30.0, onset_in_hours=-0.5),
-    FirstOccupant(CourseKind.SEPTIC, 14.0, 36.0, onset_in_hours=5.0),
-    FirstOccupant(CourseKind.RECOVERING, 3.0, 40.0),
+    FirstOccupant(CourseKind.SEPTIC, 13.0, 36.0, onset_in_hours=-0.5),
+    FirstOccupant(CourseKind.SEPTIC, 10.0, 40.0, onset_in_hours=5.0),
+    FirstOccupant(CourseKind.RECOVERING, 3.0, 45.0),
     FirstOccupant(CourseKind.STABLE, 11.0, 60.0, silent_in_hours=1.0),
-    FirstOccupant(CourseKind.SEPTIC, 9.0, 40.0, onset_in_hours=11.0),
-    FirstOccupant(CourseKind.SEPTIC, 26.0, 48.0, onset_in_hours=20.0),
+    FirstOccupant(CourseKind.SEPTIC, 7.0, 42.0, onset_in_hours=11.0),
+    FirstOccupant(CourseKind.SEPTIC, 5.0, 60.0, onset_in_hours=20.0),
 )
 
 
@@ -66,7 +66,7 @@ class WardConfig:
 
     script: tuple[FirstOccupant, ...] = SCRIPT
     care_units: tuple[str, ...] = ("4A", "4B")  # beds are dealt to them in equal blocks
-    hours_ago: tuple[float, float] = (2.0, 36.0)
+    hours_ago: tuple[float, float] = (1.0, 14.0)  # fills the board's 12 h without alerts of past days
     remains_hours: tuple[float, float] = (4.0, 40.0)
     empty_hours: tuple[float, float] = (0.5, 3.0)
     simulator: SimulatorConfig = field(default_factory=SimulatorConfig)

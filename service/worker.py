@@ -37,7 +37,7 @@ _CLAIM = 4  # stays a claim: one fsync for several stays, and few wait when a wo
 
 
 def run(settings: Settings) -> None:
-    """Score due stays until SIGTERM or SIGINT; blocking. A pass that has begun is finished."""
+    """Score due stays until SIGTERM or SIGINT; blocking. What was claimed is scored."""
     log_to_stderr()
     stop = threading.Event()
 
@@ -74,7 +74,7 @@ class Worker:
         try:
             while not stop.is_set():
                 try:
-                    busy = self.step(stop)
+                    busy = self.step()
                 except SQLAlchemyError:
                     _log.exception("the storage failed; trying again")
                     busy = False
@@ -88,7 +88,7 @@ class Worker:
         self._endpoint.stop()
         self._engine.dispose()
 
-    def step(self, stop: threading.Event) -> bool:
+    def step(self) -> bool:
         """One look at everything there is to do; whether any stay was claimed."""
         if self._is_time("beat", _BEAT_SECONDS):
             self._endpoint.ensure()
@@ -101,8 +101,7 @@ class Worker:
                 outbox.prune_outbox(session, wall_now() - timedelta(hours=self._settings.outbox_keep_hours))
         claimed = self._claim()
         for stay_id in claimed:
-            if not stop.is_set():
-                self._score(stay_id)
+            self._score(stay_id)
         return bool(claimed)
 
     def _claim(self) -> list[int]:

@@ -68,7 +68,7 @@ PANELS = (
         0.8,
         by_monitor=True,
     ),
-    Panel("temperature", (("temperature", 1.0),), (1.5, 4.5), 1.0, 4.0),
+    Panel("temperature", (("temperature", 1.0),), (2.0, 5.5), 1.0, 4.0),
     Panel("ventilator", (("fio2", 1.0),), (2.0, 7.0), 0.55, 5.0, when_ill=True),
     Panel("capnography", (("end_tidal_co2", 1.0),), (1.0, 3.0), 0.08, 1.0, by_monitor=True),
     Panel(

@@ -48,6 +48,8 @@ from models.training_stays import (
 
 Floats = npt.NDArray[np.float64]
 
+TYPICAL_STAYS = 2000  # enough for means that only serve as a reference
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -117,7 +119,7 @@ class Fit:
             self._kernel()
         while self.progress.stage < len(self.recipe.stages):
             self._stage(self.recipe.stages[self.progress.stage])
-        remember_typical(self.network, self.train)
+        remember_typical(self.network, self.train[:TYPICAL_STAYS])
 
     def _kernel(self) -> None:
         """Ascend the marginal likelihood per observation, one batch of stays a step."""

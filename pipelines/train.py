@@ -1,0 +1,229 @@
+"""Training of the shipped model: CinC 2019 stays in, a model folder out.
+
+    out/model.json, weights.safetensors   the model, once the run has ended
+    out/checkpoint.pt                     where the run stands: after every epoch, for `resume`
+    out/curve.json                        loss and validation figures of every epoch
+
+Subjects are split by a hash of their id, so that every later evaluation knows which ones training has never
+seen. The threshold is the one that gains most CinC 2019 utility on the validation subjects.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from rich.console import Console
+from rich.progress import Progress as ProgressBar
+from rich.progress import TaskID
+
+from models.clinical.errors import InvalidInput, UnreadableSource
+from models.clinical.stay import LabelledStay
+from models.fitting import Fit, Observer, Progress, Recipe, Stage, calibrate, labelled_hours, predict, start
+from models.mgp_tcn import MGPTCN, Calibration, Learnt, MGPTCNConfig
+from models.training_stays import BatchLimits, prepare, standardisation_of
+from pipelines.ingest import cinc2019
+from pipelines.metrics.cinc2019 import stay_utilities
+from pipelines.prediction_files import replacing
+
+Split = Literal["train", "validation", "test"]
+
+SPLIT_RULE = (
+    "sha256('cinc2019:' + subject_id), first 8 bytes big-endian, modulo 100: "
+    "below 70 train, below 80 validation, else test"
+)
+
+
+def split_of(subject_id: str) -> Split:
+    """Which part of the data a subject belongs to, by `SPLIT_RULE`: 70, 10 and 20 in a hundred."""
+    digest = sha256(f"cinc2019:{subject_id}".encode()).digest()
+    place = int.from_bytes(digest[:8], "big") % 100
+    return "train" if place < 70 else "validation" if place < 80 else "test"  # noqa: PLR2004  stated above
+
+
+def held_out(subject_id: str) -> bool:
+    """Whether neither training nor validation has seen the subject."""
+    return split_of(subject_id) == "test"
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """What a run is made of: the model's configuration and how it learns."""
+
+    config: MGPTCNConfig = field(default_factory=MGPTCNConfig)
+    recipe: Recipe = field(default_factory=Recipe)
+
+
+def read_settings(path: Path) -> TrainingSettings:
+    """Settings from a TOML file with the tables `config` and `recipe`; what it leaves out keeps its default.
+
+    Raises InvalidInput if a name is unknown, UnreadableSource if the file is not TOML.
+    """
+    try:
+        fields = tomllib.loads(path.read_text(encoding="utf-8"))
+        config = asdict(MGPTCNConfig()) | fields.get("config", {})
+        config["tcn"] = asdict(MGPTCNConfig().tcn) | fields.get("config", {}).get("tcn", {})
+        return TrainingSettings(MGPTCNConfig.from_json(config), _recipe(fields.get("recipe", {})))
+    except TypeError as error:
+        raise InvalidInput(
+            f"{path}: {error}", value=str(path), bound="the fields of TrainingSettings"
+        ) from error
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise UnreadableSource(f"{path}: expected a TOML file, but {error}") from error
+
+
+def train_mgp_tcn(
+    source: Path,
+    out: Path,
+    settings: TrainingSettings | None = None,
+    *,
+    resume: bool = False,
+    console: Console | None = None,
+) -> MGPTCN:
+    """Train on the stays of a CinC 2019 zip or folder and save the model to `out`.
+
+    With `resume` a run that was stopped continues after its last epoch, to the same result. `console` shows
+    progress. Raises UnreadableSource if the source cannot be read or a part has no positive hour.
+    """
+    settings = settings or TrainingSettings()
+    with ProgressBar(console=console, disable=console is None) as bar:
+        parts = _read(source, bar)
+        return train_on(parts, source.stem, out, settings, resume=resume, bar=bar)
+
+
+def train_on(
+    parts: dict[Split, list[LabelledStay]],
+    source_name: str,
+    out: Path,
+    settings: TrainingSettings,
+    *,
+    resume: bool,
+    bar: ProgressBar,
+) -> MGPTCN:
+    """Train on stays already read and split; `source_name` goes into the model's description."""
+    standardisation = standardisation_of(parts["train"])
+    train = [prepare(one, standardisation) for one in parts["train"]]
+    validation = [prepare(one, standardisation) for one in parts["validation"]]
+    network = start(settings.config, standardisation, settings.recipe.seed)
+    fit = Fit(network, train, validation, settings.recipe, observer=_Keeper(out, bar))
+    out.mkdir(parents=True, exist_ok=True)
+    if resume and (out / "checkpoint.pt").is_file():
+        _restore(fit, out / "checkpoint.pt")
+    fit.run()
+    calibration, threshold, figures = _calibrated(fit)
+    training = _description(parts, source_name, settings, figures, fit.progress)
+    model = MGPTCN(settings.config, Learnt(network, standardisation, calibration, threshold, training))
+    model.save(out)
+    return model
+
+
+def best_threshold(
+    rows: npt.NDArray[np.int64], label: npt.NDArray[np.int8], score: npt.NDArray[np.float64]
+) -> tuple[float, float]:
+    """The threshold of highest CinC 2019 utility among 200 quantiles of the scores, and that utility.
+
+    `rows` (S,) hours of each stay; `label`, `score` (N,). Raises InvalidInput if no stay is septic.
+    """
+    candidates = np.unique(np.quantile(score, 1 - np.geomspace(1e-3, 0.8, 200)))
+    gains = [
+        stay_utilities(rows, label, (score >= candidate).astype(np.int8)).normalised()
+        for candidate in candidates
+    ]
+    if gains[0] is None:
+        raise InvalidInput("no septic stay to choose a threshold on", value=0, bound="at least one")
+    best = int(np.argmax(np.array(gains, dtype=np.float64)))
+    return float(candidates[best]), float(gains[best] or 0.0)
+
+
+class _Keeper(Observer):
+    """Draws progress, and leaves checkpoint and learning curve behind after every epoch."""
+
+    def __init__(self, out: Path, bar: ProgressBar) -> None:
+        self._out, self._bar = out, bar
+        self._task: TaskID = bar.add_task("train", total=1.0)
+
+    def batch_done(self, stage: str, share: float, loss: float) -> None:
+        self._bar.update(self._task, completed=share, description=f"{stage}, loss {loss:.4f}")
+
+    def pass_done(self, fit: Fit) -> None:
+        state = {"network": fit.network.state_dict(), "progress": vars(fit.progress)}
+        with replacing(self._out / "checkpoint.pt") as unfinished:
+            torch.save(state, unfinished)
+        with replacing(self._out / "curve.json") as unfinished:
+            unfinished.write_text(json.dumps(fit.progress.curve, indent=1) + "\n", encoding="utf-8")
+        if fit.progress.curve:
+            last = fit.progress.curve[-1]
+            self._bar.console.log(" ".join(f"{name} {value}" for name, value in last.items()))
+
+
+def _restore(fit: Fit, checkpoint: Path) -> None:
+    state = torch.load(checkpoint, weights_only=True)
+    fit.network.load_state_dict(state["network"])
+    fit.progress = Progress(**state["progress"])
+
+
+def _recipe(fields: dict[str, Any]) -> Recipe:
+    """A recipe from TOML: `stages` is an array of tables, `limits` a table."""
+    chosen = dict(fields)
+    if "stages" in chosen:
+        chosen["stages"] = tuple(Stage(**stage) for stage in chosen["stages"])
+    if "limits" in chosen:
+        chosen["limits"] = BatchLimits(**chosen["limits"])
+    return Recipe(**chosen)
+
+
+def _read(source: Path, bar: ProgressBar) -> dict[Split, list[LabelledStay]]:
+    """Every labelled stay of the source, by its subject's part of the split."""
+    opened = cinc2019.open_source(source)
+    parts: dict[Split, list[LabelledStay]] = {"train": [], "validation": [], "test": []}
+    for ingested in bar.track(opened.stays(), total=opened.stay_count, description="read"):
+        if ingested.labelled is not None:
+            parts[split_of(ingested.stay.subject_id)].append(ingested.labelled)
+    for part, stays in parts.items():
+        if not any(one.label.any() for one in stays):
+            raise UnreadableSource(f"{source}: no positive hour among the {len(stays)} stays of part {part}")
+    return parts
+
+
+def _calibrated(fit: Fit) -> tuple[Calibration, float, dict[str, float]]:
+    """Calibration, threshold and figures on the validation subjects."""
+    logit, label = labelled_hours(predict(fit.network, fit.validation), fit.validation)
+    calibration = calibrate(logit, label)
+    rows = np.array([int(one.labelled.sum()) for one in fit.validation])
+    threshold, utility = best_threshold(rows, label.astype(np.int8), calibration(logit))
+    figures = {"auprc": fit.progress.best_auprc, "utility": utility}
+    return calibration, threshold, figures
+
+
+def _description(
+    parts: dict[Split, list[LabelledStay]],
+    source_name: str,
+    settings: TrainingSettings,
+    validation: dict[str, float],
+    progress: Progress,
+) -> dict[str, Any]:
+    """What model.json says about the training."""
+    return {
+        "source": source_name,
+        "split": SPLIT_RULE,
+        "subjects": {part: _counts(stays) for part, stays in parts.items()},
+        "recipe": asdict(settings.recipe),
+        "validation": validation,
+        "epochs": len(progress.curve),
+    }
+
+
+def _counts(stays: Sequence[LabelledStay]) -> dict[str, int]:
+    return {
+        "stays": len(stays),
+        "septic_stays": sum(bool(one.label.any()) for one in stays),
+        "hours": sum(len(one.label) for one in stays),
+    }

@@ -22,7 +22,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
 HOST = "127.0.0.1"
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 30.0
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",

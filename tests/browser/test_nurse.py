@@ -103,7 +103,7 @@ def test_judged_shelved_with_a_reason_and_noted(service: Service, desk: Desk) ->
     expect(page.locator(".history")).to_contain_text("judged by JK unsure")
     page.get_by_text("Shelve…").click()
     page.get_by_label("Because").fill("in theatre")
-    page.get_by_label("for", exact=True).select_option("1 h")
+    page.get_by_role("combobox", name="for").select_option("1 h")
     page.get_by_role("button", name="Shelve", exact=True).click()
     expect(page.locator(".history")).to_contain_text("shelved by JK in theatre, until")
     page.get_by_role("link", name="‹ Board").click()

@@ -25,7 +25,13 @@ export function createAnswers(ward, changed) {
     }
   }
 
-  return { pending, send };
+  /** Say at the alert why nothing was sent. */
+  function refuse(alert, words) {
+    pending.set(alert.alert_id, words);
+    changed();
+  }
+
+  return { pending, send, refuse };
 }
 
 const PAST = { acknowledge: "acknowledged", evaluate: "evaluated", shelve: "shelved", note: "noted" };

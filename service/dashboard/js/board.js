@@ -14,7 +14,7 @@ export function createOrder(hold) {
   return (items, compare) => {
     const wanted = [...items].sort(compare).map((item) => item.tile.stay_id);
     const next = hold.isHeld() ? held(shown, wanted) : wanted;
-    if (next.join() !== shown.join()) hold.moved();
+    if (shown.some((name, place) => next[place] !== name)) hold.moved();
     shown = next;
     const byName = new Map(items.map((item) => [item.tile.stay_id, item]));
     return { items: next.map((name) => byName.get(name)), waits: next.join() !== wanted.join() };

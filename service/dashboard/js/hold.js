@@ -13,16 +13,17 @@ export function createHold() {
   const touch = () => {
     touchedAt = elapsed();
   };
-  const leave = () => {
-    touchedAt = -Infinity;
+  // an answered row loses its button and with it the focus: the pointer may still be there, and the reverse
+  const leave = (focused) => {
+    if (!element.matches(":hover") && !element.contains(focused)) touchedAt = -Infinity;
   };
   return {
     ref(next) {
       if (next === element || next === null) return;
       element = next;
       ["pointermove", "pointerdown", "keydown", "focusin"].forEach((kind) => element.addEventListener(kind, touch));
-      element.addEventListener("pointerleave", () => element.contains(document.activeElement) || leave());
-      element.addEventListener("focusout", (event) => element.contains(event.relatedTarget) || leave());
+      element.addEventListener("pointerleave", () => leave(document.activeElement));
+      element.addEventListener("focusout", (event) => leave(event.relatedTarget));
     },
     isHeld: () => elapsed() - touchedAt < IDLE_MS,
     moved() {

@@ -17,6 +17,7 @@ import { createSound } from "./sound.js";
 import { StayPage } from "./stay.js";
 import { createWard, isSilent } from "./ward.js";
 
+const MOVED = "The list has just moved. If this is the bed you meant, press again.";
 const root = document.getElementById("board");
 const sound = createSound();
 const [needsHold, bedsHold] = [createHold(), createHold()];
@@ -67,7 +68,7 @@ const view = {
   pending: answers.pending,
   needsOrder: createOrder(needsHold),
   bedsOrder: createOrder(bedsHold),
-  act: (alert) => needsHold.settled() && acknowledge(alert),
+  act: (alert) => (needsHold.settled() ? acknowledge(alert) : answers.refuse(alert, MOVED)),
   acknowledge,
   unfold: () => change({ unfolded: true }),
   openKeys: () => change({ dialog: { kind: "keys" } }),

@@ -68,13 +68,18 @@ def _columns(name: str, content: bytes, wanted: tuple[str, ...]) -> tuple[Column
         raise UnreadableSource(f"{name}: no column {', '.join(missing)}; expected {'|'.join(wanted)}")
     if not lines:
         raise UnreadableSource(f"{name}: no row under the header; expected one a labelled hour")
-    rows = [line.split("|") for line in lines]
-    for row, cells in enumerate(rows):
-        if len(cells) != len(columns):
-            raise UnreadableSource(f"{name} row {row}: {len(cells)} cells, expected {len(columns)}")
+    for row, line in enumerate(lines):
+        if (width := line.count("|") + 1) != len(columns):
+            raise UnreadableSource(f"{name} row {row}: {width} cells, expected {len(columns)}")
     return tuple(
-        _numbers(name, column, [cells[columns.index(column)] for cells in rows]) for column in wanted
+        _numbers(name, column, _cells(lines, len(columns), columns.index(column))) for column in wanted
     )
+
+
+def _cells(lines: list[str], width: int, position: int) -> list[str]:
+    """One column's cells, counted from the right: the label is the last of 41."""
+    from_right = width - position
+    return [line.rsplit("|", from_right)[-from_right] for line in lines]
 
 
 def _numbers(name: str, column: str, cells: list[str]) -> Column:

@@ -106,7 +106,7 @@ def test_workers_that_claim_at_once_never_hold_one_stay_together(engine: Engine)
         stays = [upsert_stay(session, StayFacts(str(n), "s", ADMITTED))[0].id for n in range(12)]
     for stay_id in stays:
         _observe(engine, stay_id, ADMITTED)
-    barrier = Barrier(3)
+    barrier = Barrier(3, timeout=20)
 
     def work(worker: str) -> list[int]:
         claimed: list[int] = []

@@ -161,7 +161,7 @@ def test_batches_that_share_stays_in_opposite_order_do_not_deadlock(engine: Engi
     with writing(engine) as session:
         for name in ("a", "b"):
             upsert_stay(session, replace(FACTS, stay_id=name))
-    barrier = Barrier(2)
+    barrier = Barrier(2, timeout=20)
 
     def send(names: Sequence[str]) -> None:
         for minute in range(5):
@@ -177,19 +177,19 @@ def test_batches_that_share_stays_in_opposite_order_do_not_deadlock(engine: Engi
         assert session.scalar(select(func.count(ObservationRow.id))) == 10
 
 
-def test_a_lower_id_of_a_stay_is_never_committed_after_a_higher_one(engine: Engine, stay_id: int) -> None:
-    """Or a scoring watermark could pass an observation that nobody has scored."""
+def test_appends_to_one_stay_wait_for_each_other(engine: Engine, stay_id: int) -> None:
+    """Or a scoring watermark could pass an observation under way, and the newest time could go back."""
     stored, seen = Event(), Event()
 
     def slow() -> None:
         with writing(engine) as session:
-            append_observations(session, session.get_one(StayRow, stay_id), [_fact(1)], ADMITTED)
+            append_observations(session, session.get_one(StayRow, stay_id), [_fact(30)], ADMITTED)
             stored.set()
             seen.wait(0.3)
 
     def fast() -> int:
         assert stored.wait(10)
-        _append(engine, stay_id, [_fact(2)])
+        _append(engine, stay_id, [_fact(10)])
         seen.set()
         with reading(engine) as session:
             return len(observations_of(session, stay_id))
@@ -198,6 +198,8 @@ def test_a_lower_id_of_a_stay_is_never_committed_after_a_higher_one(engine: Engi
         first, second = threads.submit(slow), threads.submit(fast)
         assert second.result() == 2, "the second was committed while the first was under way"
         first.result()
+    with reading(engine) as session:
+        assert session.get_one(StayRow, stay_id).last_known_at == ADMITTED + timedelta(minutes=35)
 
 
 def test_the_newest_data_of_a_stay_never_goes_back(engine: Engine, stay_id: int) -> None:
@@ -256,7 +258,7 @@ def _append(engine: Engine, stay_id: int, facts: Sequence[ObservationFacts]) -> 
 
 
 def _at_once(count: int, action: Callable[[], Result]) -> list[Result]:
-    barrier = Barrier(count)
+    barrier = Barrier(count, timeout=20)
 
     def act(_: int) -> Result:
         barrier.wait()

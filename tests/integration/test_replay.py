@@ -127,7 +127,7 @@ def simulated(number: int, admitted_at: datetime = EPOCH) -> list[BedsideStay]:
     ]
 
 
-@pytest.fixture(params=["news2", "mgp-tcn"])
+@pytest.fixture(scope="module", params=["news2", "mgp-tcn"])
 def model(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     if name == "mgp-tcn" and not (registry.SHIPPED / name / "model.json").is_file():
@@ -135,27 +135,32 @@ def model(request: pytest.FixtureRequest) -> str:
     return name
 
 
-def test_simulated_stays_as_recorded(tmp_path: Path, model: str) -> None:
+@pytest.fixture(scope="module")
+def service(model: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service under the wall clock, for past stays."""
+    with running(tmp_path_factory.mktemp("service"), model) as started:
+        yield started
+
+
+def test_simulated_stays_as_recorded(service: Service, model: str) -> None:
     """Through the API go the raw readings, artefacts and all; the batch reads what passed the quarantine."""
     stays = simulated(4)
-    with running(tmp_path, model) as service:
-        with connect(service.url) as client:
-            progress = replay(stays, client, FAST)
-        ingested = [checked(stay) for stay in stays]
-        assert progress.accepted == sum(stay.cells_kept for stay in ingested)
-        assert progress.rejected.total() == sum(len(stay.quarantine) for stay in ingested)
-        assert_equals_batch(service, model, [stay.stay for stay in ingested])
+    with connect(service.url) as client:
+        progress = replay(stays, client, FAST)
+    ingested = [checked(stay) for stay in stays]
+    assert progress.accepted == sum(stay.cells_kept for stay in ingested)
+    assert progress.rejected.total() == sum(len(stay.quarantine) for stay in ingested)
+    assert_equals_batch(service, model, [stay.stay for stay in ingested])
 
 
 @pytest.mark.data
-def test_real_stays_as_recorded(tmp_path: Path, model: str, data_folder: Path) -> None:
+def test_real_stays_as_recorded(service: Service, model: str, data_folder: Path) -> None:
     source = open_source(data_folder / "icu" / "cinc2019" / "training_setA.zip")
     stays = [ingested.stay for ingested in islice(source.stays(), 5)]
-    with running(tmp_path, model) as service:
-        with connect(service.url) as client:
-            progress = replay(map(from_stay, stays), client, FAST)
-        assert progress.accepted == sum(len(stay.observations) for stay in stays)
-        assert_equals_batch(service, model, stays)
+    with connect(service.url) as client:
+        progress = replay(map(from_stay, stays), client, FAST)
+    assert progress.accepted == sum(len(stay.observations) for stay in stays)
+    assert_equals_batch(service, model, stays)
 
 
 def test_live_stays_with_the_service_clock(tmp_path: Path, model: str) -> None:
@@ -176,16 +181,14 @@ def test_live_stays_with_the_service_clock(tmp_path: Path, model: str) -> None:
         assert_equals_batch(service, model, [checked(stay).stay for stay in stays])
 
 
-def test_the_service_dies_in_between_and_nothing_is_lost(
+def test_the_web_process_dies_in_between_and_nothing_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each kill comes while the next request is under way."""
+    """Each kill comes while the next request is under way; the worker scores on."""
     monkeypatch.setattr("pipelines.replay.ROWS_PER_REQUEST", 60)
     stays = simulated(3)
     with running(tmp_path, "news2") as service:
-        kills = [
-            Timer(0.02 * number, service.restart, [code]) for number, code in enumerate((WEB, WORKER, WEB))
-        ]
+        kills = [Timer(0.02 * number, service.restart, [WEB]) for number in range(3)]
 
         def kill_sometimes(progress: Progress) -> None:
             pending = [timer for timer in kills if timer.ident is None]

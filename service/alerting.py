@@ -34,31 +34,23 @@ def told_before(known: Sequence[AlertRow], condition: str, shown_through: dateti
 
 
 def alarms_to_tell(decisions: Sequence[AlarmDecision], told: Told) -> list[Alarm]:
-    """The alarms nobody was told of: those of new hours, and those of the episode that goes on now.
+    """The alarms nobody was told of: those of new hours, and the one behind a condition that is active now.
 
-    Late data may put an alarm into the past; once its episode is over it is history and calls nobody.
+    Late data may put an alarm into the past. When its episode is over it is history and calls nobody; but it
+    may silence, by its refractory time, an episode that goes on now, and somebody must hear of that.
     """
-    going_on_since = _start_of_episode(decisions)
+    alarms = [decision.alarm for decision in decisions if decision.alarm is not None]
+    active_now = bool(decisions) and decisions[-1].active
+    behind_now = alarms[-1].time if active_now and alarms else None
     return [
-        decision.alarm
-        for decision in decisions
-        if decision.alarm is not None
-        and decision.time not in told.alarm_times
-        and (
-            told.shown_through is None
-            or decision.time > told.shown_through
-            or (going_on_since is not None and decision.time >= going_on_since)
-        )
+        alarm
+        for alarm in alarms
+        if alarm.time not in told.alarm_times and (_is_new_hour(alarm, told) or alarm.time == behind_now)
     ]
 
 
-def _start_of_episode(decisions: Sequence[AlarmDecision]) -> datetime | None:
-    start = None
-    for decision in reversed(decisions):
-        if not decision.active:
-            break
-        start = decision.time
-    return start
+def _is_new_hour(alarm: Alarm, told: Told) -> bool:
+    return told.shown_through is None or alarm.time > told.shown_through
 
 
 def update_alert(
@@ -93,5 +85,4 @@ def update_alert(
 
 def _is_news(alert: AlertRow, alarm: Alarm, told: Told) -> bool:
     """Late data may move an alarm by an hour: an alert that is active has told of its episode already."""
-    is_new_hour = told.shown_through is None or alarm.time > told.shown_through
-    return is_new_hour or alert.condition is not Condition.ACTIVE
+    return _is_new_hour(alarm, told) or alert.condition is not Condition.ACTIVE

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from datetime import timedelta
+from secrets import token_hex
 from types import FrameType
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -60,7 +61,7 @@ class Worker:
         self._engine = make_engine(settings.database_url)
         self._clock = Clock.of(settings)
         policy = policy_of(settings, model.threshold)
-        self._worker_id = f"{socket.gethostname()}:{os.getpid()}"
+        self._worker_id = f"{socket.gethostname()}:{os.getpid()}:{token_hex(2)}"
         self._endpoint = ScoringEndpoint(
             settings, scoring_app(self._engine, self._clock, model, settings.model)
         )

@@ -168,6 +168,7 @@ class _Rule:
     def __init__(self, carry: CarryForward | None = None) -> None:
         self.carry = carry or CarryForward()
         self._bands = tuple(band for component in self.chart.components for band in component.bands)
+        self._tables = [(np.array(band.edges), np.array(band.points)) for band in self._bands]
         self._variables = np.array([[band.variable] for band in self._bands], dtype=object)  # (V, 1)
         hours = np.array([[self.carry.hours(band.variable)] for band in self._bands])
         self._carry_microseconds = hours * _HOUR_MICROSECONDS
@@ -274,12 +275,10 @@ class _Rule:
 
     def _band_points(self, latest: _Latest) -> npt.NDArray[np.int64]:
         """(V, T) points of each band, -1 where its variable is missing."""
-        earned = np.full(latest.value.shape, -1, dtype=np.int64)
-        for row, band in enumerate(self._bands):
-            known = ~np.isnan(latest.value[row])
-            position = np.searchsorted(band.edges, latest.value[row, known], side="right")
-            earned[row, known] = np.asarray(band.points)[position]
-        return earned
+        earned = np.empty(latest.value.shape, dtype=np.int64)
+        for row, (edges, points) in enumerate(self._tables):
+            earned[row] = points[np.searchsorted(edges, latest.value[row], side="right")]
+        return np.where(np.isnan(latest.value), -1, earned)
 
     def _points(self, latest: _Latest) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
         """(C, T) points of each component, and whether it is known."""

@@ -188,7 +188,7 @@ def test_the_web_process_dies_in_between_and_nothing_is_lost(
     monkeypatch.setattr("pipelines.replay.ROWS_PER_REQUEST", 60)
     stays = simulated(3)
     with running(tmp_path, "news2") as service:
-        kills = [Timer(0.02 * number, service.restart, [WEB]) for number in range(3)]
+        kills = [Timer(0.02 * number, service.restart, [WEB]) for number in range(2)]
 
         def kill_sometimes(progress: Progress) -> None:
             pending = [timer for timer in kills if timer.ident is None]

@@ -135,22 +135,20 @@ def evaluate_cinc2019(
     workers: Workers = 2,
 ) -> None:
     """Write per-hour predictions and evaluation.json: AUROC, AUPRC, utility with 95 % intervals."""
-    from pipelines.train import HELD_OUT, split_of
-
     from pipelines.evaluate import Cut
     from pipelines.evaluate import evaluate as evaluate_models
     from pipelines.ingest.cinc2019 import open_source
+    from pipelines.train import held_out
 
     if subjects not in {"held-out", "all"}:
         raise typer.BadParameter(f"{subjects!r} is neither held-out nor all", param_hint="--subjects")
-    held_out = Cut(HELD_OUT, lambda subject_id: split_of(subject_id) == "test")
     source = open_source(path)
     with _progress("evaluating", source.stay_count) as advance:
         found = evaluate_models(
             source,
             model,
             out,
-            cut=held_out if subjects == "held-out" else None,
+            cut=Cut("held-out subjects", held_out) if subjects == "held-out" else None,
             workers=workers,
             progress=advance,
         )
@@ -214,6 +212,24 @@ def replay_table(
     from pipelines.ingest.long_table import open_source
 
     _replay_source(open_source(path), url, speed, beds, start)
+
+
+@train.command("mgp-tcn")
+def train_mgp_tcn(
+    source: Annotated[Path, typer.Option(help="CinC 2019 stays: a folder or the zip as it is.")],
+    out: OutFolder,
+    config: Annotated[Path | None, typer.Option(help="Experiment file (TOML); defaults without it.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Ignore a checkpoint of an earlier run.")] = False,
+) -> None:
+    """Train the MGP-TCN end to end. A run that was stopped goes on where it was."""
+    from rich.console import Console
+
+    from pipelines.train import read_settings
+    from pipelines.train import train_mgp_tcn as train_model
+
+    settings = None if config is None else read_settings(config)
+    model = train_model(source, out, settings, resume=not fresh, console=Console(stderr=True))
+    _say(f"{model.name} {model.version}: saved to {out}")
 
 
 def _replay_source(

@@ -1,0 +1,66 @@
+"""The command line as documented: every command and option is on its page, mistakes are one sentence."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from typer.main import get_command
+
+from prodrome import app
+
+PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+
+
+def commands(group: click.Command, words: tuple[str, ...] = ("prodrome",)) -> dict[str, click.Command]:
+    """Every leaf command by what one types."""
+    children: dict[str, click.Command] = getattr(group, "commands", {})
+    if not children:
+        return {" ".join(words): group}
+    return {
+        name: leaf
+        for word, child in children.items()
+        for name, leaf in commands(child, (*words, word)).items()
+    }
+
+
+@pytest.mark.parametrize(("typed", "command"), commands(get_command(app)).items())
+def test_page_has_every_command_and_option(typed: str, command: click.Command) -> None:
+    line = next((row for row in PAGE.splitlines() if row.startswith(f"| `{typed}")), None)
+    assert line, f"{typed} is not in docs/cli.md"
+    options = {option for parameter in command.params for option in parameter.opts if option.startswith("--")}
+    assert options - set(re.findall(r"--[a-z-]+", line)) - {"--help"} == set()
+
+
+def test_page_has_nothing_that_does_not_exist() -> None:
+    known = set(commands(get_command(app)))
+    for row in re.findall(r"^\| `(prodrome [^`]*)`", PAGE, flags=re.MULTILINE):
+        assert any(row.startswith(typed) for typed in known), row
+
+
+def prodrome(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "prodrome", *arguments], capture_output=True, text=True, check=False
+    )
+
+
+def test_a_mistake_is_one_sentence_and_exit_code_2(tmp_path: Path) -> None:
+    done = prodrome("metrics", "cinc2019", str(tmp_path / "absent"), str(tmp_path))
+    assert done.returncode == 2
+    assert "absent" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unknown_model_is_named(tmp_path: Path) -> None:
+    (tmp_path / "p1.psv").write_text("HR|ICULOS\n80|1\n", encoding="utf-8")
+    done = prodrome("score", "cinc2019", str(tmp_path), "--model", "oracle", "--out", str(tmp_path / "out"))
+    assert done.returncode == 2
+    assert "oracle" in done.stderr
+
+
+def test_starting_the_command_line_imports_neither_torch_nor_pandas() -> None:
+    code = "import sys, prodrome; print([m for m in ('torch', 'pandas', 'numba', 'sqlalchemy') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -36,6 +36,7 @@ from models.mgp.posterior import log_likelihood, mean
 from models.mgp.standardise import Standardisation
 from models.mgp.tiles import factorise
 from models.mgp_tcn import Calibration, Learnt, MGPTCNConfig, MGPTCNNetwork
+from models.threads import one_thread
 from models.training_stays import (
     BatchLimits,
     TrainingStay,
@@ -115,11 +116,12 @@ class Fit:
 
     def run(self) -> None:
         """Every stage not yet done; leaves the best weights and the typical inputs in the network."""
-        if not self.progress.kernel_done:
-            self._kernel()
-        while self.progress.stage < len(self.recipe.stages):
-            self._stage(self.recipe.stages[self.progress.stage])
-        remember_typical(self.network, self.train[:TYPICAL_STAYS])
+        with one_thread():
+            if not self.progress.kernel_done:
+                self._kernel()
+            while self.progress.stage < len(self.recipe.stages):
+                self._stage(self.recipe.stages[self.progress.stage])
+            remember_typical(self.network, self.train[:TYPICAL_STAYS])
 
     def _kernel(self) -> None:
         """Ascend the marginal likelihood per observation, one batch of stays a step."""

@@ -20,7 +20,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -35,7 +34,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from models.base import Explanation
-from models.clinical.errors import InvalidInput, UnknownModel
+from models.clinical.errors import InvalidInput, ScoringFailed, UnknownModel
 from models.clinical.score import ScoreSeries, ScoreStatus
 from models.clinical.stay import GRID_STEP, LabelledStay, Stay
 from models.clinical.variables import variable as catalogued
@@ -47,6 +46,7 @@ from models.mgp.standardise import VARIABLES, Standardisation
 from models.mgp.tiles import Factor, factorise
 from models.sufficiency import SufficiencyRule
 from models.tcn import TCN, TCNConfig
+from models.threads import one_thread
 
 Floats = npt.NDArray[np.float64]
 
@@ -184,11 +184,13 @@ class MGPTCN:
         """The scores on `stay.grid(end)`, each from what was known by its time.
 
         INDETERMINATE where the sufficiency rule is not met, ABSENT before the first observation.
-        Raises torch.linalg.LinAlgError if the covariance cannot be factorised.
+        Raises ScoringFailed on a numerical failure, InvalidInput for an observation that is not finite.
         """
         time = stay.grid(end)
         encoded = self._encoded(stay, len(time))
         value = self.calibration(self._logits(encoded)[: len(time)])
+        if not np.isfinite(value).all():
+            raise ScoringFailed(f"stay {stay.stay_id}: the network gave a score that is not finite")
         judged = [self.config.sufficiency.judge(since) for since in encoded.since_hours[: len(time)]]
         status, reason = zip(*judged, strict=True) if judged else ((), ())
         present = np.array([one is ScoreStatus.PRESENT for one in status], dtype=bool)
@@ -211,7 +213,7 @@ class MGPTCN:
         status, _ = self.config.sufficiency.judge(encoded.since_hours[hour - 1])
         if status is not ScoreStatus.PRESENT:
             return Explanation(at, ())
-        with _one_thread():
+        with one_thread():
             inputs = self._inputs(encoded)[:hour][-self.config.tcn.receptive_hours :]
             return Explanation(at, attribute(self.network, self.calibration, inputs, stay.until(at)))
 
@@ -222,7 +224,7 @@ class MGPTCN:
         time = stay.grid(end)
         encoded = self._encoded(stay, len(time))
         wanted = [VARIABLES.index(catalogued(name).name) for name in variables]
-        with _one_thread():
+        with one_thread():
             factor = self._factor(encoded)
             means = self._means(encoded, factor)
             spread = {m: 1.96 * np.sqrt(self._variances(encoded, factor, m)) for m in wanted}
@@ -289,7 +291,10 @@ class MGPTCN:
     def _factor(self, encoded: EncodedStay) -> Factor:
         columns = (encoded.time_hours, encoded.variable, encoded.value)
         rows = ([torch.from_numpy(column)] for column in columns)
-        return factorise(self._kernel, pad(len(VARIABLES), *rows))
+        try:
+            return factorise(self._kernel, pad(len(VARIABLES), *rows))
+        except torch.linalg.LinAlgError as error:
+            raise ScoringFailed(f"the covariance of the observations is not definite: {error}") from error
 
     def _means(self, encoded: EncodedStay, factor: Factor) -> Floats:
         """Posterior means on the standardised scale, block by block: (T, M)."""
@@ -311,7 +316,7 @@ class MGPTCN:
         if encoded.hours == 0:
             return np.empty(0)
         logits = []
-        with _one_thread(), torch.inference_mode():
+        with one_thread(), torch.inference_mode():
             tails = self.network.tcn.start(1)
             for block in torch.split(self._inputs(encoded), BLOCK_HOURS):
                 block_logits, tails = self.network.tcn(block.unsqueeze(0), tails)
@@ -324,14 +329,3 @@ def _blocks(encoded: EncodedStay) -> Iterator[tuple[Tensor, Tensor]]:
     grid = torch.arange(1, encoded.hours + 1, dtype=torch.float64)
     known = torch.from_numpy(encoded.known)
     yield from zip(grid.view(-1, 1, BLOCK_HOURS), known.view(-1, 1, BLOCK_HOURS), strict=True)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """One thread, because sums split between threads round differently."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

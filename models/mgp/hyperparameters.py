@@ -1,6 +1,6 @@
 """The kernel's parameters, trainable.
 
-    B_s = W_s W_s^T + diag(v_s)          l_s, v_s and noise are softplus of free parameters, hence positive
+B_s = W_s W_s^T + diag(v_s)          l_s, v_s and noise are softplus of free parameters, hence positive
 """
 
 from __future__ import annotations

@@ -1,0 +1,164 @@
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from models.clinical.errors import InvalidInput, UnknownModel, UnknownVariable
+from models.clinical.score import ScoreStatus
+from models.clinical.stay import LabelledStay, Stay, observation_table
+from models.fitting import Fit, Recipe, Stage, batch_loss, posterior_means
+from models.mgp_tcn import MGPTCN
+from models.registry import SHIPPED
+from models.training_stays import prepare
+
+ADMITTED = datetime(2026, 3, 1, 7, 30, tzinfo=UTC)
+VITALS = {"heart_rate": 88.0, "systolic_pressure": 121.0, "respiratory_rate": 17.0, "temperature": 37.1}
+
+
+@pytest.fixture(scope="module")
+def model() -> MGPTCN:
+    return MGPTCN.load(SHIPPED / "mgp-tcn")
+
+
+def stay(hours: dict[str, list[float]], values: dict[str, float] | None = None) -> Stay:
+    rows = [(hour, name) for name, measured in hours.items() for hour in measured]
+    times = [ADMITTED + timedelta(hours=hour) for hour, _ in rows]
+    chosen = VITALS | (values or {})
+    names = [name for _, name in rows]
+    return Stay("s", "p", ADMITTED, observation_table(times, times, names, [chosen[name] for name in names]))
+
+
+def hourly(hours: int, **values: float) -> Stay:
+    return stay({name: list(np.arange(0.5, hours)) for name in VITALS | values}, values)
+
+
+def test_before_the_first_observation_there_is_no_score(model: MGPTCN) -> None:
+    series = model.score(stay({name: [2.5] for name in VITALS}))
+    assert series.status == (ScoreStatus.ABSENT, ScoreStatus.ABSENT, ScoreStatus.PRESENT)
+    assert series.reason[0] == "no observation yet"
+
+
+def test_a_reason_names_what_is_missing(model: MGPTCN) -> None:
+    series = model.score(stay({"heart_rate": [0.5], "temperature": [0.5]}))
+    assert series.status == (ScoreStatus.INDETERMINATE,)
+    assert series.reason[0] == (
+        "no oxygen saturation, systolic pressure, mean arterial pressure, diastolic pressure, "
+        "respiratory rate for 12 h; would be scored with any one of them"
+    )
+
+
+def test_a_silent_bed_becomes_indeterminate_after_twelve_hours(model: MGPTCN) -> None:
+    silent = hourly(4)
+    series = model.score(silent, ADMITTED + timedelta(hours=20))
+    last_scored = [score.time for score in series if score.value is not None][-1]
+    assert last_scored == ADMITTED + timedelta(hours=15)  # measured at 3 h 30: at 16 h it is 12.5 h old
+
+
+def test_the_posterior_is_in_canonical_units_and_follows_the_data(model: MGPTCN) -> None:
+    found = model.posterior(hourly(30, heart_rate=131.0), ["heart_rate", "wbc"])
+    assert len(found.time) == 30
+    assert found.mean["heart_rate"][-1] == pytest.approx(131, abs=4)
+    assert 0 <= found.low["wbc"][-1] < found.mean["wbc"][-1] < found.high["wbc"][-1]
+    narrow, wide = (found.high[name] - found.low[name] for name in ("heart_rate", "wbc"))
+    assert narrow[-1] < narrow[0]
+    assert wide[-1] > 5  # never measured, so all that is known is what its neighbours say
+
+
+def test_the_band_widens_while_nothing_is_measured(model: MGPTCN) -> None:
+    found = model.posterior(hourly(6), ["heart_rate"], ADMITTED + timedelta(hours=48))
+    width = found.high["heart_rate"] - found.low["heart_rate"]
+    assert (np.diff(width[6:]) > 0).all()
+
+
+def test_an_unknown_variable_has_no_posterior(model: MGPTCN) -> None:
+    with pytest.raises(UnknownVariable, match="shoe_size"):
+        model.posterior(hourly(2), ["shoe_size"])
+
+
+def test_shares_sum_to_the_difference_from_a_typical_patient(model: MGPTCN) -> None:
+    sick = hourly(20, heart_rate=135.0, respiratory_rate=34.0, temperature=39.4)
+    explanation = model.explain(sick, ADMITTED + timedelta(hours=18, minutes=40))
+    assert explanation.time == ADMITTED + timedelta(hours=18)
+    score = model.score(sick).value[17]
+    with torch.no_grad():
+        inputs = model._inputs(model._encoded(sick, 18))[:18]
+        inputs[:, : 3 * 34] = model.network.typical[: 3 * 34]
+        typical = model.calibration(model.network(inputs[None])[0, -1:].double().numpy())[0]
+    assert sum(one.share for one in explanation.contributions) == pytest.approx(score - typical, abs=2e-3)
+    shares = [abs(one.share) for one in explanation.contributions]
+    assert shares == sorted(shares, reverse=True)
+
+
+def test_an_explanation_quotes_the_last_value_known_then(model: MGPTCN) -> None:
+    at = ADMITTED + timedelta(hours=3)
+    quoted = {one.variable: one for one in model.explain(hourly(9), at).contributions}
+    assert quoted["heart_rate"].value == 88.0
+    assert quoted["heart_rate"].time == ADMITTED + timedelta(hours=2.5)
+    assert quoted["wbc"].value is None
+
+
+def test_there_is_nothing_to_explain_without_a_score(model: MGPTCN) -> None:
+    assert model.explain(stay({"heart_rate": [0.5]}), ADMITTED + timedelta(hours=1)).contributions == ()
+    with pytest.raises(InvalidInput, match="no score at"):
+        model.explain(hourly(2), ADMITTED + timedelta(minutes=59))
+
+
+def test_what_is_saved_loads_as_the_same_model(model: MGPTCN, tmp_path: Path) -> None:
+    model.save(tmp_path)
+    again = MGPTCN.load(tmp_path)
+    assert again.version == model.version
+    assert again.score(hourly(5)).value.tobytes() == model.score(hourly(5)).value.tobytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.json", "weights.safetensors"]
+
+
+def test_a_folder_without_weights_is_no_model(tmp_path: Path) -> None:
+    with pytest.raises(UnknownModel, match=r"weights\.safetensors"):
+        MGPTCN.load(tmp_path)
+
+
+def test_the_shipped_weights_are_small() -> None:
+    assert sum(path.stat().st_size for path in (SHIPPED / "mgp-tcn").iterdir()) < 5_000_000
+
+
+def labelled(hours: int, onset: int | None = None, **values: float) -> LabelledStay:
+    hour = np.arange(1, hours + 1)
+    septic = np.zeros(hours, dtype=np.int8) if onset is None else (hour >= onset).astype(np.int8)
+    return LabelledStay(hourly(hours, **values), hour, septic)
+
+
+def test_the_loss_reaches_every_kernel_parameter(model: MGPTCN) -> None:
+    network = MGPTCN.load(SHIPPED / "mgp-tcn").network
+    batch = [
+        prepare(labelled(9, onset=5), model.standardisation),
+        prepare(labelled(4), model.standardisation),
+    ]
+    batch_loss(network, posterior_means(network, batch), batch, 4.0).backward()  # type: ignore[no-untyped-call]
+    for name, parameter in network.hyperparameters.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+def test_training_and_scoring_compute_the_same_posterior(model: MGPTCN) -> None:
+    """Batched float32 with gradients against blocks of float64."""
+    long, short = labelled(40, heart_rate=120.0), labelled(3)
+    batch = [prepare(one, model.standardisation) for one in (long, short)]
+    with torch.no_grad():
+        batched = posterior_means(model.network, batch)
+    exact = model._inputs(model._encoded(long.stay, 40))[:40, :34]
+    mask = model.network.learnt
+    torch.testing.assert_close(batched[0] * mask, exact, rtol=1e-3, atol=1e-3)
+
+
+def test_joint_training_lowers_the_loss_and_moves_the_kernel(model: MGPTCN) -> None:
+    stays = [labelled(8, onset=5, heart_rate=140.0), labelled(8), labelled(6), labelled(12, heart_rate=60.0)]
+    data = [prepare(one, model.standardisation) for one in stays]
+    network = MGPTCN.load(SHIPPED / "mgp-tcn").network
+    before = network.hyperparameters.factor.detach().clone()
+    recipe = Recipe(kernel_steps=1, stages=(Stage("joint", 6, network_rate=3e-3, kernel_rate=1e-2),))
+    fit = Fit(network, data, data, recipe)
+    fit.run()
+    losses = [float(row["loss"]) for row in fit.progress.curve]
+    assert losses[-1] < losses[0]
+    assert (network.hyperparameters.factor - before).abs().max() > 1e-3

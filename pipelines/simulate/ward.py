@@ -52,11 +52,11 @@ class FirstOccupant:
 # One alert is there at once, the next ones come while somebody watches; one gets better, one falls silent.
 SCRIPT = (
     FirstOccupant(CourseKind.SEPTIC, 13.0, 36.0, onset_in_hours=-0.5),
-    FirstOccupant(CourseKind.SEPTIC, 10.0, 40.0, onset_in_hours=5.0),
+    FirstOccupant(CourseKind.SEPTIC, 10.0, 40.0, onset_in_hours=2.0),
     FirstOccupant(CourseKind.RECOVERING, 3.0, 45.0),
-    FirstOccupant(CourseKind.STABLE, 11.0, 60.0, silent_in_hours=1.0),
-    FirstOccupant(CourseKind.SEPTIC, 7.0, 42.0, onset_in_hours=11.0),
-    FirstOccupant(CourseKind.SEPTIC, 5.0, 60.0, onset_in_hours=20.0),
+    FirstOccupant(CourseKind.STABLE, 11.0, 60.0, silent_in_hours=0.5),
+    FirstOccupant(CourseKind.SEPTIC, 7.0, 42.0, onset_in_hours=6.0),
+    FirstOccupant(CourseKind.SEPTIC, 5.0, 60.0, onset_in_hours=14.0),
 )
 
 

@@ -149,7 +149,7 @@ def test_all_three_processes_share_one_simulated_clock(
     assert settings.database_url == f"sqlite:///{tmp_path / 'prodrome.db'}"
     clock = Clock.of(settings)
     assert clock.simulated
-    assert clock.at(started.replace(second=10)) == started.replace(hour=9)
+    assert clock.at(started.replace(second=30)) == started.replace(hour=9)
 
 
 def test_replay_is_told_what_to_send_and_people_are_told_what_they_see(tmp_path: Path) -> None:
@@ -163,4 +163,4 @@ def test_replay_is_told_what_to_send_and_people_are_told_what_they_see(tmp_path:
     records = Demonstration(data=Path("set_a.zip"))
     assert _commands(records, "http://h:1", started)["replay"][:3] == ["replay", "cinc2019", "set_a.zip"]
     assert _introduction(records, tmp_path)[0].startswith("PAST RECORDS: set_a.zip")
-    assert "one hour passes in 10 s" in _introduction(records, tmp_path)[1]
+    assert "one hour passes in 30 s" in _introduction(records, tmp_path)[1]

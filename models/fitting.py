@@ -74,7 +74,7 @@ class Recipe:
         Stage("joint", epochs=3, network_rate=3e-4, kernel_rate=3e-3),
     )
     limits: BatchLimits = field(default_factory=BatchLimits)
-    positive_weight: float = 4.0  # one hour in fifty is positive: enough to start learning, ranks no worse
+    positive_weight: float = 4.0  # one hour in fifty is positive; calibration takes the weight out again
     weight_decay: float = 0.02
     patience: int = 5  # epochs without a better validation AUPRC
 

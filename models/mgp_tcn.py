@@ -58,7 +58,7 @@ class MGPTCNConfig:
     """What is fixed before training."""
 
     lengthscale_hours: tuple[float, ...] = (4.0, 72.0)  # where training starts: a nurse's round, a stay
-    rank: int = 8  # shared factors between the variables; more did not raise the likelihood
+    rank: int = 8  # shared factors a time scale: a quarter of a full covariance's parameters
     tcn: TCNConfig = field(default_factory=TCNConfig)
     sufficiency: SufficiencyRule = field(default_factory=SufficiencyRule)
 
@@ -293,7 +293,7 @@ class MGPTCN:
         rows = ([torch.from_numpy(column)] for column in columns)
         try:
             return factorise(self._kernel, pad(len(VARIABLES), *rows))
-        except torch.linalg.LinAlgError as error:
+        except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]
             raise ScoringFailed(f"the covariance of the observations is not definite: {error}") from error
 
     def _means(self, encoded: EncodedStay, factor: Factor) -> Floats:

@@ -68,6 +68,22 @@ def test_cutting_a_stay_changes_no_earlier_score(stay: Stay, hour: int, minute: 
     assert part.until(upto).reason == whole.until(upto).reason
 
 
+def test_a_two_week_stay_with_late_results_is_cut_like_any_other() -> None:
+    random = np.random.default_rng(8)
+    time = [ADMITTED + timedelta(minutes=float(minute)) for minute in random.uniform(0, 336 * 60, 1500)]
+    known = [
+        one + timedelta(hours=float(wait))
+        for one, wait in zip(time, random.exponential(2, 1500), strict=True)
+    ]
+    names = random.choice(list(CATALOGUE), 1500, p=_often_vital())
+    values = [random.uniform(*CATALOGUE[name].normal) for name in names]
+    stay = Stay("s", "p", ADMITTED, observation_table(time, known, names, values))
+    whole = shipped().score(stay)
+    for hours in (1, 31, 32, 33, 200, 335):
+        cut = ADMITTED + timedelta(hours=hours)
+        assert shipped().score(stay.until(cut), cut).value.tobytes() == whole.until(cut).value.tobytes()
+
+
 @QUICK
 @given(stays(), st.integers(0, 400))
 def test_the_end_of_the_grid_changes_no_score(stay: Stay, hours: int) -> None:

@@ -34,7 +34,7 @@ class Demonstration:
 
     data: Path | None = None
     beds: int = 24
-    # an hour in thirty seconds: onsets come within minutes, a worker with one core keeps up with 24 beds, and an
+    # an hour in thirty seconds: onsets come within minutes, one core keeps up with scoring 24 beds, and an
     # acknowledgement of four hours lasts two minutes
     clock_speed: float = 120.0
     port: int = 8000

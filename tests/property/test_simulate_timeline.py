@@ -3,7 +3,7 @@
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.bedside import BedsideStay, Reading
@@ -11,6 +11,7 @@ from pipelines.timeline import Admitted, Discharged, Event, Known, into_beds, ti
 
 START = datetime(2026, 11, 22, 8, tzinfo=UTC)
 MINUTES = st.integers(0, 20).map(lambda minutes: timedelta(minutes=minutes))
+QUICK = settings(max_examples=60, deadline=None)
 
 
 @st.composite
@@ -30,6 +31,7 @@ def wards(draw: st.DrawFn) -> list[BedsideStay]:
     return stays
 
 
+@QUICK
 @given(stays=wards(), capacity=st.integers(1, 7))
 def test_every_stay_comes_whole_and_in_its_own_order(stays: list[BedsideStay], capacity: int) -> None:
     events = list(timeline(stays, capacity))
@@ -43,12 +45,14 @@ def test_every_stay_comes_whole_and_in_its_own_order(stays: list[BedsideStay], c
         assert [event.at for event in own] == sorted(event.at for event in own)
 
 
+@QUICK
 @given(stays=wards())
 def test_with_room_for_all_the_whole_line_is_in_order(stays: list[BedsideStay]) -> None:
     times = [event.at for event in timeline(stays)]
     assert times == sorted(times)
 
 
+@QUICK
 @given(stays=wards(), capacity=st.integers(1, 7))
 def test_no_more_stays_than_fit_are_open_at_once(stays: list[BedsideStay], capacity: int) -> None:
     def last_event(stay: BedsideStay, events: list[Event]) -> int:
@@ -63,6 +67,7 @@ def test_no_more_stays_than_fit_are_open_at_once(stays: list[BedsideStay], capac
         open_now = {stay_id for stay_id in open_now if ends[stay_id] > index}
 
 
+@QUICK
 @given(stays=wards(), beds=st.integers(1, 4))
 def test_a_bed_is_never_shared_and_a_stay_only_moves(stays: list[BedsideStay], beds: int) -> None:
     moved = list(into_beds(stays, beds, START))

@@ -46,7 +46,8 @@ class Access:
     def _observe(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "other")
         self._metrics.latency.labels(scope["method"], route, str(status)).observe(seconds)
-        level = logging.WARNING if status >= 500 else logging.INFO  # noqa: PLR2004 HTTP's own boundary
+        asked_all_the_time = scope["path"].startswith("/health/") or scope["path"] == "/metrics"
+        level = logging.DEBUG if asked_all_the_time else logging.INFO
         _log.log(level, "%s %s %d %.1f ms", scope["method"], scope["path"], status, 1000 * seconds)
 
 

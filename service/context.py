@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from sqlalchemy import Engine, make_url
+from sqlalchemy.orm import Session
 
-from db.session import make_engine, migrate
+from db.session import make_engine, migrate, writing
 from service.clock import Clock
 from service.feed import Feed
 from service.metrics import Metrics
@@ -28,13 +32,22 @@ class Context:
     metrics: Metrics
     feed: Feed
     scoring: ScoringClient
+    turn: AbstractContextManager[Any]
 
     @classmethod
     def of(cls, settings: Settings) -> Context:
         """The parts these settings describe; nothing connects before it is used."""
         engine, clock, metrics = make_engine(settings.database_url), Clock.of(settings), Metrics()
         scoring = ScoringClient(str(settings.scoring_url), settings.scoring_timeout_seconds)
-        return cls(settings, engine, clock, metrics, Feed(engine, clock, metrics), scoring)
+        # SQLite has one writer at a time and lets the others sleep and guess: a queue of our own is fair
+        turn = threading.Lock() if engine.dialect.name == "sqlite" else nullcontext()
+        return cls(settings, engine, clock, metrics, Feed(engine, clock, metrics), scoring, turn)
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """A session in one write transaction, when it is this request's turn."""
+        with self.turn, writing(self.engine) as session:
+            yield session
 
 
 def log_to_stderr() -> None:

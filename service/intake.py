@@ -8,7 +8,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from db.queries.observations import ObservationFacts, QuarantineFacts
-from models.clinical.quarantine import Quarantined, Reason, check_clock, check_value
+from models.clinical.quarantine import Accepted, Quarantined, Reason, check_clock
 from service.answers import Json
 from service.problems import jsonable, readable
 from service.schemas import ObservationIn
@@ -55,15 +55,10 @@ def read_row(shape: type[ReadRow], raw: object) -> ReadRow | Quarantined:
     return Quarantined(Reason.MALFORMED, detail, value=value if isinstance(value, str | float) else None)
 
 
-def check_row(
-    row: ObservationIn, *, admitted_at: datetime, known_at: datetime, now: datetime
+def check_times(
+    row: ObservationIn, value: Accepted, *, admitted_at: datetime, known_at: datetime, now: datetime
 ) -> ObservationFacts | Quarantined:
-    """The observation in canonical units, or why it is none; `known_at` is used where the row has none."""
-    verdict = check_value(row.variable, row.value, row.unit)
-    if isinstance(verdict, Quarantined):
-        return verdict
+    """The observation, or what is wrong with its clocks; `known_at` is used where the row has none."""
     known_at = row.known_at or known_at
     fault = check_clock(row.time, known_at, admitted_at, now)
-    if fault is not None:
-        return fault
-    return ObservationFacts(row.time, known_at, verdict.variable.name, verdict.value)
+    return fault or ObservationFacts(row.time, known_at, value.variable.name, value.value)

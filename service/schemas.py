@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, WithJsonSchema
 
@@ -118,7 +118,7 @@ class ObservationBatch(Shape):
     )
 
     observations: Annotated[
-        list[JsonValue],
+        list[Any],
         WithJsonSchema({"type": "array", "items": StayObservationIn.model_json_schema()}),
     ]
 
@@ -144,7 +144,7 @@ class ScoreRequest(Shape):
 
     stay: StayIn
     observations: Annotated[
-        list[JsonValue],
+        list[Any],
         WithJsonSchema({"type": "array", "items": ObservationIn.model_json_schema()}),
     ]
     model: Text = "default"

@@ -13,7 +13,7 @@ from db.queries import alerts
 from db.queries.audit import record
 from db.queries.outbox import publish
 from db.rows import AlertRow, Evaluation
-from db.session import reading, writing
+from db.session import reading
 from service.answers import Json, alert_json, alert_with_events, instant
 from service.clock import wall_now
 from service.context import Context, Parts
@@ -81,7 +81,7 @@ def _changed(
 ) -> dict[str, Any]:
     """Change, audit and publish in one transaction; the answer is what the board must now show."""
     at = parts.clock.now()
-    with writing(parts.engine) as session:
+    with parts.writing() as session:
         alert = change(session, at)
         session.refresh(alert)
         answer = alert_with_events(alert)

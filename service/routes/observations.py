@@ -13,14 +13,31 @@ from sqlalchemy.orm import Session
 from db.queries.observations import ObservationFacts, append_observations, quarantine_rows
 from db.queries.stays import stays_for_update
 from db.rows import StayRow
-from db.session import writing
-from models.clinical.quarantine import Quarantined, Reason
+from models.clinical.quarantine import Accepted, Quarantined, Reason, check_value
 from service.answers import Json
 from service.context import Context, Parts
-from service.intake import check_row, quarantine_facts, read_row, refusal
+from service.intake import check_times, quarantine_facts, read_row, refusal
 from service.schemas import ObservationBatch, StayObservationIn
 
 router = APIRouter(prefix="/v1/observations", tags=["observations"])
+
+
+@dataclass(frozen=True)
+class _ReadRow:
+    """A row of the batch at its position, as it came, and what it says apart from its stay."""
+
+    position: int
+    raw: object
+    row: StayObservationIn | None
+    value: Accepted | Quarantined
+
+    @classmethod
+    def of(cls, position: int, raw: object) -> _ReadRow:
+        """Read and convert a row; this needs no storage, so it holds no lock."""
+        row = read_row(StayObservationIn, raw)
+        if isinstance(row, Quarantined):
+            return cls(position, raw, None, row)
+        return cls(position, raw, row, check_value(row.variable, row.value, row.unit))
 
 
 @dataclass(frozen=True)
@@ -36,36 +53,32 @@ class _CheckedRow:
 @router.post("", responses={413: {"description": "A body above the limit"}})
 def take(parts: Parts, body: ObservationBatch) -> Json:
     """Store the good rows and the rejected ones in one transaction, and answer row by row."""
-    rows = [read_row(StayObservationIn, raw) for raw in body.observations]
-    named = {row.stay_id for row in rows if isinstance(row, StayObservationIn)}
+    rows = [_ReadRow.of(position, raw) for position, raw in enumerate(body.observations)]
+    named = {read.row.stay_id for read in rows if read.row is not None}
     now = parts.clock.now()
-    with writing(parts.engine) as session:
+    with parts.writing() as session:
         stays = stays_for_update(session, named)
-        checked = [
-            _check(position, raw, row, stays, now)
-            for position, (raw, row) in enumerate(zip(body.observations, rows, strict=True))
-        ]
+        checked = [_check(read, stays, now) for read in rows]
         answers = _append(session, checked, stays, now) | _quarantine(session, checked, now)
     return _counted(parts, [answers[position] for position in range(len(rows))])
 
 
-def _check(
-    position: int,
-    raw: object,
-    row: StayObservationIn | Quarantined,
-    stays: Mapping[str, StayRow],
-    now: datetime,
-) -> _CheckedRow:
-    if isinstance(row, Quarantined):
-        return _CheckedRow(position, raw, None, row)
-    stay = stays.get(row.stay_id)
-    if stay is None:
+def _check(read: _ReadRow, stays: Mapping[str, StayRow], now: datetime) -> _CheckedRow:
+    stay_id = None if read.row is None else read.row.stay_id
+    return _CheckedRow(read.position, read.raw, stay_id, _verdict(read, stays, now))
+
+
+def _verdict(read: _ReadRow, stays: Mapping[str, StayRow], now: datetime) -> ObservationFacts | Quarantined:
+    row, value = read.row, read.value
+    if row is not None and row.stay_id not in stays:
         detail = f"no stay {row.stay_id!r}; announce it with POST /v1/stays"
-        unknown = Quarantined(Reason.UNKNOWN_STAY, detail, value=row.stay_id)
-        return _CheckedRow(position, raw, row.stay_id, unknown)
+        return Quarantined(Reason.UNKNOWN_STAY, detail, value=row.stay_id)
+    if row is None or isinstance(value, Quarantined):
+        assert isinstance(value, Quarantined)
+        return value
     # a monitor's clock may run a little ahead of ours, and nothing is known before it is measured
-    verdict = check_row(row, admitted_at=stay.admitted_at, known_at=max(now, row.time), now=now)
-    return _CheckedRow(position, raw, row.stay_id, verdict)
+    admitted_at = stays[row.stay_id].admitted_at
+    return check_times(row, value, admitted_at=admitted_at, known_at=max(now, row.time), now=now)
 
 
 def _append(

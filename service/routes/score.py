@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 
 from db.queries.observations import ObservationFacts
-from models.clinical.quarantine import Quarantined
+from models.clinical.quarantine import Quarantined, check_value
 from service.answers import Json, instant
 from service.context import Parts
-from service.intake import check_row, read_row, refusal
+from service.intake import check_times, read_row, refusal
 from service.schemas import Instant, ObservationIn, ScoreRequest
 
 router = APIRouter(prefix="/v1", tags=["score"])
@@ -23,11 +24,7 @@ def score(parts: Parts, body: ScoreRequest) -> Json:
     good: list[Json] = []
     rejected: list[Json] = []
     for position, raw in enumerate(body.observations):
-        row = read_row(ObservationIn, raw)
-        if isinstance(row, ObservationIn):
-            verdict = check_row(row, admitted_at=body.stay.admitted_at, known_at=row.time, now=now)
-        else:
-            verdict = row
+        verdict = _verdict(raw, body.stay.admitted_at, now)
         if isinstance(verdict, Quarantined):
             rejected.append(refusal(verdict, position))
         else:
@@ -47,6 +44,16 @@ def posterior(
     return parts.scoring.ask(
         "posterior", {"stay_id": stay_id, "variables": variable or [], "as_of": instant(as_of)}
     )
+
+
+def _verdict(raw: object, admitted_at: datetime, now: datetime) -> ObservationFacts | Quarantined:
+    row = read_row(ObservationIn, raw)
+    if isinstance(row, Quarantined):
+        return row
+    value = check_value(row.variable, row.value, row.unit)
+    if isinstance(value, Quarantined):
+        return value
+    return check_times(row, value, admitted_at=admitted_at, known_at=row.time, now=now)
 
 
 def _canonical(facts: ObservationFacts) -> Json:

@@ -12,7 +12,7 @@ from db.queries import outbox, scores, stays
 from db.queries.alerts import alerts_in_state
 from db.queries.audit import record
 from db.rows import StayRow
-from db.session import reading, writing
+from db.session import reading
 from service.answers import (
     Json,
     alert_json,
@@ -42,7 +42,7 @@ AsOf = Annotated[Instant | None, Query(description="Everything as it was known a
 def announce(parts: Parts, body: StayIn, response: Response) -> Json:
     """Announce a stay, or update where it lies and when it was discharged."""
     at = parts.clock.now()
-    with writing(parts.engine) as session:
+    with parts.writing() as session:
         stay, created = stays.upsert_stay(session, stays.StayFacts(**body.model_dump()))
         if created or stay.tile is None or not stay_facts(stay).items() <= stay.tile.items():
             _publish(session, stay, "stay created" if created else "stay updated", at)

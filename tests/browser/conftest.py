@@ -19,10 +19,11 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 HOST = "127.0.0.1"
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 90.0  # a busy machine starts two Python processes slowly
+EXPECT_MS = 20_000.0
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
@@ -133,9 +134,12 @@ class Service:
         """Readings that became known at once; twelve minutes ago is before the last grid hour."""
         self.post("observations", {"observations": observations(stay, readings, minutes_ago)})
 
+    def tiles(self) -> list[Any]:
+        tiles: list[Any] = httpx.get(f"{self.url}/v1/stays", timeout=PATIENCE_SECONDS).json()["stays"]
+        return tiles
+
     def tile(self, stay: str) -> Any:
-        tiles = httpx.get(f"{self.url}/v1/stays").json()["stays"]
-        return next(tile for tile in tiles if tile["stay_id"] == stay)
+        return next(tile for tile in self.tiles() if tile["stay_id"] == stay)
 
     def wait_scored(self, stay: str) -> None:
         until(lambda: self.tile(stay)["score"]["value"] is not None, f"a score of {stay}")
@@ -145,17 +149,21 @@ def observations(stay: str, readings: Readings, minutes_ago: float) -> list[dict
     """The rows of `readings` for `POST /v1/observations`."""
     time_text = (datetime.now(UTC) - timedelta(minutes=minutes_ago)).isoformat()
     row = {"stay_id": stay, "time": time_text, "known_at": time_text}
-    return [row | {"variable": name, "value": value, "unit": unit} for name, (value, unit) in readings.items()]
+    return [
+        row | {"variable": name, "value": value, "unit": unit} for name, (value, unit) in readings.items()
+    ]
 
 
 def _running(folder: Path) -> Iterator[Service]:
     service = Service(folder)
-    service.start("serve")
-    service.start("worker")
-    until(service.is_ready, f"the service; its logs are in {folder}")
-    yield service
-    for command in list(service.processes):
-        service.stop(command)
+    try:
+        service.start("serve")
+        service.start("worker")
+        until(service.is_ready, f"the service; its logs are in {folder}")
+        yield service
+    finally:
+        for command in list(service.processes):
+            service.stop(command)
 
 
 @pytest.fixture(scope="session")
@@ -174,6 +182,7 @@ def chromium() -> Iterator[Browser]:
     path = shutil.which("chromium") or shutil.which("google-chrome")
     if path is None:
         pytest.skip("no chromium on this machine: make browser installs one")
+    expect.set_options(timeout=EXPECT_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS)
         yield browser
@@ -181,7 +190,7 @@ def chromium() -> Iterator[Browser]:
 
 
 class Desk:
-    """Opens pages of the board as somebody whose initials this browser knows, and listens to their console."""
+    """Opens pages of the board in a browser that knows somebody's initials, and listens to the console."""
 
     def __init__(self, browser: Browser) -> None:
         self._browser = browser
@@ -195,7 +204,7 @@ class Desk:
         remembered = f'localStorage.setItem("prodrome.board", JSON.stringify({{initials: "{initials}"}}))'
         context.add_init_script(f'localStorage.getItem("prodrome.board") ?? {remembered}')
         page = context.new_page()
-        page.set_default_timeout(PATIENCE_SECONDS * 1000)
+        page.set_default_timeout(EXPECT_MS)
         page.on("console", self._listen)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.goto(url)

@@ -44,7 +44,7 @@ def test_a_new_alert_arrives_live_is_opened_acknowledged_and_steady(service: Ser
     expect(page.locator(".history")).to_contain_text("acknowledged by JK")
     screenshot(page, "stay-acknowledged")
 
-    page.get_by_role("link", name="‹ Board").click()
+    page.locator(".stay-head").get_by_role("link").click()
     expect(page.locator(f"{row} .stage")).to_contain_text("acknowledged JK")
     assert animation(page, f"{row} .mark") == animation(page, f"{tile} .mark") == "none"
     assert service.tile(stay)["alert"]["acknowledged_by"] == "JK"
@@ -106,7 +106,7 @@ def test_judged_shelved_with_a_reason_and_noted(service: Service, desk: Desk) ->
     page.get_by_role("combobox", name="for").select_option("1 h")
     page.get_by_role("button", name="Shelve", exact=True).click()
     expect(page.locator(".history")).to_contain_text("shelved by JK in theatre, until")
-    page.get_by_role("link", name="‹ Board").click()
+    page.locator(".stay-head").get_by_role("link").click()
     expect(page.locator(f"[data-row={stay}]")).to_have_count(0)
     expect(page.locator(f".tile[data-stay={stay}] .stage")).to_contain_text("shelved until")
     expect(page.locator(".needs h2")).to_contain_text("1 shelved")

@@ -41,12 +41,15 @@ export function Needs({ items, view }) {
   const { items: rows, waits } = needsOrder(folded ? wanted.filter((item) => !technical.includes(item)) : wanted, byRisk);
   const waiting = wanted.filter(({ attention }) => attention.needsAnswer).length;
   const shelved = items.filter(({ attention }) => attention.shelved).length;
+  const elsewhere = view.everyone.filter(({ attention }) => attention.needsAnswer).length - waiting;
+  const counts = [`${waiting} unanswered`, technical.length && `${technical.length} without a score`,
+    shelved && `${shelved} shelved`, elsewhere && `${elsewhere} unanswered in other units`];
   return html`<section class="needs" aria-label="Needs someone" ref=${needsHold.ref}>
     <h2>Needs someone <span class="count">${waiting + technical.length}</span>
-      <small>${waiting} unanswered${technical.length ? ` · ${technical.length} without a score` : ""}${shelved ? ` · ${shelved} shelved` : ""}</small>
+      <small>${counts.filter(Boolean).join(" · ")}</small>
       <${Waiting} waits=${waits} /></h2>
     ${wanted.length === 0
-      ? html`<p class="nobody">No open alert. Every bed has a score.</p>`
+      ? html`<p class="nobody">${items.length ? "No open alert. Every bed has a score." : "No bed is monitored here."}</p>`
       : html`<ul>
           ${rows.map((item) => html`<${NeedsRow} key=${item.tile.stay_id} act=${act} ...${rowProperties(item, ward, pending)} />`)}
           ${folded && html`<${Unscored} items=${technical} open=${unfold} />`}

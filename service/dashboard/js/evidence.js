@@ -37,7 +37,10 @@ export function Evidence({ detail, asOf, beat, theme, threshold }) {
   const names = useMemo(() => inOrder(observations, stay.drivers), [detail]);
   const shown = all ? names : names.slice(0, FIRST);
   const { posterior, failure } = usePosterior(stay.stay_id, asOf, shown, beat);
-  const span = useMemo(() => ({ from: Date.parse(stay.admitted_at), to: Math.max(Date.parse(detail.now), Date.parse(stay.admitted_at) + HOUR) }), [detail]);
+  const span = useMemo(() => {
+    const from = Date.parse(stay.admitted_at);
+    return { from, to: Math.max(Date.parse(asOf ?? detail.now), from + HOUR) };
+  }, [detail]);
   const bands = useMemo(() => Object.fromEntries(shown.map((name) => [name, bandOf(posterior, name)])), [posterior, shown.join()]);
   const pick = (time) => {
     if (time !== null && time < span.to) location.hash = stayLink(stay.stay_id, time);

@@ -2,6 +2,7 @@
 import { elapsed, serviceNow } from "./clock.js";
 import { clockTime, timeZone } from "./format.js";
 import { html } from "./html.js";
+import { unitsOf } from "./rows.js";
 import { isSilent } from "./ward.js";
 
 const newestData = (items) =>
@@ -39,9 +40,9 @@ export function Header({ items, view }) {
   const other = preferences.theme === "dark" ? "light" : "dark";
   return html`<header>
     <a class="name" href="#/">Prodrome</a>
-    <label class="unit">Unit <select value=${preferences.unit} onChange=${(event) => prefer({ unit: event.target.value })}>
+    <label class="unit">Unit <select value=${view.unit} onChange=${(event) => prefer({ unit: event.target.value })}>
       <option value="">all</option>
-      ${ward.careUnits.map((unit) => html`<option key=${unit} value=${unit}>${unit}</option>`)}
+      ${unitsOf(view.everyone).map((unit) => html`<option key=${unit} value=${unit}>${unit}</option>`)}
     </select></label>
     <span>${items.length} beds</span>
     <span>data to <b>${Number.isFinite(newest) ? clockTime(newest) : "—"}</b></span>
@@ -65,7 +66,7 @@ export function Trouble({ ward }) {
   if (isSilent(ward)) {
     const since = ward.clock.base + (ward.heardAt - ward.clock.at) * ward.clock.speed;
     const seconds = Math.floor((elapsed() - ward.heardAt) / 1000);
-    return html`<div class="trouble" role="alert"><b>STALE since ${clockTime(since)}</b>
+    return html`<div class="trouble"><b role="alert">STALE since ${clockTime(since)}</b>
       <span> Nothing heard from the service for ${seconds} s. Do not rely on this picture: watch the bedside monitors.</span></div>`;
   }
   if (!ward.failure) return null;

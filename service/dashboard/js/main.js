@@ -12,7 +12,7 @@ import { html } from "./html.js";
 import { listenForKeys } from "./keys.js";
 import { loadPreferences, savePreferences } from "./preferences.js";
 import { currentRoute } from "./route.js";
-import { highestOpen, readWard } from "./rows.js";
+import { highestOpen, readWard, shownUnit } from "./rows.js";
 import { createSound } from "./sound.js";
 import { StayPage } from "./stay.js";
 import { createWard, isSilent } from "./ward.js";
@@ -40,6 +40,8 @@ function prefer(part) {
 }
 
 function arrived(alert, tile) {
+  const unit = shownUnit(readWard(ward), page.preferences.unit);
+  if (unit !== "" && tile.care_unit !== unit) return;
   sound.alert(alert.priority);
   const score = scoreText(alert.value, ward.policy?.threshold ?? 1);
   page.announced = `New ${alert.priority} priority alert: bed ${bedText(tile)}, ${alert.condition_name}, score ${score}`;
@@ -89,9 +91,9 @@ function Dialogs() {
   return html`<${InitialsDialog} initials=${initials} close=${close} then=${save} />`;
 }
 
-function title(items) {
+function title(items, unit) {
   const open = items.filter((item) => item.attention.needsAnswer).length;
-  return `${open ? `(${open}) ` : ""}Prodrome${page.preferences.unit ? ` · ${page.preferences.unit}` : ""}`;
+  return `${open ? `(${open}) ` : ""}Prodrome${unit && ` · ${unit}`}`;
 }
 
 function Page() {
@@ -99,9 +101,11 @@ function Page() {
     return html`<p class="loading">Prodrome: waiting for the ward (${ward.failure}). Watch the bedside monitors.</p>`;
   }
   const route = currentRoute();
-  const items = readWard(ward, page.preferences.unit);
-  document.title = title(items);
-  Object.assign(view, { preferences: page.preferences, unfolded: page.unfolded, highest: highestOpen(items) });
+  const everyone = readWard(ward);
+  const unit = shownUnit(everyone, page.preferences.unit);
+  const items = everyone.filter(({ tile }) => unit === "" || tile.care_unit === unit);
+  document.title = title(items, unit);
+  Object.assign(view, { preferences: page.preferences, unfolded: page.unfolded, highest: highestOpen(items), everyone, unit });
   return html`
     <${Header} items=${items} view=${view} />
     <${Trouble} ward=${ward} />

@@ -12,14 +12,20 @@ const ageText = ({ ageMinutes, stale }) => {
   return stale ? `${age} old` : age;
 };
 
-/** Every stay of `unit` ("" for all) as {tile, attention}. */
-export function readWard(ward, unit) {
+/** Every stay that is not discharged as {tile, attention}. */
+export function readWard(ward) {
   const now = serviceNow(ward.clock);
-  const there = (tile) => !tile.discharged_at || Date.parse(tile.discharged_at) > now;
   return [...ward.stays.values()]
-    .filter((tile) => there(tile) && (unit === "" || tile.care_unit === unit))
+    .filter((tile) => !tile.discharged_at || Date.parse(tile.discharged_at) > now)
     .map((tile) => ({ tile, attention: attention(tile, now, ward.clock.speed) }));
 }
+
+/** The care units of `items`, by name. */
+export const unitsOf = (items) =>
+  [...new Set(items.map(({ tile }) => tile.care_unit))].filter((unit) => unit !== null).sort();
+
+/** The unit to show: the preferred one, or "" (all) where nobody lies there now: an empty board looks calm. */
+export const shownUnit = (items, preferred) => (unitsOf(items).includes(preferred) ? preferred : "");
 
 /** What a tile shows: only words and numbers, so that an unchanged tile is recognised as unchanged. */
 export function tileProperties({ tile, attention: read }, ward) {

@@ -44,9 +44,12 @@ function AsOf({ stayId, asOf, ward }) {
     <a class="button" href=${stayLink(stayId)}>Back to now</a></div>`;
 }
 
+// a variable that moves nothing explains nothing
+const stands = (driver) => driver.share !== 0;
+
 const Why = ({ drivers, variables, threshold, now }) => html`<section class="why"><h2>Why</h2>
-  ${drivers.length === 0 && html`<p class="quiet">No variable stands out.</p>`}
-  <ul>${drivers.map((driver) => html`<li key=${driver.variable}>
+  ${!drivers.some(stands) && html`<p class="quiet">No variable stands out.</p>`}
+  <ul>${drivers.filter(stands).map((driver) => html`<li key=${driver.variable}>
     <span><b>${driver.label}</b></span>
     <span>${measured(driver.value)} ${outside(driver.value, variables[driver.variable]?.normal)}
       ${" "}<small>${unitText(driver.unit)}${driver.time ? ` at ${hourMinute(driver.time, now)}` : ""}</small></span>

@@ -82,7 +82,6 @@ export function createWard({ changed, arrived }) {
     ward.clock = reading(answer.now, answer.clock);
     ward.model = answer.model;
     ward.policy = answer.policy;
-    ward.careUnits = answer.care_units;
     ward.stays = new Map(answer.stays.map((tile) => [tile.stay_id, tile]));
     if (ward.loadedAt !== null) answer.stays.forEach((tile) => greet(before.get(tile.stay_id)?.alert, tile));
     Object.assign(ward, { failure: "", loadedAt: elapsed(), heardAt: elapsed() });

@@ -96,8 +96,8 @@ def worker() -> None:
 @app.command()
 def migrate() -> None:
     """Bring the database of PRODROME_DATABASE_URL to this version's schema."""
+    from db.schema import migrate as migrate_database
     from db.session import make_engine
-    from db.session import migrate as migrate_database
     from service.settings import Settings
 
     migrate_database(make_engine(Settings.from_environment().database_url))
@@ -248,16 +248,18 @@ def _started(start: str | None, url: str) -> datetime:
     """The instant given, or the service's present."""
     from pipelines.replay import connect
 
-    return connect(url).time().now if start is None else datetime.fromisoformat(start)
+    if start is not None:
+        return datetime.fromisoformat(start)
+    with connect(url) as client:
+        return client.time().now
 
 
 def _replay(stays: Iterable[BedsideStay], url: str, speed: float | None) -> None:
     from pipelines.replay import AtSpeed, WithService, connect
     from pipelines.replay import replay as replay_stays
 
-    client = connect(url)
-    pace: Pace = WithService(client) if speed is None else AtSpeed(speed or float("inf"))
-    with _replay_line() as show:
+    with connect(url, on_trouble=_say) as client, _replay_line() as show:
+        pace: Pace = WithService(client) if speed is None else AtSpeed(speed or float("inf"))
         done = replay_stays(stays, client, pace, on_progress=show)
     _say(_replayed(done))
     _complain(done.refused)

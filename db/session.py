@@ -13,17 +13,12 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.orm import Session
 
 from models.clinical.errors import InvalidInput
 
 _BUSY_SECONDS = 30
-_MIGRATION_LOCK = 0x50524F44524F  # any fixed number that no other user of the server locks
 _READ_OPTIONS: dict[str, dict[str, Any]] = {
     "sqlite": {"read_only": True},
     "postgresql": {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
@@ -62,29 +57,6 @@ def writing(engine: Engine) -> Iterator[Session]:
     """A session in one write transaction: commits at the end, rolls back on any exception."""
     with Session(engine, expire_on_commit=False) as session, session.begin():
         yield session
-
-
-def migrate(engine: Engine) -> None:
-    """Bring the database to the newest schema; processes that start together wait for each other."""
-    with engine.begin() as connection:
-        if engine.dialect.name == "postgresql":
-            connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
-        command.upgrade(migration_config(connection), "head")
-
-
-def migrated(engine: Engine) -> bool:
-    """Whether the database has the newest schema."""
-    newest = ScriptDirectory.from_config(migration_config()).get_current_head()
-    with reading(engine) as session:
-        return MigrationContext.configure(session.connection()).get_current_revision() == newest
-
-
-def migration_config(connection: Connection | None = None) -> Config:
-    """Alembic's configuration for the migrations of this package, run inside `connection`'s transaction."""
-    config = Config()
-    config.set_main_option("script_location", "db:migrations")
-    config.attributes["connection"] = connection
-    return config
 
 
 def _with_driver(url: URL) -> URL:

@@ -14,7 +14,8 @@ from fastapi import Depends, Request
 from sqlalchemy import Engine, make_url
 from sqlalchemy.orm import Session
 
-from db.session import make_engine, migrate, writing
+from db.schema import migrate
+from db.session import make_engine, writing
 from service.clock import Clock
 from service.feed import Feed
 from service.metrics import Metrics

@@ -1,4 +1,4 @@
-"""Run migrations inside the transaction of the connection that `db.session.migration_config` was given."""
+"""Run migrations inside the transaction of the connection that `db.schema.migration_config` was given."""
 
 from alembic import context
 

@@ -11,7 +11,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from db.queries.audit import last_beat
 from db.queries.due import count_due_stays
-from db.session import migrated, reading
+from db.schema import migrated
+from db.session import reading
 from service.clock import wall_now
 from service.context import Context, Parts
 from service.problems import problem

@@ -27,7 +27,8 @@ from sqlalchemy import Engine, make_url
 
 from db.queries.scores import activate_model_version
 from db.queries.stays import StayFacts, upsert_stay
-from db.session import make_engine, migrate, writing
+from db.schema import migrate
+from db.session import make_engine, writing
 from service.app import create_app, server
 from service.settings import Settings
 

@@ -10,11 +10,13 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect
 from sqlalchemy.engine.interfaces import ReflectedIndex
 
 from db.rows import Row
-from db.session import make_engine, migrate, migrated, migration_config
+from db.schema import NEWEST, migrate, migrated, migration_config
+from db.session import make_engine
 
 
 @pytest.fixture
@@ -38,6 +40,10 @@ def test_constraints_are_those_of_the_rows(engine: Engine) -> None:
     assert from_migrations == _constraints(engine)
     assert "ck_scores_present" in from_migrations["scores"]
     assert "closed_at IS NULL" in from_migrations["alerts"]
+
+
+def test_newest_is_the_head_of_the_scripts() -> None:
+    assert ScriptDirectory.from_config(migration_config()).get_current_head() == NEWEST
 
 
 def test_up_down_and_up_again(empty: Engine) -> None:

@@ -7,7 +7,7 @@
     loss = mean over labelled hours of binary cross-entropy, positive hours counted `positive_weight` times
 
 Every random choice is drawn from (seed, stage, epoch), so a run resumed from a checkpoint repeats the run
-that was never stopped. Stages 2 and 3 stop early and keep the epoch with the best validation AUPRC by hour.
+that was never stopped. Stages 2 and 3 stop early, and each ends with its epoch of best validation AUPRC.
 
     B  batch     T  grid hours     n  observations     M  variables     C  side channels
 """
@@ -152,12 +152,9 @@ class Fit:
             progress.optimiser = optimiser.state_dict()
             self.observer.pass_done(self)
         self.network.load_state_dict(progress.best)
-        progress.stage, progress.epoch, progress.epochs_since_best, progress.optimiser = (
-            progress.stage + 1,
-            0,
-            0,
-            {},
-        )
+        # the next stage keeps its own best, so that what is shipped has been trained end to end
+        progress.stage, progress.epoch, progress.best_auprc = progress.stage + 1, 0, -1.0
+        progress.epochs_since_best, progress.optimiser = 0, {}
         self.observer.pass_done(self)
 
     def _epoch(self, stage: Stage, optimiser: torch.optim.Optimizer, fixed: Sequence[Tensor] | None) -> float:

@@ -32,6 +32,7 @@ from models.mgp_tcn import MGPTCN, Calibration, Learnt, MGPTCNConfig
 from models.training_stays import BatchLimits, prepare, standardisation_of
 from pipelines.ingest import cinc2019
 from pipelines.metrics.cinc2019 import stay_utilities
+from pipelines.metrics.classification import auprc, auroc
 from pipelines.prediction_files import replacing
 
 Split = Literal["train", "validation", "test"]
@@ -193,13 +194,14 @@ def _read(source: Path, bar: ProgressBar) -> dict[Split, list[LabelledStay]]:
     return parts
 
 
-def _calibrated(fit: Fit) -> tuple[Calibration, float, dict[str, float]]:
+def _calibrated(fit: Fit) -> tuple[Calibration, float, dict[str, float | None]]:
     """Calibration, threshold and figures on the validation subjects."""
     logit, label = labelled_hours(predict(fit.network, fit.validation), fit.validation)
     calibration = calibrate(logit, label)
     rows = np.array([int(one.labelled.sum()) for one in fit.validation])
-    threshold, utility = best_threshold(rows, label.astype(np.int8), calibration(logit))
-    figures = {"auprc": fit.progress.best_auprc, "utility": utility}
+    truth, score = label.astype(np.int8), calibration(logit)
+    threshold, utility = best_threshold(rows, truth, score)
+    figures = {"auroc": auroc(truth, score), "auprc": auprc(truth, score), "utility": utility}
     return calibration, threshold, figures
 
 
@@ -207,7 +209,7 @@ def _description(
     parts: dict[Split, list[LabelledStay]],
     source_name: str,
     settings: TrainingSettings,
-    validation: dict[str, float],
+    validation: dict[str, float | None],
     progress: Progress,
 ) -> dict[str, Any]:
     """What model.json says about the training."""

@@ -19,9 +19,9 @@ export function hourMinute(time, now) {
   return sameDay ? MINUTES.format(there) : `${DAY.format(there)} ${MINUTES.format(there)}`;
 }
 
-/** A span in words: `now`, `4 min`, `6 h`, `2 d 3 h`. */
+/** A span in words: `<1 min`, `4 min`, `6 h`, `2 d 3 h`. */
 export function span(minutes) {
-  if (minutes < 1) return "now";
+  if (minutes < 1) return "<1 min";
   if (minutes < 120) return `${Math.floor(minutes)} min`;
   const hours = Math.floor(minutes / 60);
   if (hours < 48) return `${hours} h`;

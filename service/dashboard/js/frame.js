@@ -44,7 +44,7 @@ export function Header({ items, view }) {
       <option value="">all</option>
       ${unitsOf(view.everyone).map((unit) => html`<option key=${unit} value=${unit}>${unit}</option>`)}
     </select></label>
-    <span>${items.length} beds</span>
+    <span>${items.length} ${items.length === 1 ? "bed" : "beds"}</span>
     <span>data to <b>${Number.isFinite(newest) ? clockTime(newest) : "—"}</b></span>
     <span>now <b class="now">${clockTime(serviceNow(ward.clock))}</b></span>
     <${SimulatedClock} clock=${ward.clock} />

@@ -36,7 +36,7 @@ const headline = (row, threshold) =>
         ${row.reason ? "" : trend(row.tile.change, threshold)}`
     : "No score";
 
-/** One row. `row` holds tile, alert, mark, flashing, reason, age, stale, stage, since, fresh, pending. */
+/** One row. `row` is what rows.js reads from a stay: words, numbers, the tile and its alert. */
 export const NeedsRow = memo(({ tile, alert, threshold, act, ...rest }) => {
   const row = { tile, alert, ...rest };
   const link = `#/stay/${encodeURIComponent(tile.stay_id)}`;
@@ -49,7 +49,7 @@ export const NeedsRow = memo(({ tile, alert, threshold, act, ...rest }) => {
     <span class="since">${row.since}${row.fresh && html`<span class="new">new</span>`}</span>
     <span class="evidence"><${Evidence} tile=${tile} reason=${row.reason} />
       <${Latched} alert=${alert} />
-      ${row.stale && html`<span class="reason">data ${row.age}</span>`}
+      ${row.old && html`<span class="reason">${row.old}</span>`}
       ${tile.synthetic && html`<span class="synthetic">synthetic</span>`}</span>
     <span class="stage">${row.stage}${failed && html`<span class="failed" role="alert">${row.pending}</span>`}</span>
     <span class="actions">

@@ -57,6 +57,7 @@ export function rowProperties(item, ward, pending) {
     needsAnswer,
     since: alert ? `since ${hourMinute(alert.raised_at, now)}` : "",
     stage: alert ? stageText(alert, now) : "",
+    old: item.attention.stale && item.attention.ageMinutes !== null ? `data ${ageText(item.attention)}` : "",
     fresh: arrivedAt !== undefined && needsAnswer && elapsed() - arrivedAt < FRESH_MS,
     pending: alert ? pending.get(alert.alert_id) : undefined,
   };

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
 from db.queries import alerts
 from db.rows import AlertRow, Condition, EventKind, Priority
 from models.clinical.alarm import Alarm, AlarmDecision
+
+# a stay that arrives with its history is told of what a shift may still act on, not of last week
+HISTORY_TOLD = timedelta(hours=6)
 
 
 @dataclass(frozen=True)
@@ -36,21 +39,25 @@ def told_before(known: Sequence[AlertRow], condition: str, shown_through: dateti
 def alarms_to_tell(decisions: Sequence[AlarmDecision], told: Told) -> list[Alarm]:
     """The alarms nobody was told of: those of new hours, and the one behind a condition that is active now.
 
-    Late data may put an alarm into the past. When its episode is over it is history and calls nobody; but it
-    may silence, by its refractory time, an episode that goes on now, and somebody must hear of that.
+    Late data, or a stay that arrives with days of history, put alarms into the past. When its episode is
+    over such an alarm is history and calls nobody; but it may silence, by its refractory time, an episode
+    that goes on now, and somebody must hear of that.
     """
+    if not decisions:
+        return []
     alarms = [decision.alarm for decision in decisions if decision.alarm is not None]
-    active_now = bool(decisions) and decisions[-1].active
-    behind_now = alarms[-1].time if active_now and alarms else None
+    new_after = _new_after(decisions, told)
+    behind_now = alarms[-1].time if decisions[-1].active and alarms else None
     return [
         alarm
         for alarm in alarms
-        if alarm.time not in told.alarm_times and (_is_new_hour(alarm, told) or alarm.time == behind_now)
+        if alarm.time not in told.alarm_times and (alarm.time > new_after or alarm.time == behind_now)
     ]
 
 
-def _is_new_hour(alarm: Alarm, told: Told) -> bool:
-    return told.shown_through is None or alarm.time > told.shown_through
+def _new_after(decisions: Sequence[AlarmDecision], told: Told) -> datetime:
+    """Hours after this are new: the last one shown, or at first sight the last but a few."""
+    return told.shown_through or decisions[-1].time - HISTORY_TOLD
 
 
 def update_alert(
@@ -71,7 +78,8 @@ def update_alert(
             alert = alerts.raise_alert(
                 session, stay_id, alarm, model_version_id=model_version_id, priority=Priority.HIGH, at=at
             )
-        elif _is_news(alert, alarm, told):
+        elif alarm.time > _new_after(decisions, told) or alert.condition is not Condition.ACTIVE:
+            # late data may move an alarm by an hour: an active alert has told of its episode already
             alert = alerts.refire(session, alert.id, alarm, at)
     if alert is None:
         return None
@@ -81,8 +89,3 @@ def update_alert(
     elif not active_now and alert.condition is Condition.ACTIVE:
         alert = alerts.release(session, alert.id, at)
     return alert if (alert.condition, alert.fired_at) != before else None
-
-
-def _is_news(alert: AlertRow, alarm: Alarm, told: Told) -> bool:
-    """Late data may move an alarm by an hour: an alert that is active has told of its episode already."""
-    return _is_new_hour(alarm, told) or alert.condition is not Condition.ACTIVE

@@ -96,7 +96,7 @@ class Worker:
             with writing(self._engine) as session:
                 audit.beat(session, self._worker_id, wall_now())
         if self._is_time("tidy", _TIDY_SECONDS):
-            self._expire()
+            self._tidy()
         if self._is_time("prune", _PRUNE_SECONDS):
             with writing(self._engine) as session:
                 outbox.prune_outbox(session, wall_now() - timedelta(hours=self._settings.outbox_keep_hours))
@@ -127,19 +127,20 @@ class Worker:
         except due.LeaseLost as lost:
             _log.warning("%s", lost)
 
-    def _expire(self) -> None:
+    def _tidy(self) -> None:
+        """End what is over: acknowledgements, shelves, and the alerts of people who have left."""
         now = self._clock.now()
         with writing(self._engine) as session:
-            expired = {
-                alert.id: alert
-                for alert in (
-                    *alerts.expire_acknowledgements(session, now),
-                    *alerts.expire_shelves(session, now),
-                )
-            }
-            for alert in expired.values():
-                audit.record(session, self._worker_id, "alert expired", {"alert_id": alert.id}, now)
-            for alert in expired.values():
+            changed = {}
+            for what, ended in (
+                ("acknowledgement expired", alerts.expire_acknowledgements(session, now)),
+                ("shelf expired", alerts.expire_shelves(session, now)),
+                ("alert closed by discharge", alerts.close_discharged(session, now)),
+            ):
+                for alert in ended:
+                    audit.record(session, self._worker_id, what, {"alert_id": alert.id}, now)
+                    changed[alert.id] = alert
+            for alert in changed.values():
                 outbox.publish(session, "alert", alert_json(alert), wall_now())
 
     def _activate(self, model: EarlyWarningModel, policy: AlarmPolicy) -> int:

@@ -176,6 +176,17 @@ def expire_shelves(session: Session, now: datetime) -> Sequence[AlertRow]:
     return expired
 
 
+def close_discharged(session: Session, now: datetime) -> Sequence[AlertRow]:
+    """Close the open alerts of stays discharged by `now`, and return them: nobody is in that bed any more."""
+    discharged = select(StayRow.id).where(StayRow.discharged_at <= now)
+    closed = _open_alerts_to_update(session, AlertRow.stay_id.in_(discharged))
+    for alert in closed:
+        alert.condition, alert.closed_at = Condition.INACTIVE, now
+        _note(session, alert, EventKind.CLOSED, SERVICE, now, reason="discharged")
+    session.flush()
+    return closed
+
+
 def is_handled(alert: AlertRow, at: datetime) -> bool:
     """Whether somebody judged the alert, or acknowledged it and the acknowledgement is in force at `at`."""
     expires = alert.acknowledgement_expires_at

@@ -165,10 +165,25 @@ def test_a_history_that_is_sent_at_once_tells_its_alarms(engine: Engine, worker_
     admit(engine)
     for hours, signs in ((0.5, WELL), (2.5, ILL), (5.5, WELL)):
         observe(engine, signs, hours)
-    worker_at(9.1).step()
+    worker_at(8.1).step()
     assert history(engine) == [("raised", "11:00"), ("released", None)]
     with reading(engine) as session:
         assert session.scalars(select(AlertRow)).one().condition.value == "latched"
+
+
+def test_a_discharge_closes_the_alert_and_says_why(engine: Engine, worker_at: WorkerAt) -> None:
+    admit(engine)
+    observe(engine, ILL, 0.5)
+    worker_at(1.1).step()
+    with writing(engine) as session:
+        session.scalars(select(StayRow)).one().discharged_at = at(2)
+    worker_at(1.9).step()
+    assert history(engine) == [("raised", "09:00")]
+    worker_at(2.1).step()
+    assert history(engine)[-1] == ("closed", None)
+    with reading(engine) as session:
+        messages = session.scalars(select(OutboxRow).where(OutboxRow.kind == "alert")).all()
+    assert messages[-1].payload["closed_at"] is not None
 
 
 def test_an_acknowledgement_expires_and_is_published(engine: Engine, worker_at: WorkerAt) -> None:

@@ -40,6 +40,8 @@ def told(*hours: int, through: int | None = None) -> Told:
         ((LOW, HIGH), told(through=1), [2]),
         ((LOW, HIGH), told(2, through=2), []),
         ((LOW, HIGH, LOW), told(), [2]),  # a history nobody was shown
+        ((LOW, HIGH, *[LOW] * 6), told(), []),  # and nobody can act on any more
+        ((LOW, *[HIGH] * 7), told(), [2]),  # unless it goes on
         ((LOW, HIGH, LOW), told(through=3), []),  # late data changed the past, and the past only
         ((LOW, HIGH, HIGH), told(through=3), [2]),  # late data, and it goes on
         ((HIGH, LOW, HIGH), told(through=3), [1]),  # silenced now by an alarm nobody was told

@@ -245,11 +245,13 @@ class MGPTCN:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read what `save` wrote. Raises UnknownModel if a file is missing."""
+        """Read what `save` wrote. Raises UnknownModel if a file is missing or made for another catalogue."""
         description, weights = folder / "model.json", folder / "weights.safetensors"
         if not (description.is_file() and weights.is_file()):
             raise UnknownModel(f"{folder}: expected model.json and weights.safetensors")
         fields = json.loads(description.read_text(encoding="utf-8"))
+        if tuple(fields["variables"]) != VARIABLES:
+            raise UnknownModel(f"{folder}: its weights belong to other variables than the catalogue's")
         tensors = load_tensors(weights.read_bytes())
         standardisation = Standardisation(
             *(

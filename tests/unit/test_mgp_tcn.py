@@ -118,6 +118,15 @@ def test_a_folder_without_weights_is_no_model(tmp_path: Path) -> None:
         MGPTCN.load(tmp_path)
 
 
+def test_weights_of_another_catalogue_are_refused(model: MGPTCN, tmp_path: Path) -> None:
+    model.save(tmp_path)
+    description = tmp_path / "model.json"
+    text = description.read_text(encoding="utf-8")
+    description.write_text(text.replace('"lactate"', '"lactic_acid"'), encoding="utf-8")
+    with pytest.raises(UnknownModel, match="other variables"):
+        MGPTCN.load(tmp_path)
+
+
 def test_the_shipped_weights_are_small() -> None:
     assert sum(path.stat().st_size for path in (SHIPPED / "mgp-tcn").iterdir()) < 5_000_000
 

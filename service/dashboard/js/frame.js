@@ -1,6 +1,6 @@
 /** What surrounds every page: header, the bar of a silent feed, footer. */
 import { elapsed, serviceNow } from "./clock.js";
-import { clockTime, timeZone } from "./format.js";
+import { clockTime, scoreText, timeZone } from "./format.js";
 import { html } from "./html.js";
 import { unitsOf } from "./rows.js";
 import { isSilent } from "./ward.js";
@@ -81,7 +81,7 @@ export function Footer({ ward }) {
   return html`<footer>
     <span><b>Not a certified medical device.</b> Secondary display without confirmed delivery: it never replaces the bedside alarm.</span>
     <span>model ${ward.model.name} <code>${ward.model.version?.slice(0, 8) ?? "has not scored yet"}</code></span>
-    ${ward.policy && html`<span>policy <code>${String(ward.policy.version).slice(0, 8)}</code>, alarms at ${ward.policy.threshold}</span>`}
+    ${ward.policy && html`<span>policy <code>${String(ward.policy.version).slice(0, 8)}</code>, alarms at ${scoreText(ward.policy.threshold, ward.policy.threshold)}</span>`}
     <span title="median time from a measurement to this board">delay ${delay}</span>
     <span>times in ${timeZone()}</span>
   </footer>`;

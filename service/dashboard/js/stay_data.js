@@ -29,21 +29,29 @@ function useBeat(signal, still) {
   return beat;
 }
 
-/** Fetch `path` again whenever it or `beat` changes: {answer, failure}; the last answer stays while waiting. */
+/**
+ * Fetch `path` again whenever it or `beat` changes: {answer, failure}; the last answer stays while waiting. A
+ * beat does not overtake a question that is still on its way, or a slow answer would never be seen.
+ */
 function useFetched(path, beat) {
   const [state, setState] = useState({ path: null, answer: null, failure: "", status: 200 });
+  const [wanted, asked] = [useRef(path), useRef(null)];
+  wanted.current = path;
   useEffect(() => {
-    let wanted = path !== null;
-    if (wanted) {
-      get(path).then(
-        (answer) => wanted && setState({ path, answer, failure: "", status: 200 }),
-        ({ message, status }) => wanted && setState((before) => ({ ...before, failure: message, status })),
-      );
-    }
-    return () => {
-      wanted = false;
+    if (path === null || asked.current === path) return;
+    asked.current = path;
+    const settle = (change) => {
+      if (asked.current === path) asked.current = null;
+      if (wanted.current === path) setState((before) => ({ ...before, failure: "", status: 200, ...change }));
     };
+    get(path).then(
+      (answer) => settle({ path, answer }),
+      ({ message, status }) => settle({ failure: message, status }),
+    );
   }, [path, beat]);
+  useEffect(() => () => {
+    wanted.current = null;
+  }, []);
   return state;
 }
 

@@ -106,6 +106,7 @@ def driver(variable_name: str, value: float | None, time: datetime | None, share
         "label": variable.label,
         "value": value,
         "unit": variable.unit,
+        "normal": list(variable.normal),
         "time": instant(time),
         "share": share,
     }

@@ -63,6 +63,7 @@ def test_the_usual_gap_is_the_median_of_recent_ones() -> None:
 def test_a_driver_names_itself_for_people() -> None:
     told = driver("lactate", 3.1, ADMITTED, 0.12)
     assert (told["short"], told["unit"], told["time"]) == ("Lact", "mmol/L", "2026-11-22T08:00:00Z")
+    assert told["normal"] == [0.5, 2]
 
 
 def test_times_end_in_z() -> None:

@@ -66,6 +66,17 @@ def test_the_posterior_is_in_canonical_units_and_follows_the_data(model: MGPTCN)
     assert wide[-1] > 5  # never measured, so all that is known is what its neighbours say
 
 
+def test_a_variable_never_seen_in_training_moves_nothing(model: MGPTCN) -> None:
+    """Set A of CinC 2019 has no end-tidal carbon dioxide."""
+    without, with_it = hourly(9), hourly(9, end_tidal_co2=80.0)
+    assert model.score(with_it).value == pytest.approx(model.score(without).value, abs=1e-6)
+    wanted = ["end_tidal_co2", "heart_rate"]
+    there, bare = (model.posterior(one, wanted).mean for one in (with_it, without))
+    assert there["heart_rate"] == pytest.approx(bare["heart_rate"])
+    assert bare["end_tidal_co2"] == pytest.approx(40)
+    assert there["end_tidal_co2"][-1] > 50
+
+
 def test_the_band_widens_while_nothing_is_measured(model: MGPTCN) -> None:
     found = model.posterior(hourly(6), ["heart_rate"], ADMITTED + timedelta(hours=48))
     width = found.high["heart_rate"] - found.low["heart_rate"]

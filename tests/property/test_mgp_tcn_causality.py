@@ -131,6 +131,17 @@ def test_threads_and_other_stays_change_no_score(stay: Stay, threads: int) -> No
 
 
 @QUICK
+@given(stays(), st.integers(0, 90))
+def test_the_posterior_of_an_hour_ignores_what_becomes_known_later(stay: Stay, hours: int) -> None:
+    cut = ADMITTED + timedelta(hours=hours)
+    whole = shipped().posterior(stay, ["heart_rate", "lactate"], max(cut, stay.last_known_at))
+    part = shipped().posterior(stay.until(cut), ["heart_rate", "lactate"], cut)
+    for name in ("heart_rate", "lactate"):
+        for found, full in ((part.mean, whole.mean), (part.low, whole.low), (part.high, whole.high)):
+            assert found[name].tobytes() == full[name][:hours].tobytes()
+
+
+@QUICK
 @given(stays())
 def test_every_hour_has_a_finite_score_or_a_reason(stay: Stay) -> None:
     series = shipped().score(stay)

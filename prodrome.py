@@ -96,11 +96,10 @@ def worker() -> None:
 @app.command()
 def migrate() -> None:
     """Bring the database of PRODROME_DATABASE_URL to this version's schema."""
-    from db.schema import migrate as migrate_database
-    from db.session import make_engine
+    from service.context import prepare_database
     from service.settings import Settings
 
-    migrate_database(make_engine(Settings.from_environment().database_url))
+    prepare_database(Settings.from_environment())
 
 
 @score.command("cinc2019")

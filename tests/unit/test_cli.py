@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
+from db.schema import migrated
+from db.session import make_engine
 from prodrome import app
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
@@ -58,6 +60,16 @@ def test_an_unknown_model_is_named(tmp_path: Path) -> None:
     done = prodrome("score", "cinc2019", str(tmp_path), "--model", "oracle", "--out", str(tmp_path / "out"))
     assert done.returncode == 2
     assert "oracle" in done.stderr
+
+
+def test_migrate_makes_the_database_of_an_empty_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = tmp_path / "var" / "prodrome.db"
+    monkeypatch.setenv("PRODROME_DATABASE_URL", f"sqlite:///{database}")
+    done = prodrome("migrate")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert migrated(make_engine(f"sqlite:///{database}"))
 
 
 def test_starting_the_command_line_imports_neither_torch_nor_pandas() -> None:

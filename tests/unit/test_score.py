@@ -1,3 +1,5 @@
+"""Score series: a number or a reason, never both, never neither."""
+
 import numpy as np
 import pandas as pd
 import pytest

@@ -1,3 +1,5 @@
+"""Stays: two clocks an observation, an hourly grid, and what was known by a time."""
+
 from datetime import UTC, datetime, timedelta
 
 import pandas as pd

@@ -137,7 +137,7 @@ def evaluate_cinc2019(
     from pipelines.evaluate import Cut
     from pipelines.evaluate import evaluate as evaluate_models
     from pipelines.ingest.cinc2019 import open_source
-    from pipelines.train import held_out
+    from pipelines.split import held_out
 
     if subjects not in {"held-out", "all"}:
         raise typer.BadParameter(f"{subjects!r} is neither held-out nor all", param_hint="--subjects")

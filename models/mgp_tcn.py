@@ -88,8 +88,7 @@ class MGPTCNNetwork(nn.Module):
         super().__init__()
         variables = len(VARIABLES)
         self.hyperparameters = Hyperparameters(variables, config.lengthscale_hours, config.rank)
-        with torch.no_grad():  # what was never seen in training is taken to be independent of the rest
-            self.hyperparameters.factor.mul_(learnt.to(torch.float32).unsqueeze(-1))
+        self.hyperparameters.separate(learnt)
         self.tcn = TCN(3 * variables + len(STATIC_CHANNELS), config.tcn)
         self.register_buffer("learnt", learnt.float())
         self.register_buffer("typical", torch.zeros(3 * variables + len(STATIC_CHANNELS)))

@@ -4,8 +4,7 @@
     out/checkpoint.pt                     where the run stands: after every epoch, for `resume`
     out/curve.json                        loss and validation figures of every epoch
 
-Subjects are split by a hash of their id, so that every later evaluation knows which ones training has never
-seen. The threshold is the one that gains most CinC 2019 utility on the validation subjects.
+The threshold is the one that gains most CinC 2019 utility on the validation subjects.
 """
 
 from __future__ import annotations
@@ -14,9 +13,8 @@ import json
 import tomllib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,25 +32,7 @@ from pipelines.ingest import cinc2019
 from pipelines.metrics.cinc2019 import stay_utilities
 from pipelines.metrics.classification import auprc, auroc
 from pipelines.prediction_files import replacing
-
-Split = Literal["train", "validation", "test"]
-
-SPLIT_RULE = (
-    "sha256('cinc2019:' + subject_id), first 8 bytes big-endian, modulo 100: "
-    "below 70 train, below 80 validation, else test"
-)
-
-
-def split_of(subject_id: str) -> Split:
-    """Which part of the data a subject belongs to, by `SPLIT_RULE`: 70, 10 and 20 in a hundred."""
-    digest = sha256(f"cinc2019:{subject_id}".encode()).digest()
-    place = int.from_bytes(digest[:8], "big") % 100
-    return "train" if place < 70 else "validation" if place < 80 else "test"  # noqa: PLR2004  stated above
-
-
-def held_out(subject_id: str) -> bool:
-    """Whether neither training nor validation has seen the subject."""
-    return split_of(subject_id) == "test"
+from pipelines.split import SPLIT_RULE, Split, split_of
 
 
 @dataclass(frozen=True)

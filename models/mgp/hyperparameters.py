@@ -1,13 +1,14 @@
-"""The kernel's parameters, trainable.
+"""The kernel's parameters as trainable gpytorch kernels.
 
-B_s = W_s W_s^T + diag(v_s)          l_s, v_s and noise are softplus of free parameters, hence positive
+B_s = W_s W_s^T + diag(v_s)          l_s, v_s and noise are kept positive by gpytorch's constraints
 """
 
 from __future__ import annotations
 
 import torch
+from gpytorch.constraints import GreaterThan  # type: ignore[import-untyped]
+from gpytorch.kernels import IndexKernel, MaternKernel  # type: ignore[import-untyped]
 from torch import Tensor, nn
-from torch.nn.functional import softplus
 
 from models.mgp.kernel import Kernel
 
@@ -18,22 +19,49 @@ NOISE_FLOOR = 1e-3
 class Hyperparameters(nn.Module):
     """Lengthscales, coregionalisation factors of rank `rank` and noises of `variables` variables.
 
-    Starts from `lengthscale_hours` (S,), with a prior variance of about 1 shared between the scales.
+    Starts from `lengthscale_hours`, one a time scale, with a prior variance of about 1 shared between them.
     """
 
     def __init__(self, variables: int, lengthscale_hours: tuple[float, ...], rank: int) -> None:
         super().__init__()
         scales = len(lengthscale_hours)
-        self.raw_lengthscale = nn.Parameter(_softplus_inverse(torch.tensor(lengthscale_hours)))
-        self.factor = nn.Parameter(0.3 * torch.randn(scales, variables, rank) / (rank * scales) ** 0.5)
-        self.raw_own = nn.Parameter(_softplus_inverse(torch.full((scales, variables), 0.8 / scales)))
-        self.raw_noise = nn.Parameter(_softplus_inverse(torch.full((variables,), 0.2)))
+        self.temporal = nn.ModuleList(_matern(hours) for hours in lengthscale_hours)
+        self.tasks = nn.ModuleList(_index(variables, rank, scales) for _ in lengthscale_hours)
+        self.positive_noise = GreaterThan(NOISE_FLOOR)
+        self.raw_noise = nn.Parameter(self.positive_noise.inverse_transform(torch.full((variables,), 0.2)))
 
     def kernel(self) -> Kernel:
         """The kernel these parameters stand for, with gradients."""
-        task = self.factor @ self.factor.mT + torch.diag_embed(softplus(self.raw_own))  # (S, M, M)
-        return Kernel(softplus(self.raw_lengthscale), task, NOISE_FLOOR + softplus(self.raw_noise))
+        lengthscale = torch.cat([_lengthscale(matern) for matern in self.temporal])
+        noise: Tensor = self.positive_noise.transform(self.raw_noise)
+        return Kernel(lengthscale, torch.stack([_covariance(index) for index in self.tasks]), noise)
+
+    def separate(self, learnt: Tensor) -> None:
+        """Make every variable with `learnt` (M,) 0 independent of the rest: training never saw it."""
+        with torch.no_grad():
+            for index in self.tasks:
+                index.get_parameter("covar_factor").mul_(learnt.to(torch.float32).unsqueeze(-1))
 
 
-def _softplus_inverse(positive: Tensor) -> Tensor:
-    return positive + torch.log(-torch.expm1(-positive))
+def _matern(hours: float) -> MaternKernel:
+    matern = MaternKernel(nu=0.5)
+    matern.initialize(lengthscale=hours)
+    return matern
+
+
+def _index(variables: int, rank: int, scales: int) -> IndexKernel:
+    index = IndexKernel(num_tasks=variables, rank=rank)
+    with torch.no_grad():
+        index.covar_factor.mul_(0.3 / (rank * scales) ** 0.5)
+    index.initialize(var=torch.full((variables,), 0.8 / scales))
+    return index
+
+
+def _lengthscale(matern: MaternKernel) -> Tensor:
+    lengthscale: Tensor = matern.lengthscale  # (1, 1)
+    return lengthscale.flatten()
+
+
+def _covariance(index: IndexKernel) -> Tensor:
+    factor: Tensor = index.covar_factor
+    return factor @ factor.mT + torch.diag_embed(index.var)

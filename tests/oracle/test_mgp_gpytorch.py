@@ -1,7 +1,6 @@
 """The posterior against gpytorch's exact GP, and against a closed form in numpy."""
 
-import warnings
-
+import gpytorch  # type: ignore[import-untyped]
 import numpy as np
 import pytest
 import torch
@@ -9,10 +8,6 @@ from torch import Tensor
 
 from models.mgp import Kernel, posterior
 from models.mgp.hyperparameters import Hyperparameters
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", DeprecationWarning)  # it compiles with torch.jit, which torch has retired
-    import gpytorch  # type: ignore[import-untyped]
 
 VARIABLES = 5
 
@@ -41,7 +36,8 @@ class _ExactGP(gpytorch.models.ExactGP):  # type: ignore[misc]
 def _problem(seed: int, rows: int) -> tuple[Hyperparameters, Tensor, Tensor, Tensor, Tensor]:
     torch.manual_seed(seed)
     learnt = Hyperparameters(VARIABLES, (2.0, 30.0), rank=2).double()
-    torch.nn.init.normal_(learnt.factor)
+    for index in learnt.tasks:
+        torch.nn.init.normal_(index.get_parameter("covar_factor"))
     time = torch.rand(rows, dtype=torch.float64).mul(40).sort().values
     variable = torch.randint(0, VARIABLES, (rows,))
     return learnt, time, variable, torch.randn(rows, dtype=torch.float64), torch.arange(1.0, 45.0).double()

@@ -175,10 +175,10 @@ def test_joint_training_lowers_the_loss_and_moves_the_kernel(model: MGPTCN) -> N
     stays = [labelled(8, onset=5, heart_rate=140.0), labelled(8), labelled(6), labelled(12, heart_rate=60.0)]
     data = [prepare(one, model.standardisation) for one in stays]
     network = MGPTCN.load(SHIPPED / "mgp-tcn").network
-    before = network.hyperparameters.factor.detach().clone()
+    before = network.hyperparameters.kernel().task_covariance.detach()
     recipe = Recipe(kernel_steps=1, stages=(Stage("joint", 6, network_rate=3e-3, kernel_rate=1e-2),))
     fit = Fit(network, data, data, recipe)
     fit.run()
     losses = [float(row["loss"]) for row in fit.progress.curve]
     assert losses[-1] < losses[0]
-    assert (network.hyperparameters.factor - before).abs().max() > 1e-3
+    assert (network.hyperparameters.kernel().task_covariance - before).abs().max() > 1e-3

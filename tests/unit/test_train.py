@@ -9,7 +9,8 @@ from models.mgp_tcn import MGPTCN, MGPTCNConfig
 from models.tcn import TCNConfig
 from pipelines import train
 from pipelines.metrics.cinc2019 import stay_utilities
-from pipelines.train import TrainingSettings, best_threshold, held_out, read_settings, split_of
+from pipelines.split import held_out, split_of
+from pipelines.train import TrainingSettings, best_threshold, read_settings
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 SETTINGS = TrainingSettings(

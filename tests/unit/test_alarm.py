@@ -1,3 +1,5 @@
+"""The alarm policy: k of n, hysteresis, refractory time, and what silence means."""
+
 from datetime import UTC, datetime, timedelta
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""A stay as arrays: order, what each hour knows, side channels."""
+
 from datetime import UTC, datetime, timedelta
 
 import numpy as np

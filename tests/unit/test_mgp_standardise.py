@@ -1,3 +1,5 @@
+"""The standardised scale: there and back, robust to artefacts."""
+
 import numpy as np
 import pytest
 

@@ -1,3 +1,5 @@
+"""The causal network: no hour sees a later one, and blocks give what the whole gives."""
+
 import torch
 
 from models.tcn import TCN, TCNConfig

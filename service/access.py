@@ -20,10 +20,7 @@ _POLICY = (
 
 
 class Access:
-    """ASGI middleware: measures, logs, and adds the security headers.
-
-    The interactive API description is the one page without the policy: it loads its viewer from elsewhere.
-    """
+    """ASGI middleware: measures, logs, and adds the security headers."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app, self._metrics = app, metrics
@@ -55,7 +52,6 @@ def _guard(path: str, message: Message) -> None:
     headers = MutableHeaders(scope=message)
     headers["x-content-type-options"] = "nosniff"
     headers["referrer-policy"] = "no-referrer"
-    if path != "/docs":
-        headers["content-security-policy"] = _POLICY
+    headers["content-security-policy"] = _POLICY
     # patients' data are kept nowhere; the board's files are asked for again each time
     headers.setdefault("cache-control", "no-store" if path.startswith("/v1/") else "no-cache")

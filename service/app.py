@@ -11,16 +11,19 @@ from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.access import Access
 from service.body_limit import BodyLimit
 from service.context import Context, log_to_stderr, prepare_database
-from service.problems import install_problem_details
+from service.problems import PROBLEM_ANSWERS, install_problem_details
 from service.routes import alerts, feed, health, observations, score, stays
 from service.settings import Settings
 
 DASHBOARD = Path(__file__).parent / "dashboard"
+API_PAGE = Path(__file__).parent / "api_page"
 
 # open feeds end themselves; this is for a client that is stuck in the middle of an answer
 _GRACEFUL_SECONDS = 5
@@ -35,15 +38,32 @@ def create_app(settings: Settings) -> FastAPI:
         summary="Clinical early warning: observations in, scores and alerts out",
         description="Decision support under evaluation; not a certified medical device.",
         lifespan=_lifespan,
+        docs_url=None,  # FastAPI's own pages load their viewer from elsewhere: wards are closed networks
+        redoc_url=None,
+        responses=PROBLEM_ANSWERS,
     )
     app.state.context = parts
     install_problem_details(app)
     app.add_middleware(BodyLimit, limit_bytes=settings.body_limit_bytes)
     app.add_middleware(Access, metrics=parts.metrics)
-    for noun in (stays, observations, score, alerts, feed, health):
+    # stays last: a stay id may hold a slash, so its path takes whatever no other route has taken
+    for noun in (observations, score, alerts, feed, health, stays):
         app.include_router(noun.router)
-    app.mount("/", StaticFiles(directory=DASHBOARD, html=True), name="board")
+    app.mount("/docs", StaticFiles(directory=API_PAGE, html=True), name="api page")
+    # not a mount, which would take the routes' wrong methods as well and answer 404 for 405
+    app.router.default = _board(StaticFiles(directory=DASHBOARD, html=True))
     return app
+
+
+def _board(files: StaticFiles) -> ASGIApp:
+    """The board's files, for every path that no route knows and that is not the API's."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"].startswith("/v1/"):
+            raise HTTPException(404)
+        await files(scope, receive, send)
+
+    return answer
 
 
 def server(app: FastAPI, settings: Settings) -> uvicorn.Server:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Mapping
+from datetime import datetime
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -19,6 +22,29 @@ from models.clinical.errors import InvalidInput
 _log = logging.getLogger(__name__)
 
 PROBLEM = "application/problem+json"
+
+_SHAPE = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "value": {"description": "What was given"},
+        "bound": {"type": "string", "description": "What would have been accepted"},
+        "unit": {"type": "string"},
+    },
+}
+
+# how every route may fail, for the description of the API
+PROBLEM_ANSWERS: dict[int | str, dict[str, Any]] = {
+    status: {
+        "description": f"{whose} error, as RFC 9457 problem details",
+        "content": {PROBLEM: {"schema": _SHAPE}},
+    }
+    for status, whose in (("4XX", "The caller's"), ("5XX", "The service's"))
+}
 
 
 class NotFound(Exception):
@@ -63,6 +89,8 @@ def jsonable(value: object) -> object:
 
 def readable(value: object, limit: int = 200) -> str:
     """Any value as text that every database and encoding takes: no NUL, no lone surrogate, `limit` long."""
+    if isinstance(value, datetime):
+        value = value.isoformat()
     text = value if isinstance(value, str) else repr(value)
     shown = text[:limit].replace("\x00", "\N{REPLACEMENT CHARACTER}")
     return shown.encode("utf-8", "replace").decode("utf-8")
@@ -94,12 +122,14 @@ def install_problem_details(app: FastAPI) -> None:
         return problem(409, str(error))
 
     @app.exception_handler(RequestValidationError)
-    def unreadable(_: Request, error: RequestValidationError) -> JSONResponse:
-        return _validation_problem(error)
+    def unreadable(request: Request, error: RequestValidationError) -> JSONResponse:
+        return _wrong_kind(request, error) or _validation_problem(error)
 
     @app.exception_handler(HTTPException)
     def refused(_: Request, error: HTTPException) -> JSONResponse:
-        answer = problem(error.status_code, str(error.detail))
+        unread = error.status_code == HTTPStatus.BAD_REQUEST and error.__cause__ is not None
+        detail = _unread(error.__cause__) if unread else str(error.detail)
+        answer = problem(error.status_code, detail)
         answer.headers.update(error.headers or {})
         return answer
 
@@ -113,6 +143,34 @@ def install_problem_details(app: FastAPI) -> None:
         return problem(500, "an internal error; nothing of the request was stored")
 
 
+def _unread(cause: BaseException | None) -> str:
+    """Why a body could not be read at all."""
+    if isinstance(cause, RecursionError):
+        return "the body is nested too deeply to be read; nothing of it was stored"
+    if isinstance(cause, UnicodeDecodeError):
+        return f"the body is not UTF-8 at byte {cause.start}; nothing of it was stored"
+    return "the body holds a number of too many digits to be read; nothing of it was stored"
+
+
+def _wrong_kind(request: Request, error: RequestValidationError) -> JSONResponse | None:
+    """415 for a body that was not read because it is not said to be JSON."""
+    kind = request.headers.get("content-type", "")
+    refused = any(fault["loc"] == ("body",) and fault["type"] != "missing" for fault in error.errors())
+    essence = kind.split(";")[0].strip().lower()
+    if not refused or essence == "application/json" or essence.endswith("+json"):
+        return None
+    return problem(415, f"the body came as {kind!r}", value=kind or "none", bound="application/json")
+
+
+def _bound(context: Mapping[str, object]) -> str:
+    """The bound that a validation fault broke, as `<= 24`, or what was expected."""
+    signs = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
+    bounds = [f"{sign} {context[name]}".removesuffix(".0") for name, sign in signs.items() if name in context]
+    lengths = {"min_length": ">=", "max_length": "<="}
+    bounds += [f"{sign} {context[name]} characters" for name, sign in lengths.items() if name in context]
+    return ", ".join(bounds) or str(context.get("expected", ""))
+
+
 def _validation_problem(error: RequestValidationError) -> JSONResponse:
     faults = error.errors()
     first = faults[0]
@@ -123,4 +181,5 @@ def _validation_problem(error: RequestValidationError) -> JSONResponse:
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
     given = first.get("input")
     value = None if isinstance(given, dict | list | bytes) else given
-    return problem(422, f"{where}: {first['msg'].removeprefix('Value error, ')}{more}", value=value)
+    detail = f"{where}: {first['msg'].removeprefix('Value error, ')}{more}"
+    return problem(422, detail, value=value, bound=_bound(first.get("ctx", {})))

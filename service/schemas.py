@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, WithJsonSchema
 
 # a time nearer to the end of the calendar cannot be moved to UTC or to the next grid hour
 _EARLIEST, _LATEST = 1900, 2200
@@ -32,6 +32,13 @@ def storable(text: object) -> object:
     return text
 
 
+def filled(text: str) -> str:
+    """Text that is not blank. Raises ValueError."""
+    if not text.strip():
+        raise ValueError("the text is blank")
+    return text
+
+
 def _half_character(text: str) -> bool:
     return any("\ud800" <= character <= "\udfff" for character in text)
 
@@ -41,8 +48,12 @@ Instant = Annotated[
     BeforeValidator(read_instant),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
-Text = Annotated[str, BeforeValidator(storable), Field(min_length=1, max_length=200)]
-Comment = Annotated[str, BeforeValidator(storable), Field(min_length=1, max_length=2000)]
+Text = Annotated[str, Field(min_length=1, max_length=200), BeforeValidator(storable)]
+# names, and what people write: a blank would be an acknowledgement by nobody
+Name = Annotated[Text, AfterValidator(filled)]
+Comment = Annotated[
+    str, Field(min_length=1, max_length=2000), BeforeValidator(storable), AfterValidator(filled)
+]
 
 
 class Shape(BaseModel):
@@ -60,7 +71,7 @@ class StayIn(Shape):
                 {
                     "stay_id": "icu-7",
                     "subject_id": "s-7",
-                    "admitted_at": "2026-11-22T08:00:00Z",
+                    "admitted_at": "2026-11-02T08:00:00Z",
                     "bed": "07",
                     "care_unit": "4B",
                     "age_years": 71,
@@ -73,8 +84,8 @@ class StayIn(Shape):
         }
     )
 
-    stay_id: Text
-    subject_id: Text
+    stay_id: Name
+    subject_id: Name
     admitted_at: Instant
     bed: Text | None = None
     care_unit: Text | None = None
@@ -102,8 +113,8 @@ class StayObservationIn(ObservationIn):
 
 
 _OBSERVATION: dict[str, JsonValue] = {
-    "time": "2026-11-22T09:05:00Z",
-    "known_at": "2026-11-22T09:05:30Z",
+    "time": "2026-11-02T09:05:00Z",
+    "known_at": "2026-11-02T09:05:30Z",
     "variable": "heart_rate",
     "value": 92,
     "unit": "1/min",
@@ -133,7 +144,7 @@ class ScoreRequest(Shape):
                     "stay": {
                         "stay_id": "icu-7",
                         "subject_id": "s-7",
-                        "admitted_at": "2026-11-22T08:00:00Z",
+                        "admitted_at": "2026-11-02T08:00:00Z",
                     },
                     "observations": [_OBSERVATION],
                     "model": "default",
@@ -155,7 +166,7 @@ class AcknowledgeIn(Shape):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"by": "JK", "expires_minutes": 240}]})
 
-    by: Text
+    by: Name
     expires_minutes: float = Field(default=240, gt=0, le=24 * 60, allow_inf_nan=False)
 
 
@@ -164,7 +175,7 @@ class EvaluateIn(Shape):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"by": "JK", "evaluation": "confirmed"}]})
 
-    by: Text
+    by: Name
     evaluation: Literal["confirmed", "refuted", "unsure"]
 
 
@@ -175,7 +186,7 @@ class ShelveIn(Shape):
         json_schema_extra={"examples": [{"by": "JK", "reason": "in theatre", "minutes": 120}]}
     )
 
-    by: Text
+    by: Name
     reason: Comment
     minutes: float = Field(gt=0, le=24 * 60, allow_inf_nan=False)
 
@@ -185,5 +196,5 @@ class NoteIn(Shape):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"by": "JK", "text": "blood cultures taken"}]})
 
-    by: Text
+    by: Name
     text: Comment

@@ -33,7 +33,7 @@ def score(parts: Parts, body: ScoreRequest) -> Json:
     return {**parts.scoring.ask("score", question), "rejected": rejected}
 
 
-@router.get("/stays/{stay_id}/posterior", responses={503: {"description": "No worker answers"}})
+@router.get("/stays/{stay_id:path}/posterior", responses={503: {"description": "No worker answers"}})
 def posterior(
     parts: Parts,
     stay_id: str,

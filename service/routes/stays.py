@@ -70,26 +70,7 @@ def ward(parts: Parts, care_unit: str | None = None) -> Json:
         }
 
 
-@router.get("/{stay_id}")
-def one_stay(parts: Parts, stay_id: str, as_of: AsOf = None) -> Json:
-    """One stay with its scores, observations and alerts."""
-    now = parts.clock.now()
-    with reading(parts.engine) as session:
-        stay = _stay(session, stay_id)
-        version = scores.active_model_version(session)
-        view = stay_view(session, stay, version, as_of)
-    if as_of is not None and view["stay"]["score"]["value"] is not None:
-        view["stay"]["drivers"] = _drivers(parts, stay_id, view["stay"]["score"]["time"])
-    return {
-        **view,
-        "now": instant(now),
-        "as_of": instant(as_of),
-        "model": model_json(version, parts.settings.model),
-        "policy": policy_json(version),
-    }
-
-
-@router.get("/{stay_id}/scores")
+@router.get("/{stay_id:path}/scores")
 def scores_of_stay(parts: Parts, stay_id: str, as_of: AsOf = None, revisions: bool = False) -> Json:
     """The stay's scores by time: the newest revision of each, or every revision."""
     with reading(parts.engine) as session:
@@ -106,6 +87,25 @@ def scores_of_stay(parts: Parts, stay_id: str, as_of: AsOf = None, revisions: bo
             "version": model["version"],
             "scores": [score_json(score) for score in found],
         }
+
+
+@router.get("/{stay_id:path}")
+def one_stay(parts: Parts, stay_id: str, as_of: AsOf = None) -> Json:
+    """One stay with its scores, observations and alerts."""
+    now = parts.clock.now()
+    with reading(parts.engine) as session:
+        stay = _stay(session, stay_id)
+        version = scores.active_model_version(session)
+        view = stay_view(session, stay, version, as_of)
+    if as_of is not None and view["stay"]["score"]["value"] is not None:
+        view["stay"]["drivers"] = _drivers(parts, stay_id, view["stay"]["score"]["time"])
+    return {
+        **view,
+        "now": instant(now),
+        "as_of": instant(as_of),
+        "model": model_json(version, parts.settings.model),
+        "policy": policy_json(version),
+    }
 
 
 def _publish(session: Session, stay: StayRow, what: str, at: datetime) -> None:

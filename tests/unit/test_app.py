@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,9 @@ def ask(app: FastAPI, method: str, path: str, **given: Any) -> httpx.Response:
         async with httpx.AsyncClient(transport=transport, base_url="http://prodrome") as client:
             return await client.request(method, path, **given)
 
-    return asyncio.run(asked())
+    # in a thread of its own: a browser test's event loop lives in this one until the session ends
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(lambda: asyncio.run(asked())).result()
 
 
 def test_the_web_process_imports_no_model_library() -> None:

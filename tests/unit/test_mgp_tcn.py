@@ -1,3 +1,5 @@
+"""The MGP-TCN by the clauses of its contract: silence, posterior, explanation, files, and what training reaches."""
+
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 

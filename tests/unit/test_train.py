@@ -1,3 +1,5 @@
+"""Training: the split, the threshold, settings from a file, and a stopped run that resumes to the same model."""
+
 from pathlib import Path
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""The MGP-TCN by the clauses of its contract: silence, posterior, explanation, files, and what training reaches."""
+"""The MGP-TCN by the clauses of its contract: silence, posterior, explanation, files, training."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

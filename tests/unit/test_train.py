@@ -1,4 +1,4 @@
-"""Training: the split, the threshold, settings from a file, and a stopped run that resumes to the same model."""
+"""Training: the split, the threshold, settings from a file, and a stopped run that goes on alike."""
 
 from pathlib import Path
 

@@ -37,7 +37,7 @@ class Settings(BaseSettings):
 
     scoring_url: HttpUrl = HttpUrl("http://127.0.0.1:8001")
     scoring_timeout_seconds: float = Field(default=30, gt=0, allow_inf_nan=False)
-    lease_seconds: float = Field(default=30, ge=1, allow_inf_nan=False)
+    lease_seconds: float = Field(default=15, ge=1, allow_inf_nan=False)
 
     clock_start: Instant | None = None
     clock_anchor: Instant | None = None

@@ -23,6 +23,7 @@ from models.clinical.alarm import AlarmPolicy
 from service.answers import alert_json
 from service.clock import Clock, wall_now
 from service.context import log_to_stderr, prepare_database
+from service.heartbeat import Heartbeat
 from service.policy import policy_facts, policy_of
 from service.scoring import ScoringEndpoint, scoring_app
 from service.scoring_pass import Scorer, score_stay
@@ -31,7 +32,7 @@ from service.settings import Settings
 _log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.2  # how long new data may lie unnoticed
-_BEAT_SECONDS = 5.0
+_ENDPOINT_SECONDS = 5.0
 _TIDY_SECONDS = 1.0
 _PRUNE_SECONDS = 60.0
 _CLAIM = 4  # stays a claim: one fsync for several stays, and few wait when a worker dies
@@ -62,6 +63,8 @@ class Worker:
         self._clock = Clock.of(settings)
         policy = policy_of(settings, model.threshold)
         self._worker_id = f"{socket.gethostname()}:{os.getpid()}:{token_hex(2)}"
+        self._lease = timedelta(seconds=settings.lease_seconds)
+        self._heartbeat = Heartbeat(self._engine, self._worker_id, self._lease)
         self._endpoint = ScoringEndpoint(
             settings, scoring_app(self._engine, self._clock, model, settings.model)
         )
@@ -73,14 +76,15 @@ class Worker:
         """Beat, tidy and score until `stop`; a storage failure is logged and tried again."""
         _log.info("worker %s scores with %s", self._worker_id, self._scorer.model.name)
         try:
-            while not stop.is_set():
-                try:
-                    busy = self.step()
-                except SQLAlchemyError:
-                    _log.exception("the storage failed; trying again")
-                    busy = False
-                if not busy:
-                    stop.wait(_LOOK_SECONDS)
+            with self._heartbeat.beside():
+                while not stop.is_set():
+                    try:
+                        busy = self.step()
+                    except SQLAlchemyError:
+                        _log.exception("the storage failed; trying again")
+                        busy = False
+                    if not busy:
+                        stop.wait(_LOOK_SECONDS)
         finally:
             self.close()
 
@@ -91,17 +95,18 @@ class Worker:
 
     def step(self) -> bool:
         """One look at everything there is to do; whether any stay was claimed."""
-        if self._is_time("beat", _BEAT_SECONDS):
+        self._heartbeat.hold(())
+        self._heartbeat.beat()
+        if self._is_time("endpoint", _ENDPOINT_SECONDS):
             self._endpoint.ensure()
-            with writing(self._engine) as session:
-                audit.beat(session, self._worker_id, wall_now())
         if self._is_time("tidy", _TIDY_SECONDS):
             self._tidy()
         if self._is_time("prune", _PRUNE_SECONDS):
             with writing(self._engine) as session:
                 outbox.prune_outbox(session, wall_now() - timedelta(hours=self._settings.outbox_keep_hours))
         claimed = self._claim()
-        for stay_id in claimed:
+        for position, stay_id in enumerate(claimed):
+            self._heartbeat.hold(claimed[position:])
             self._score(stay_id)
         return bool(claimed)
 
@@ -117,7 +122,7 @@ class Worker:
                 now=now,
                 wall_now=wall_now(),
                 limit=_CLAIM,
-                lease=timedelta(seconds=self._settings.lease_seconds),
+                lease=self._lease,
             )
             return [stay.id for stay in claimed]
 

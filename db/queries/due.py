@@ -7,7 +7,7 @@ by wall clock, because the service's clock may run faster.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, and_, func, or_, select, update
@@ -37,8 +37,8 @@ def claim_due_stays(
     """Claim up to `limit` due stays for a worker, those furthest behind first.
 
     `now` is the service's time, `wall_now` the wall clock's. A claim ends with `mark_scored` or, after a
-    failure, when its lease runs out: a stay that cannot be scored is tried again then, not at once. The
-    lease must be far longer than one scoring: a dead worker's stays wait that long.
+    failure, when its lease runs out: a stay that cannot be scored is tried again then, not at once. A dead
+    worker's stays wait that long; one that lives renews (`renew_claims`).
     """
     free = or_(StayRow.claimed_until.is_(None), StayRow.claimed_until <= wall_now)
     behind = func.coalesce(StayRow.scored_through, StayRow.admitted_at)
@@ -49,6 +49,12 @@ def claim_due_stays(
     claimed = session.scalars(claim.returning(StayRow.id)).all()
     rows = select(StayRow).where(StayRow.id.in_(claimed)).order_by(behind, StayRow.id)
     return session.scalars(rows.execution_options(populate_existing=True)).all()
+
+
+def renew_claims(session: Session, worker_id: str, stay_ids: Iterable[int], until: datetime) -> None:
+    """Prolong a worker's claims on those of the stays that it still holds; `until` is wall clock."""
+    held = update(StayRow).where(StayRow.id.in_(set(stay_ids)), StayRow.claimed_by == worker_id)
+    session.execute(held.values(claimed_until=until))
 
 
 def count_due_stays(session: Session, now: datetime) -> tuple[int, datetime | None]:

@@ -120,6 +120,7 @@ def score_cinc2019(
         f"{done.model} {done.version}: {done.stays} stays, {done.hours} hours, "
         f"{done.hours_with_score} with a score, threshold {done.threshold:g}"
     )
+    _say(done.ingest.sentence())
     _complain(done.unreadable)
 
 
@@ -152,6 +153,7 @@ def evaluate_cinc2019(
             progress=advance,
         )
     typer.echo(json.dumps(found.as_json(), indent=2))
+    _say(found.ingest.sentence())
     _complain(found.unreadable)
 
 
@@ -234,12 +236,15 @@ def train_mgp_tcn(
 def _replay_source(
     source: Source, url: str, speed: float | None, beds: int | None, start: str | None
 ) -> None:
+    from pipelines.ingest.source import IngestSummary
     from pipelines.timeline import from_stay, into_beds
 
-    stays: Iterable[BedsideStay] = (from_stay(ingested.stay) for ingested in source.stays())
+    ingest = IngestSummary()
+    stays: Iterable[BedsideStay] = (from_stay(one.stay) for one in ingest.counting(source.stays()))
     if beds is not None:
         stays = into_beds(stays, beds, _started(start, url))
     _replay(stays, url, speed)
+    _say(ingest.sentence())
     _complain(tuple(str(failure) for failure in source.failures))
 
 

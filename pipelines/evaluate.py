@@ -21,7 +21,7 @@ import numpy.typing as npt
 from models import registry
 from models.base import EarlyWarningModel
 from models.clinical.errors import InvalidInput, UnreadableSource
-from pipelines.ingest.source import IngestedStay, Source
+from pipelines.ingest.source import IngestedStay, IngestSummary, Source
 from pipelines.metrics.bootstrap import Bootstrap, Intervals, intervals
 from pipelines.metrics.cinc2019 import ChallengeMetrics, Cohort, summarise
 from pipelines.prediction_files import PredictionTable, replacing
@@ -73,11 +73,12 @@ class Evaluation:
     counts: Counts
     bootstrap: Bootstrap
     models: tuple[ModelEvaluation, ...]
+    ingest: IngestSummary
     unreadable: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
         """The record that `evaluation.json` holds."""
-        return {"format": FORMAT, **asdict(self)}
+        return {"format": FORMAT, **asdict(self), "ingest": self.ingest.as_json()}
 
 
 def evaluate(
@@ -100,18 +101,18 @@ def evaluate(
     if len({model.name for model in loaded}) != len(loaded) or not loaded:
         raise InvalidInput("needs at least one model, each once", value=[model.name for model in loaded])
     out.mkdir(parents=True, exist_ok=True)
-    rows = tuple(_Rows() for _ in loaded)
+    rows, ingest = tuple(_Rows() for _ in loaded), IngestSummary()
     with ExitStack() as stack:
         tables = [
             stack.enter_context(PredictionTable.writing(out / f"{model.name}.parquet", model.threshold))
             for model in loaded
         ]
-        stays = _held(source, cut)
+        stays = ingest.counting(_held(source, cut))
         for predictions in predict_all(stays, models, workers=workers, progress=progress):
             for prediction, table, row in zip(predictions, tables, rows, strict=True):
                 table.add(prediction)
                 row.add(prediction)
-    evaluation = _evaluation(source, cut, bootstrap, loaded, rows)
+    evaluation = _evaluation(source, cut, bootstrap, loaded, rows, ingest=ingest)
     with replacing(out / "evaluation.json") as unfinished:
         unfinished.write_text(json.dumps(evaluation.as_json(), indent=2) + "\n", encoding="utf-8")
     return evaluation
@@ -162,6 +163,8 @@ def _evaluation(
     bootstrap: Bootstrap,
     models: tuple[EarlyWarningModel, ...],
     rows: tuple[_Rows, ...],
+    *,
+    ingest: IngestSummary,
 ) -> Evaluation:
     if not rows[0].labels:
         raise UnreadableSource(f"{source.name}: no readable stay of {cut.description}")
@@ -173,6 +176,7 @@ def _evaluation(
         models=tuple(
             _model_evaluation(model, row, cut, bootstrap) for model, row in zip(models, rows, strict=True)
         ),
+        ingest=ingest,
         unreadable=tuple(str(failure) for failure in source.failures),
     )
 

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from models import registry
 from models.clinical.errors import InvalidInput
-from pipelines.ingest.source import Source
+from pipelines.ingest.source import IngestSummary, Source
 from pipelines.predictions import Progress, StayPrediction, predict_all
 
 PSV_HEADER = "PredictedProbability|PredictedLabel"
@@ -50,6 +50,7 @@ class ScoredSource:
     stays: int
     hours: int
     hours_with_score: int
+    ingest: IngestSummary
     unreadable: tuple[str, ...]
 
 
@@ -62,15 +63,19 @@ def score_source(
     """
     loaded = registry.load(model)
     out.mkdir(parents=True, exist_ok=True)
-    stays = hours = with_score = 0
+    ingest = IngestSummary()
+    hours = with_score = 0
     with PredictionTable.writing(out / TABLE_NAME, loaded.threshold) as table:
-        for (prediction,) in predict_all(source.stays(), [model], workers=workers, progress=progress):
+        stays = ingest.counting(source.stays())
+        for (prediction,) in predict_all(stays, [model], workers=workers, progress=progress):
             write_psv(prediction, loaded.threshold, out)
             table.add(prediction)
-            stays, hours = stays + 1, hours + len(prediction.hour)
+            hours += len(prediction.hour)
             with_score += int(np.isfinite(prediction.value).sum())
     unreadable = tuple(str(failure) for failure in source.failures)
-    return ScoredSource(loaded.name, loaded.version, loaded.threshold, stays, hours, with_score, unreadable)
+    return ScoredSource(
+        loaded.name, loaded.version, loaded.threshold, ingest.stays, hours, with_score, ingest, unreadable
+    )
 
 
 def write_psv(prediction: StayPrediction, threshold: float, folder: Path) -> Path:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -89,6 +89,28 @@ class IngestSummary:
         self.cells_kept += ingested.cells_kept
         self.quarantined.update((entry.reason, entry.variable) for entry in ingested.quarantine)
         self.facts_quarantined.update((entry.reason, entry.variable) for entry in ingested.facts_quarantined)
+
+    def counting(self, stays: Iterable[IngestedStay]) -> Iterator[IngestedStay]:
+        """The same stays, counted as they pass."""
+        for ingested in stays:
+            self.add(ingested)
+            yield ingested
+
+    def as_json(self) -> dict[str, Any]:
+        """The totals, quarantined cells by reason."""
+        return {
+            "stays": self.stays,
+            "cells_read": self.cells_read,
+            "cells_kept": self.cells_kept,
+            "quarantined": {str(reason): count for reason, count in self.by_reason().items()},
+            "facts_quarantined": self.facts_quarantined.total(),
+        }
+
+    def sentence(self) -> str:
+        """The totals for people."""
+        reasons = ", ".join(f"{count} {reason}" for reason, count in self.by_reason().items())
+        aside = f"{self.cells_read - self.cells_kept} quarantined" + (f" ({reasons})" if reasons else "")
+        return f"read {self.stays} stays, {self.cells_read} values: {self.cells_kept} kept, {aside}"
 
     def by_reason(self) -> dict[Reason, int]:
         """How many observation cells were quarantined for each reason, most first."""

@@ -11,8 +11,10 @@ from typer.main import get_command
 
 from db.schema import migrated
 from db.session import make_engine
+from pipelines.ingest.cinc2019 import COLUMNS, FACTS
 from prodrome import app
 
+HEADER = (*COLUMNS, *FACTS)
 PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
 
 
@@ -70,6 +72,16 @@ def test_migrate_makes_the_database_of_an_empty_folder(
     done = prodrome("migrate")
     assert (done.returncode, done.stderr) == (0, "")
     assert migrated(make_engine(f"sqlite:///{database}"))
+
+
+def test_what_was_set_aside_is_said(tmp_path: Path) -> None:
+    rows = [{"HR": "80", "Temp": "98.6", "ICULOS": "1"}, {"HR": "900", "Temp": "37", "ICULOS": "2"}]
+    lines = ["|".join(HEADER), *("|".join(row.get(name, "NaN") for name in HEADER) for row in rows)]
+    (tmp_path / "p1.psv").write_text("\n".join(lines), encoding="utf-8")
+    done = prodrome("score", "cinc2019", str(tmp_path), "--model", "news2", "--out", str(tmp_path / "out"))
+    assert done.returncode == 0
+    assert "read 1 stays, 4 values: 2 kept, 2 quarantined (2 implausible)" in done.stderr
+    assert len((tmp_path / "out" / "p1.psv").read_text(encoding="utf-8").splitlines()) == 3
 
 
 def test_starting_the_command_line_imports_neither_torch_nor_pandas() -> None:

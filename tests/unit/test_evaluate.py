@@ -56,6 +56,11 @@ def test_counts_and_figures_reach_the_record(records: Path, tmp_path: Path) -> N
     assert record["cut"] == "even stays"
     assert (record["counts"]["stays"], record["counts"]["septic_stays"]) == (12, 6)
     assert [model["model"] for model in record["models"]] == ["news2", "qsofa"]
+    assert record["ingest"]["stays"] == 12  # what the cut leaves out is not counted
+    assert (
+        record["ingest"]["cells_kept"] + sum(record["ingest"]["quarantined"].values())
+        == (record["ingest"]["cells_read"])
+    )
     for model in record["models"]:
         table = pq.read_table(out / f"{model['model']}.parquet").to_pandas()
         assert set(table["stay_id"]) == {f"p{number:06}" for number in range(0, 24, 2)}

@@ -13,6 +13,8 @@ from db.queries.alerts import alerts_in_state
 from db.queries.audit import record
 from db.rows import StayRow
 from db.session import reading
+from models.clinical.errors import InvalidInput
+from models.clinical.quarantine import CLOCK_LEAD
 from service.answers import (
     Json,
     alert_json,
@@ -42,12 +44,24 @@ AsOf = Annotated[Instant | None, Query(description="Everything as it was known a
 def announce(parts: Parts, body: StayIn, response: Response) -> Json:
     """Announce a stay, or update where it lies and when it was discharged."""
     at = parts.clock.now()
+    _refuse_future(body.admitted_at, at)
     with parts.writing() as session:
         stay, created = stays.upsert_stay(session, stays.StayFacts(**body.model_dump()))
         if created or stay.tile is None or not stay_facts(stay).items() <= stay.tile.items():
             _publish(session, stay, "stay created" if created else "stay updated", at)
     response.status_code = 201 if created else 200
     return body.model_dump(mode="json")
+
+
+def _refuse_future(admitted_at: datetime, now: datetime) -> None:
+    """A mistyped year would have every observation of the stay refused as before its admission."""
+    if admitted_at > now + CLOCK_LEAD:
+        latest = instant(now + CLOCK_LEAD)
+        raise InvalidInput(
+            f"admitted_at {instant(admitted_at)} is in the future: expected <= {latest}",
+            value=instant(admitted_at),
+            bound=f"<= {latest}",
+        )
 
 
 @router.get("")

@@ -49,6 +49,13 @@ ILL = {"heart_rate": 135, "respiratory_rate": 27, "systolic_pressure": 88, "temp
        "oxygen_saturation": 91}  # fmt: skip
 
 
+def test_an_admission_in_the_future_is_refused_by_name(api: httpx.Client) -> None:
+    refused = api.post("/v1/stays", json={**STAY, "admitted_at": "2062-11-22T08:00:00Z"})
+    assert refused.status_code == 422
+    assert (refused.json()["value"], refused.json()["bound"][:2]) == ("2062-11-22T08:00:00Z", "<=")
+    assert api.get("/v1/stays").json()["stays"] == []
+
+
 def test_a_stay_is_new_then_known_and_never_contradicted(api: httpx.Client) -> None:
     assert api.post("/v1/stays", json=STAY).status_code == 201
     moved = api.post("/v1/stays", json={**STAY, "admitted_at": "2026-11-22T10:00:00+02:00", "bed": "12"})

@@ -8,10 +8,9 @@ import time
 from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
-from service.feed import OPENING, Feed
+from service.feed import HEARTBEAT_SECONDS, OPENING, Feed
 from service.metrics import Metrics
 
-_HEARTBEAT_SECONDS = 5.0
 _SEND_SECONDS = 30.0
 
 
@@ -43,7 +42,7 @@ class EventStream(Response):
             gone.cancel()
 
     async def _follow(self, cursor: int, gone: asyncio.Task[None], send: Send) -> None:
-        beat_at = time.monotonic() + _HEARTBEAT_SECONDS
+        beat_at = time.monotonic() + HEARTBEAT_SECONDS
         while not self._feed.closed and not gone.done():
             events = await self._feed.after(cursor)
             if events:
@@ -53,7 +52,7 @@ class EventStream(Response):
                 await self._feed.wait(min(left, 1.0))
             if time.monotonic() >= beat_at:
                 await _write(send, self._feed.heartbeat())
-                beat_at = time.monotonic() + _HEARTBEAT_SECONDS
+                beat_at = time.monotonic() + HEARTBEAT_SECONDS
 
 
 async def _write(send: Send, chunk: bytes, *, more: bool = True) -> None:

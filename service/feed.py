@@ -29,7 +29,7 @@ from service.metrics import Metrics
 _log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.2
-_HEARTBEAT_SECONDS = 5.0
+HEARTBEAT_SECONDS = 5.0
 _MEMORY_MESSAGES = 1000  # about 3 MB
 _PAGE_MESSAGES = 200
 
@@ -97,7 +97,7 @@ class Feed:
 
     def heartbeat(self) -> bytes:
         """The sign that the feed lives; nothing while the outbox cannot be read: boards turn stale."""
-        if time.monotonic() - self._polled_at > _HEARTBEAT_SECONDS:
+        if time.monotonic() - self._polled_at > HEARTBEAT_SECONDS:
             return b""
         return encode("heartbeat", {"now": instant(self._clock.now())})
 

@@ -40,11 +40,10 @@ def latest_scores(
     stay_id: int,
     model_version_id: int,
     *,
-    since: datetime | None = None,
     as_of: datetime | None = None,
 ) -> Sequence[ScoreRow]:
-    """The newest revision of each score in time order: from `since` on, and as it stood at `as_of`."""
-    revisions = _revisions(stay_id, model_version_id, since, as_of)
+    """The newest revision of each score in time order, as it stood at `as_of`."""
+    revisions = _revisions(stay_id, model_version_id, as_of)
     rank = func.row_number().over(partition_by=ScoreRow.time, order_by=ScoreRow.revision.desc())
     ranked = revisions.with_only_columns(ScoreRow.id, rank.label("rank")).subquery()
     newest = select(ScoreRow).join(ranked, ranked.c.id == ScoreRow.id).where(ranked.c.rank == 1)
@@ -61,7 +60,7 @@ def score_revisions(
     session: Session, stay_id: int, model_version_id: int, *, as_of: datetime | None = None
 ) -> Sequence[ScoreRow]:
     """Every revision of every score (that stood at `as_of`), by time and revision."""
-    chosen = _revisions(stay_id, model_version_id, None, as_of)
+    chosen = _revisions(stay_id, model_version_id, as_of)
     return session.scalars(chosen.order_by(ScoreRow.time, ScoreRow.revision)).all()
 
 
@@ -99,14 +98,10 @@ def store_scores(
     return written
 
 
-def _revisions(
-    stay_id: int, model_version_id: int, since: datetime | None, as_of: datetime | None
-) -> Select[ScoreRow]:
+def _revisions(stay_id: int, model_version_id: int, as_of: datetime | None) -> Select[ScoreRow]:
     chosen = select(ScoreRow).where(
         ScoreRow.stay_id == stay_id, ScoreRow.model_version_id == model_version_id
     )
-    if since is not None:
-        chosen = chosen.where(ScoreRow.time >= since)
     if as_of is not None:
         chosen = chosen.where(ScoreRow.created_at <= as_of)
     return chosen

@@ -74,12 +74,6 @@ def test_as_of_gives_what_was_known_then(engine: Engine, stay_id: int, model_ver
     assert [row.value for row in now] == [0.1, 0.9, 0.3]
 
 
-def test_since_gives_the_tail(engine: Engine, stay_id: int, model_version_id: int) -> None:
-    _store(engine, stay_id, model_version_id, [0.1, 0.2, 0.3], at=3)
-    tail = _latest(engine, stay_id, model_version_id, since=ADMITTED + 2 * HOUR)
-    assert [row.value for row in tail] == [0.2, 0.3]
-
-
 def test_the_last_hour_with_a_number_is_told_across_models(
     engine: Engine, stay_id: int, model_version_id: int
 ) -> None:
@@ -166,11 +160,10 @@ def _latest(
     stay_id: int,
     model_version_id: int,
     *,
-    since: datetime | None = None,
     as_of: datetime | None = None,
 ) -> Sequence[ScoreRow]:
     with reading(engine) as session:
-        return latest_scores(session, stay_id, model_version_id, since=since, as_of=as_of)
+        return latest_scores(session, stay_id, model_version_id, as_of=as_of)
 
 
 def _activate(engine: Engine, name: str, *, at: int) -> tuple[int, bool]:

@@ -244,7 +244,7 @@ def _replay_source(
     from pipelines.timeline import from_stay, into_beds
 
     ingest = IngestSummary()
-    stays: Iterable[BedsideStay] = (from_stay(one.stay) for one in ingest.counting(source.stays()))
+    stays: Iterable[BedsideStay] = (from_stay(one.stay) for one in ingest.counting_all(source))
     if beds is not None:
         stays = into_beds(stays, beds, _started(start, url))
     _replay(stays, url, speed)

@@ -66,7 +66,7 @@ def score_source(
     ingest = IngestSummary()
     hours = with_score = 0
     with PredictionTable.writing(out / TABLE_NAME, loaded.threshold) as table:
-        stays = ingest.counting(source.stays())
+        stays = ingest.counting_all(source)
         for (prediction,) in predict_all(stays, [model], workers=workers, progress=progress):
             write_psv(prediction, loaded.threshold, out)
             table.add(prediction)

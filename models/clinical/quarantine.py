@@ -26,9 +26,13 @@ CLOCK_LEAD = timedelta(minutes=5)
 
 # no alternative can match the same digits twice: a hostile megabyte of digits stays linear
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_CENSORED = re.compile(r"(<=?|>=?|≤|≥)\s*" + _NUMBER.pattern, re.ASCII)
+_CENSORED = re.compile(rf"(?P<sign><=?|>=?|≤|≥)\s*(?P<limit>{_NUMBER.pattern})", re.ASCII)
+_SIGNS = {"<": "<", "<=": "<", "≤": "<", ">": ">", ">=": ">", "≥": ">"}
 
 LONGEST_TEXT = 120  # characters of a text cell that are worth keeping
+
+# what stands where a number should be and says only that there is none (MIMIC-IV blanks a result as `___`)
+PLACEHOLDERS = frozenset({"", "___", "-", "--", ".", "NA", "N/A", "NULL", "null", "nan", "NaN", "None"})
 
 Cell = float | int | str | None
 
@@ -41,11 +45,14 @@ class Reason(StrEnum):
     UNACCEPTED_UNIT = "unaccepted_unit"
     MISSING_UNIT = "missing_unit"
     NOT_A_NUMBER = "not_a_number"
-    CENSORED = "censored"
+    NO_VALUE = "no_value"
     IMPLAUSIBLE = "implausible"
     IN_FUTURE = "in_future"
     BEFORE_ADMISSION = "before_admission"
     KNOWN_BEFORE_MEASURED = "known_before_measured"
+    OUTSIDE_STAY = "outside_stay"
+    DUPLICATE = "duplicate"
+    WITHDRAWN = "withdrawn"  # marked as an error before it was ever known, or never given
     MALFORMED = "malformed"
 
 
@@ -70,19 +77,27 @@ class Quarantined:
 
 @dataclass(frozen=True)
 class Accepted:
-    """One value fit to become an observation, in the variable's canonical unit."""
+    """One value fit to become an observation, in the variable's canonical unit.
+
+    `censored` is "<" or ">" where `value` is only the limit that the quantity lies beyond.
+    """
 
     variable: Variable
     value: float
+    censored: str = ""
 
 
 @dataclass(frozen=True)
 class CheckedValues:
-    """`value` (n,) in the canonical unit; `accepted` (n,) bool; `quarantined`, one for each that is not."""
+    """`value` (n,) in the canonical unit; `accepted` (n,) bool; `quarantined`, one for each that is not.
+
+    `censored` (n,) text: "<" or ">" where `value` is a detection limit, else "".
+    """
 
     value: npt.NDArray[np.float64]
     accepted: npt.NDArray[np.bool_]
     quarantined: tuple[Quarantined, ...]
+    censored: npt.NDArray[np.str_]
 
 
 def check_value(name_or_code: str, value: Cell, unit: str | None) -> Accepted | Quarantined:
@@ -104,7 +119,10 @@ def check_cells(name_or_code: str, cells: Sequence[Cell], unit: str | None) -> l
         )
         return [replace(unknown, value=as_json(cell)) for cell in cells]
     checked = check_values(variable, cells, unit)
-    verdicts: list[Accepted | Quarantined] = [Accepted(variable, value) for value in checked.value.tolist()]
+    verdicts: list[Accepted | Quarantined] = [
+        Accepted(variable, value, sign)
+        for value, sign in zip(checked.value.tolist(), checked.censored.tolist(), strict=True)
+    ]
     for entry in checked.quarantined:
         verdicts[entry.row or 0] = replace(entry, row=None)
     return verdicts
@@ -115,10 +133,10 @@ def check_values(
 ) -> CheckedValues:
     """The verdicts on `values` (n,), numbers or cells, all of one variable in one unit.
 
-    `row` of each quarantined value is its index. Never raises for bad data.
+    A text such as `<0.01` is read as its limit and flagged. `row` of each quarantined value is its index.
+    Never raises for bad data.
     """
-    number = values if isinstance(values, np.ndarray) else np.array([read_number(cell) for cell in values])
-    number = number.astype(np.float64, copy=False)
+    number, censored = _read(values)
     try:
         converted = _in_canonical_unit(number, variable, unit)
     except UnacceptedUnit as error:
@@ -130,7 +148,7 @@ def check_values(
         replace(_unfit(variable, values[row], float(number[row]), float(converted[row]), unit or ""), row=row)
         for row in np.flatnonzero(~accepted).tolist()
     )
-    return CheckedValues(converted, accepted, quarantined)
+    return CheckedValues(converted, accepted, quarantined, censored)
 
 
 def check_clock(
@@ -157,6 +175,13 @@ def check_clock(
             Reason.BEFORE_ADMISSION, "time", time, "is before the admission", f">= {_text(admitted_at)}"
         )
     return None
+
+
+def read_censored(cell: object) -> tuple[float, str]:
+    """The number in a cell and its sign: a result beyond a limit is the limit and "<" or ">"."""
+    if isinstance(cell, str) and (found := _CENSORED.fullmatch(cell.strip())):
+        return float(found["limit"]), _SIGNS[found["sign"]]
+    return read_number(cell), ""
 
 
 def read_number(cell: object) -> float:
@@ -219,6 +244,18 @@ def bound_text(variable: Variable) -> str:
     return f"[{number_text(low)}, {number_text(high)}]"
 
 
+def _read(
+    values: Sequence[Cell] | npt.NDArray[np.float64],
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.str_]]:
+    """The numbers (n,) in cells, NaN where there is none, and their signs (n,)."""
+    if isinstance(values, np.ndarray):
+        return values.astype(np.float64, copy=False), np.full(len(values), "", dtype="U1")
+    read = [read_censored(cell) for cell in values]
+    return np.array([number for number, _ in read], dtype=np.float64), np.array(
+        [sign for _, sign in read], dtype="U1"
+    )
+
+
 def _in_canonical_unit(
     number: npt.NDArray[np.float64], variable: Variable, unit: str | None
 ) -> npt.NDArray[np.float64]:
@@ -250,7 +287,8 @@ def _all_quarantined(
         for row, value in enumerate(values)
     )
     nothing = np.full(len(values), np.nan)
-    return CheckedValues(nothing, np.zeros(len(values), dtype=np.bool_), quarantined)
+    unread = np.full(len(values), "", dtype="U1")
+    return CheckedValues(nothing, np.zeros(len(values), dtype=np.bool_), quarantined, unread)
 
 
 def _unfit(variable: Variable, value: object, number: float, converted: float, unit: str) -> Quarantined:
@@ -261,9 +299,9 @@ def _unfit(variable: Variable, value: object, number: float, converted: float, u
         same = unit == variable.unit
         shown = given if same else f"{given} ({number_text(converted)} {variable.unit})"
         detail = f"{shown} is outside {bound} {variable.unit}"
-    elif isinstance(value, str) and _CENSORED.fullmatch(value.strip()):
-        reason = Reason.CENSORED
-        detail = f"{given} is a detection limit, not a measured number in {bound} {variable.unit}"
+    elif value is None or (isinstance(value, str) and value.strip() in PLACEHOLDERS):
+        reason = Reason.NO_VALUE
+        detail = f"{given} holds no value; expected a number in {bound} {variable.unit}"
     else:
         reason = Reason.NOT_A_NUMBER
         detail = f"{given} is not a number in {bound} {variable.unit}"

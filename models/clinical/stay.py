@@ -1,7 +1,8 @@
 """A stay: one monitored admission and everything observed in it.
 
 Times are UTC. Every observation carries two clocks: `time`, when it was measured, and `known_at`, when it
-could first be used. Scoring at t uses what was known by t.
+could first be used. Scoring at t uses what was known by t. An observation that was later corrected or
+withdrawn stands in the interval [known_at, known_until): what was scored meanwhile was scored on it.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from models.clinical.errors import InvalidInput
+from models.clinical.interventions import empty_interventions
 from models.clinical.score import GRID_STEP as GRID_STEP  # noqa: PLC0414 offered here too
 
 Sex = Literal["female", "male"]
 
-OBSERVATION_COLUMNS = ("time", "known_at", "variable", "value")
+OBSERVATION_COLUMNS = ("time", "known_at", "known_until", "variable", "value", "censored")
 
 
 def empty_observations() -> pd.DataFrame:
@@ -27,22 +29,37 @@ def empty_observations() -> pd.DataFrame:
     return observation_table([], [], [], [])
 
 
-def observation_table(time: object, known_at: object, variable: object, value: object) -> pd.DataFrame:
+def observation_table(
+    time: object,
+    known_at: object,
+    variable: object,
+    value: object,
+    *,
+    known_until: object = None,
+    censored: object = None,
+) -> pd.DataFrame:
     """The long table of a stay: one row an observation, sorted by (known_at, time, variable, value).
 
-    Columns: `time` and `known_at` (datetime64[us, UTC]), `variable` (catalogue name), `value` (float64, in
-    the variable's canonical unit). The order is total, so two tables of the same rows are equal.
+    Columns: `time`, `known_at` and `known_until` (datetime64[us, UTC]; `known_until` NaT while the
+    observation stands, else when its correction or withdrawal became known), `variable` (catalogue name),
+    `value` (float64, in the variable's canonical unit), `censored` ("<" or ">" where `value` is the detection
+    limit that the measured quantity lies beyond, else ""). The order is total, so two tables of the same
+    rows are equal.
     """
     times, knowns = _microseconds(time), _microseconds(known_at)
     names, values = np.asarray(variable, dtype=np.str_), np.asarray(value, dtype=np.float64)
+    untils = _microseconds([pd.NaT] * len(times) if known_until is None else known_until)
+    signs = np.asarray([""] * len(times) if censored is None else censored, dtype=np.str_)
     # sorted before it is a table: a third of the time of sort_values, and every stay passes here
-    order = np.lexsort((values, names, times.asi8, knowns.asi8))
+    order = np.lexsort((signs, untils.asi8, values, names, times.asi8, knowns.asi8))
     return pd.DataFrame(
         {
             "time": times[order],
             "known_at": knowns[order],
+            "known_until": untils[order],
             "variable": pd.Series(names[order], dtype="str"),
             "value": values[order],
+            "censored": pd.Series(signs[order], dtype="str"),
         }
     )
 
@@ -55,8 +72,9 @@ def _microseconds(time: Any) -> pd.DatetimeIndex:
 class Stay:
     """One monitored admission.
 
-    `observations` is a table made by `observation_table`. Raises InvalidInput if `admitted_at` has no time
-    zone, or an observation is known before it was measured.
+    `observations` is a table made by `observation_table`, `interventions` one made by `intervention_table`,
+    which no model may read. Raises InvalidInput if `admitted_at` has no time zone, or an observation is known
+    before it was measured.
     """
 
     stay_id: str
@@ -67,6 +85,8 @@ class Stay:
     sex: Sex | None = None
     care_unit: str | None = None
     hospital_admitted_at: datetime | None = None
+    discharged_at: datetime | None = None
+    interventions: pd.DataFrame = field(default_factory=empty_interventions, repr=False, compare=False)
     synthetic: bool = False
     source: str = ""
 
@@ -115,9 +135,17 @@ class Stay:
         )
 
     def until(self, time: datetime) -> Stay:
-        """The stay as it was known at `time`."""
-        known = self.observations["known_at"] <= pd.Timestamp(time)
-        return replace(self, observations=self.observations[known].reset_index(drop=True))
+        """The stay as it was known at `time`: what is corrected or withdrawn only later still stands."""
+        moment = pd.Timestamp(time)
+        observations = self.observations[self.observations["known_at"] <= moment].reset_index(drop=True)
+        observations["known_until"] = observations["known_until"].where(observations["known_until"] <= moment)
+        begun = self.interventions["start"] <= moment
+        return replace(
+            self,
+            observations=observations,
+            interventions=self.interventions[begun].reset_index(drop=True),
+            discharged_at=self.discharged_at if self.discharged_at and self.discharged_at <= time else None,
+        )
 
 
 @dataclass(frozen=True)

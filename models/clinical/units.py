@@ -78,6 +78,11 @@ def accepted_unit(variable: Variable, unit: str) -> str:
     )
 
 
+def same_unit(variable: Variable, unit: str | None) -> bool:
+    """Whether a value in `unit`, an accepted one, is canonical as it is."""
+    return unit is not None and conversion_to_canonical(variable, unit) == Conversion(1.0, 0.0)
+
+
 def convert(values: npt.NDArray[np.float64], variable: Variable, unit: str) -> npt.NDArray[np.float64]:
     """`values` (any shape) given in `unit`, in the variable's canonical unit, rounded to 1e-9 of it.
 

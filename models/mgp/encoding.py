@@ -8,7 +8,7 @@ The side channels carry what a posterior mean cannot: whether and how long ago e
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -83,9 +83,12 @@ def _rows(stay: Stay) -> tuple[Integers, Integers, Integers, Floats]:
     """Time and known_at in microseconds since admission, variable index and value, in a total order."""
     table = stay.observations
     which = pd.Index(VARIABLES).get_indexer(pd.Index(table["variable"])).astype(np.int64)
-    if (which < 0).any():
-        catalogued(str(table["variable"].iloc[int(np.argmin(which))]))
-    value = table["value"].to_numpy(dtype=np.float64)
+    read = which >= 0
+    if not read.all():
+        for name in table["variable"][~read].unique():
+            catalogued(str(name))
+        stay, which = replace(stay, observations=table[read]), which[read]
+    value = stay.observations["value"].to_numpy(dtype=np.float64)
     if not np.isfinite(value).all():
         row = int(np.argmin(np.isfinite(value)))
         raise InvalidInput(

@@ -18,7 +18,14 @@ from models.clinical.variables import CATALOGUE
 
 Array = npt.NDArray[np.float64]
 
-VARIABLES = tuple(CATALOGUE)
+# what the shipped network was trained on; a stay's other variables are not read
+VARIABLES = (
+    *("heart_rate", "oxygen_saturation", "temperature", "systolic_pressure", "mean_arterial_pressure"),
+    *("diastolic_pressure", "respiratory_rate", "end_tidal_co2", "base_excess", "bicarbonate", "fio2", "ph"),
+    *("paco2", "arterial_oxygen_saturation", "ast", "bun", "alkaline_phosphatase", "calcium", "chloride"),
+    *("creatinine", "bilirubin_direct", "glucose", "lactate", "magnesium", "phosphate", "potassium"),
+    *("bilirubin_total", "troponin_i", "hematocrit", "hemoglobin", "ptt", "wbc", "fibrinogen", "platelets"),
+)
 # right-skewed by orders of magnitude, so that a ratio means more than a difference
 SKEWED = frozenset(
     {

@@ -33,7 +33,7 @@ from models.clinical.stay import Sex, Stay, observation_table
 from models.clinical.variables import variable
 from pipelines.ingest.facts import PLAUSIBLE_AGE, Facts
 from pipelines.ingest.files import RecordFiles, find_record_files
-from pipelines.ingest.source import IngestedStay
+from pipelines.ingest.source import IngestedStay, SetAside
 
 SOURCE = "cinc2019"
 ADMITTED_AT = datetime(2019, 1, 1, tzinfo=UTC)
@@ -130,6 +130,11 @@ class Cinc2019:
         """One error for each file that could not be read in the latest pass of `stays`."""
         return tuple(self._failures)
 
+    @property
+    def set_aside(self) -> Sequence[SetAside]:
+        """Nothing: every row belongs to a stay."""
+        return ()
+
     def stays(self) -> Iterator[IngestedStay]:
         """Every readable stay, by file name; a file that cannot be read is added to `failures`."""
         self._failures = []
@@ -176,7 +181,8 @@ def read_psv(name: str, content: bytes) -> IngestedStay:
         hospital_admitted_at=_hospital_admitted_at(facts, table),
         source=SOURCE,
     )
-    return IngestedStay(stay, cells_read, quarantine, tuple(facts.quarantined), hour, _labels(name, table))
+    told = tuple(facts.quarantined)
+    return IngestedStay(stay, cells_read, quarantine, told, hour=hour, label=_labels(name, table))
 
 
 def _read(name: str, content: bytes | UnreadableSource) -> IngestedStay:
@@ -252,7 +258,7 @@ def _labels(name: str, table: _Table) -> npt.NDArray[np.int8] | None:
 def _observations(
     stay_id: str, table: _Table, hour: npt.NDArray[np.int64]
 ) -> tuple[pd.DataFrame, tuple[Quarantined, ...], int]:
-    hours, names, values = [], [], []
+    hours, names, values, signs = [], [], [], [np.array([], dtype="U1")]
     quarantine: list[Quarantined] = []
     cells_read = 0
     for column in table.columns:
@@ -270,10 +276,17 @@ def _observations(
         hours.append(hour[row[checked.accepted]])
         values.append(checked.value[checked.accepted])
         names += [name] * len(values[-1])
+        signs.append(checked.censored[checked.accepted])
         quarantine += [_placed(entry, stay_id, row) for entry in checked.quarantined]
     elapsed = np.concatenate([*hours, []]).astype("timedelta64[h]")
     time = pd.DatetimeIndex(np.datetime64(ADMITTED_AT.replace(tzinfo=None), "us") + elapsed, tz=UTC)
-    observations = observation_table(time, time, names, np.concatenate([*values, []]))
+    observations = observation_table(
+        time,
+        time,
+        names,
+        np.concatenate([*values, []]),
+        censored=np.concatenate([np.array([], "U1"), *signs]),
+    )
     return observations, tuple(quarantine), cells_read
 
 

@@ -13,9 +13,7 @@ A file whose rows are grouped by stay streams in the memory of one stay; any oth
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
@@ -25,18 +23,13 @@ from typing import Any, NamedTuple
 
 from models.clinical.errors import UnreadableSource
 from models.clinical.quarantine import (
-    Accepted,
-    Quarantined,
-    Reason,
-    as_json,
     cell_text,
-    check_cells,
-    check_clock,
     read_time,
 )
-from models.clinical.stay import Sex, Stay, empty_observations, observation_table
+from models.clinical.stay import Sex, Stay
 from pipelines.ingest.facts import PLAUSIBLE_AGE, Facts
-from pipelines.ingest.source import IngestedStay
+from pipelines.ingest.readings import Reading, with_readings
+from pipelines.ingest.source import IngestedStay, SetAside
 from pipelines.ingest.tables import ROW, TableFile, rows, sorted_by
 
 SOURCE = "long_table"
@@ -83,6 +76,11 @@ class LongTable:
         """Rows of the wrong width or without a stay, and stays without any readable time."""
         return (*self._failures, *self._table.broken_rows)
 
+    @property
+    def set_aside(self) -> Sequence[SetAside]:
+        """Nothing: every row belongs to a stay."""
+        return ()
+
     def stays(self) -> Iterator[IngestedStay]:
         """Every stay, in the order of the file, or by stay id if its rows are scattered."""
         self._failures = []
@@ -104,21 +102,21 @@ class LongTable:
     def _ingested(self, stay_id: str, rows: list[_Row]) -> IngestedStay:
         facts, told = Facts(stay_id), self._stay_facts.get(stay_id, {})
         place = told.get(ROW, 0)
-        admitted_at = facts.time("admitted_at", told.get("admitted_at"), place) or self._first_hour(rows)
-        kept, quarantine = _verdicts(rows, admitted_at)
         stay = Stay(
             stay_id,
             subject_id=str(told.get("subject") or stay_id),
-            admitted_at=admitted_at,
-            observations=observation_table(*zip(*kept, strict=True)) if kept else empty_observations(),
+            admitted_at=facts.time("admitted_at", told.get("admitted_at"), place) or self._first_hour(rows),
             age_years=facts.number("age_years", told.get("age_years"), PLAUSIBLE_AGE, "years", place),
             sex=facts.choice("sex", told.get("sex"), _SEXES, place),
             care_unit=None if told.get("care_unit") is None else str(told["care_unit"]),
             hospital_admitted_at=facts.time("hospital_admitted_at", told.get("hospital_admitted_at"), place),
             source=SOURCE,
         )
-        placed = tuple(replace(entry, stay_id=stay_id) for entry in quarantine)
-        return IngestedStay(stay, len(rows), placed, tuple(facts.quarantined))
+        readings = [
+            Reading(row.time, row.known_at, str(row.variable or row.code or ""), row.value, row.unit, row.row)
+            for row in rows
+        ]
+        return with_readings(stay, readings, tuple(facts.quarantined))
 
     def _first_hour(self, rows: list[_Row]) -> datetime:
         times = [time for row in rows if (time := read_time(row.time)) is not None and time.tzinfo]
@@ -175,46 +173,3 @@ def _stay_facts(table: TableFile) -> dict[str, dict[str, Any]]:
     if table.broken_rows:
         raise table.broken_rows[0]
     return found
-
-
-_Kept = tuple[datetime, datetime, str, float]
-
-
-def _verdicts(rows: list[_Row], admitted_at: datetime) -> tuple[list[_Kept], list[Quarantined]]:
-    """Each row becomes an observation or a quarantined entry: its value is judged first, then its clocks."""
-    kept: list[_Kept] = []
-    quarantine: list[Quarantined] = []
-    for row, verdict in zip(rows, _value_verdicts(rows), strict=True):
-        clocks = _clocks(row, admitted_at)
-        if isinstance(verdict, Quarantined):
-            quarantine.append(replace(verdict, row=row.row))
-        elif isinstance(clocks, Quarantined):
-            quarantine.append(replace(clocks, row=row.row, variable=verdict.variable.name))
-        else:
-            kept.append((*clocks, verdict.variable.name, verdict.value))
-    return kept, quarantine
-
-
-def _value_verdicts(rows: list[_Row]) -> list[Accepted | Quarantined]:
-    """The verdict on each row's value, all values of one variable and unit together."""
-    groups: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
-    for index, row in enumerate(rows):
-        groups[str(row.variable or row.code or "").strip(), str(row.unit or "")].append(index)
-    verdicts: dict[int, Accepted | Quarantined] = {}
-    for (name, unit), members in groups.items():
-        cells = [rows[index].value for index in members]
-        verdicts |= dict(zip(members, check_cells(name, cells, unit), strict=True))
-    return [verdicts[index] for index in range(len(rows))]
-
-
-def _clocks(row: _Row, admitted_at: datetime) -> tuple[datetime, datetime] | Quarantined:
-    clocks = []
-    for name, cell in (("time", row.time), ("known_at", row.known_at or row.time)):
-        clock = read_time(cell)
-        if clock is None:
-            bound = "an ISO 8601 time with an offset"
-            detail = f"{name} {cell_text(cell)} is not {bound}"
-            return Quarantined(Reason.MALFORMED, detail, value=as_json(cell), bound=bound)
-        clocks.append(clock)
-    time, known_at = clocks
-    return check_clock(time, known_at, admitted_at) or (time, known_at)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -16,21 +16,41 @@ from models.clinical.stay import LabelledStay, Stay
 
 
 @dataclass(frozen=True)
+class SetAside:
+    """Rows that belong to no stay or to no variable: `count` of them for one `reason` and one `code`.
+
+    `example` is one of them in words, naming value, bound and unit where it has them.
+    """
+
+    reason: Reason
+    code: str
+    count: int
+    example: str
+
+
+@dataclass(frozen=True)
 class IngestedStay:
     """A stay as read from a source.
 
-    `cells_read` counts the observation cells that held something; each became an observation or an entry of
-    `quarantine`. `facts_quarantined` holds what was set aside of the stay itself (age, sex, hospital
-    admission). `hour` (R,) int64 is the hour after admission of each input row, where the source has hourly
-    rows; `label` (R,) int8 in {0, 1} where it also has labels. Raises UnreadableSource if a cell was lost.
+    `cells_read` counts the rows or cells that held something; each became an observation, an intervention or
+    an entry of `quarantine`. `facts_quarantined` holds what was set aside of the stay itself (age, sex,
+    hospital admission). `converted` counts the kept cells that came in another unit, by variable and that
+    unit; `lag_assumed` by variable those whose source does not say when they became known. `hour` (R,) int64
+    is the hour after admission of each input row, where the source has hourly rows; `label` (R,) int8 in
+    {0, 1} where it also has labels. `diagnoses` are codes of the hospital admission (ICD), `charting` the
+    system a bedside was charted with, where the source tells. Raises UnreadableSource if a cell was lost.
     """
 
     stay: Stay
     cells_read: int
     quarantine: tuple[Quarantined, ...] = ()
     facts_quarantined: tuple[Quarantined, ...] = ()
+    converted: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    lag_assumed: Mapping[str, int] = field(default_factory=dict)
     hour: npt.NDArray[np.int64] | None = None
     label: npt.NDArray[np.int8] | None = None
+    diagnoses: tuple[str, ...] = ()
+    charting: str | None = None
 
     def __post_init__(self) -> None:
         accounted = self.cells_kept + len(self.quarantine)
@@ -42,8 +62,8 @@ class IngestedStay:
 
     @property
     def cells_kept(self) -> int:
-        """How many cells became observations."""
-        return len(self.stay.observations)
+        """How many cells became observations or interventions."""
+        return len(self.stay.observations) + len(self.stay.interventions)
 
     @property
     def labelled(self) -> LabelledStay | None:
@@ -67,6 +87,10 @@ class Source(Protocol):
     @property
     def failures(self) -> Sequence[UnreadableSource]:
         """What could not be read so far in the latest pass of `stays`."""
+
+    @property
+    def set_aside(self) -> Sequence[SetAside]:
+        """The rows of the latest whole pass of `stays` that belong to no stay or no variable, counted."""
 
     def stays(self) -> Iterator[IngestedStay]:
         """Every readable stay, in a fixed order; each call starts over."""
@@ -95,6 +119,13 @@ class IngestSummary:
         for ingested in stays:
             self.add(ingested)
             yield ingested
+
+    def counting_all(self, source: Source) -> Iterator[IngestedStay]:
+        """Every stay of a source, counted as it passes; at the end also the rows that belong to none."""
+        yield from self.counting(source.stays())
+        for rows in source.set_aside:
+            self.cells_read += rows.count
+            self.quarantined[rows.reason, rows.code] += rows.count
 
     def as_json(self) -> dict[str, Any]:
         """The totals, quarantined cells by reason."""

@@ -58,14 +58,17 @@ def test_challenge_inputs_come_without_labels() -> None:
 def test_bad_cells_are_quarantined_and_the_good_ones_beside_them_kept() -> None:
     content = psv({"HR": "900", "Temp": "NEG", "Lactate": "<0.5", "FiO2": "40", "pH": "7.4"}, {"HR": "1_0"})
     ingested = read_psv("p7.psv", content)
-    assert ingested.stay.observations["value"].tolist() == [7.4]
+    kept = ingested.stay.observations
+    assert list(zip(kept["variable"], kept["value"], kept["censored"], strict=True)) == [
+        ("lactate", 0.5, "<"),
+        ("ph", 7.4, ""),
+    ]
     found = [(entry.variable, entry.reason, entry.row) for entry in ingested.quarantine]
     assert found == [
         ("heart_rate", Reason.IMPLAUSIBLE, 0),
         ("heart_rate", Reason.NOT_A_NUMBER, 1),
         ("temperature", Reason.NOT_A_NUMBER, 0),
         ("fio2", Reason.IMPLAUSIBLE, 0),
-        ("lactate", Reason.CENSORED, 0),
     ]
     assert all(entry.stay_id == "p7" for entry in ingested.quarantine)
     assert ingested.cells_read == 6

@@ -62,9 +62,9 @@ def test_known_at_may_be_left_out(tmp_path: Path) -> None:
         ("a,2026-01-01T09:00:00Z,,,90,1/min", Reason.UNKNOWN_VARIABLE),
         ("a,2026-01-01T09:00:00Z,,heart_rate,90,", Reason.MISSING_UNIT),
         ("a,2026-01-01T09:00:00Z,,heart_rate,90,mmHg", Reason.UNACCEPTED_UNIT),
-        ("a,2026-01-01T09:00:00Z,,heart_rate,,1/min", Reason.NOT_A_NUMBER),
-        ("a,2026-01-01T09:00:00Z,,heart_rate,NaN,1/min", Reason.NOT_A_NUMBER),
-        ("a,2026-01-01T09:00:00Z,,lactate,<0.5,mmol/L", Reason.CENSORED),
+        ("a,2026-01-01T09:00:00Z,,heart_rate,,1/min", Reason.NO_VALUE),
+        ("a,2026-01-01T09:00:00Z,,heart_rate,NaN,1/min", Reason.NO_VALUE),
+        ("a,2026-01-01T09:00:00Z,,heart_rate,refused,1/min", Reason.NOT_A_NUMBER),
         ("a,2026-01-01T09:00:00Z,,heart_rate,900,1/min", Reason.IMPLAUSIBLE),
     ],
 )

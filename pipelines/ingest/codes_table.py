@@ -1,0 +1,70 @@
+"""The mapping of a source's codes to the catalogue: data, one CSV a source in `codes/`, reviewed by eye.
+
+Columns: `table` (of the source), `code`, `label` (the source's own words), `target` (a catalogue variable or
+an InterventionKind), `unit` (assumed), `rule` (see Rule), `agent` (ingredient or specimen of an
+intervention), `note` (why, where it is not obvious).
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib import resources
+
+from models.clinical.interventions import InterventionKind
+from models.clinical.variables import CATALOGUE
+
+_KINDS = frozenset(InterventionKind)
+
+
+class Rule(StrEnum):
+    """How the unit of a row is found."""
+
+    FIXED = "fixed"  # the mapping's unit, whatever the row says
+    REPORTED = "reported"  # the row's unit; the mapping's where the row has none
+    SHARE = "share"  # a fraction up to 1, percent above
+    TEMPERATURE = "temperature"  # the row's unit if it is one; else Fahrenheit above 50, Celsius below
+
+
+@dataclass(frozen=True)
+class Code:
+    """One row of a mapping: what `code` of `table` means."""
+
+    table: str
+    code: str
+    label: str
+    target: str
+    unit: str = ""
+    rule: Rule = Rule.REPORTED
+    agent: str = ""
+    note: str = ""
+
+    @property
+    def intervention(self) -> InterventionKind | None:
+        """The kind of intervention it means; None for a variable."""
+        return InterventionKind(self.target) if self.target in _KINDS else None
+
+
+def read_codes(name: str) -> tuple[Code, ...]:
+    """The mapping `codes/<name>.csv`. Raises ValueError naming the row that is not consistent."""
+    text = resources.files("pipelines.ingest").joinpath("codes", f"{name}.csv").read_text(encoding="utf-8")
+    found = tuple(_code(name, line, row) for line, row in enumerate(csv.DictReader(text.splitlines()), 2))
+    seen: set[tuple[str, str]] = set()
+    for row in found:
+        if (row.table, row.code) in seen:
+            raise ValueError(f"codes/{name}.csv: {row.table} {row.code} stands twice")
+        seen.add((row.table, row.code))
+    return found
+
+
+def _code(name: str, line: int, row: dict[str, str]) -> Code:
+    target = row["target"]
+    if target not in CATALOGUE and target not in _KINDS:
+        raise ValueError(
+            f"codes/{name}.csv line {line}: {target!r} is neither a variable nor an intervention"
+        )
+    rule = Rule(row["rule"] or Rule.REPORTED)
+    if target in CATALOGUE and rule in (Rule.FIXED, Rule.REPORTED) and not row["unit"]:
+        raise ValueError(f"codes/{name}.csv line {line}: {target} needs the unit that is assumed")
+    return Code(row["table"], row["code"], row["label"], target, row["unit"], rule, row["agent"], row["note"])

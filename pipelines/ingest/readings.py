@@ -1,17 +1,19 @@
 """Readings as they come, row by row, and the stay they make: what sources of single rows share.
 
 Each reading becomes an observation or a quarantined entry. Its value is judged first, then its clocks, then
-whether it is news: a later reading of the same `identifier` supersedes the one before it, a withdrawing one
-ends it, and a reading that says again what stands is a duplicate.
+whether it is news: a later reading of the same `identifier` supersedes the one before it, also where its own
+value is unfit to stand; a withdrawing one ends it, and a reading that says again what stands is a duplicate.
+Of versions known at the same moment the one that comes later in the input counts.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import pandas as pd
 
@@ -28,8 +30,10 @@ from models.clinical.quarantine import (
 )
 from models.clinical.stay import Stay, observation_table
 from models.clinical.units import same_unit
-from models.clinical.variables import Variable
+from models.clinical.variables import Variable, variable
 from pipelines.ingest.source import IngestedStay
+
+_Value: TypeAlias = tuple[datetime, str, float, str]
 
 
 class Reading(NamedTuple):
@@ -60,6 +64,7 @@ class _Kept:
     reading: Reading
     lag_assumed: bool
     known_until: datetime | None = None
+    unfit: Quarantined | None = None  # why its value cannot stand; what it replaces falls all the same
 
 
 def with_readings(
@@ -70,7 +75,7 @@ def with_readings(
     `stay` may have interventions; it counts them as read and kept.
     """
     judged = [
-        verdict if isinstance(verdict, Quarantined) else _timed(reading, verdict, stay.admitted_at)
+        _judged(reading, verdict, stay.admitted_at)
         for reading, verdict in zip(readings, _value_verdicts(readings), strict=True)
     ]
     quarantine = [entry for entry in judged if isinstance(entry, Quarantined)]
@@ -115,51 +120,77 @@ def _value_verdicts(readings: Sequence[Reading]) -> list[Accepted | Quarantined]
     ]
 
 
+def _judged(reading: Reading, verdict: Accepted | Quarantined, admitted_at: datetime) -> _Kept | Quarantined:
+    if isinstance(verdict, Accepted):
+        return _timed(reading, verdict, admitted_at)
+    if not reading.identifier or verdict.reason is Reason.UNKNOWN_VARIABLE:
+        return verdict
+    # a version without a readable value still says that the one before it no longer holds
+    version = _timed(reading, Accepted(variable(reading.code.strip()), math.nan), admitted_at)
+    return verdict if isinstance(version, Quarantined) else replace(version, unfit=verdict)
+
+
 def _timed(reading: Reading, verdict: Accepted, admitted_at: datetime) -> _Kept | Quarantined:
-    variable = verdict.variable
     clocks: list[datetime] = []
     for name, cell in (("time", reading.time), ("known_at", reading.known_at)):
         if name == "known_at" and cell in (None, ""):
-            clocks.append(clocks[0] + variable.lag)
+            clocks.append(clocks[0] + verdict.variable.lag)
             continue
         clock = read_time(cell)
         if clock is None:
             bound = "an ISO 8601 time with an offset"
             detail = f"{name} {cell_text(cell)} is not {bound}"
-            return Quarantined(Reason.MALFORMED, detail, reading.row, "", variable.name, as_json(cell), bound)
+            of = verdict.variable.name
+            return Quarantined(Reason.MALFORMED, detail, reading.row, "", of, as_json(cell), bound)
         clocks.append(clock)
     if fault := check_clock(clocks[0], clocks[1], admitted_at):
-        return replace(fault, row=reading.row, variable=variable.name)
+        return replace(fault, row=reading.row, variable=verdict.variable.name)
     assumed = reading.known_at in (None, "")
-    return _Kept(clocks[0], clocks[1], variable, verdict.value, verdict.censored, reading, assumed)
+    value, sign = verdict.value, verdict.censored
+    return _Kept(clocks[0], clocks[1], verdict.variable, value, sign, reading, assumed)
 
 
 def _news(kept: Sequence[_Kept]) -> tuple[list[_Kept], list[Quarantined]]:
     """What stands or once stood, each with its end, and what never did: repetitions and withdrawals."""
     standing: list[_Kept] = []
     quarantine: list[Quarantined] = []
-    latest: dict[tuple[str, ...], int] = {}
-    seen: set[tuple[datetime, str, float, str]] = set()
-    for entry in sorted(kept, key=lambda one: (one.known_at, one.time, one.variable.name, one.value)):
-        named = (entry.reading.identifier, entry.variable.name) if entry.reading.identifier else ()
-        before = latest.get(named) if named else None
-        value = (entry.time, entry.variable.name, entry.value, entry.censored)
-        if not entry.reading.withdrawn and value in seen:
+    latest: dict[tuple[str, str], int] = {}
+    seen: set[_Value] = set()
+    for entry in sorted(kept, key=_input_order):
+        named = (entry.reading.identifier, entry.variable.name)
+        before = latest.get(named) if entry.reading.identifier else None
+        stands = entry.unfit is None and not entry.reading.withdrawn
+        if stands and before is not None and _value(standing[before]) == _value(entry):
             quarantine.append(_aside(Reason.DUPLICATE, "was read before", entry))
             continue
         if before is not None:
-            earlier = standing[before]
-            seen.discard((earlier.time, earlier.variable.name, earlier.value, earlier.censored))
-            standing[before] = replace(earlier, known_until=entry.known_at)
+            seen.discard(_value(standing[before]))
+            standing[before] = replace(standing[before], known_until=entry.known_at)
             del latest[named]
-        if entry.reading.withdrawn:
-            quarantine.append(_aside(Reason.WITHDRAWN, "was withdrawn", entry))
+        if not stands or _value(entry) in seen:
+            quarantine.append(_never_stood(entry))
             continue
-        if named:
+        if entry.reading.identifier:
             latest[named] = len(standing)
-        seen.add(value)
+        seen.add(_value(entry))
         standing.append(entry)
     return _ever_standing(standing, quarantine), quarantine
+
+
+def _input_order(entry: _Kept) -> tuple[datetime, int, datetime, str, float]:
+    # versions of one measurement in the order of the input; what has no name in an order of its own
+    row = (entry.reading.row or 0) if entry.reading.identifier else -1
+    return entry.known_at, row, entry.time, entry.variable.name, entry.value
+
+
+def _value(entry: _Kept) -> _Value:
+    return entry.time, entry.variable.name, entry.value, entry.censored
+
+
+def _never_stood(entry: _Kept) -> Quarantined:
+    if entry.reading.withdrawn:
+        return _aside(Reason.WITHDRAWN, "was withdrawn", entry)
+    return entry.unfit or _aside(Reason.DUPLICATE, "was read before", entry)
 
 
 def _ever_standing(standing: Sequence[_Kept], quarantine: list[Quarantined]) -> list[_Kept]:

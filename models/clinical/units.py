@@ -46,6 +46,7 @@ _EXPRESSIONS = MappingProxyType(
     {
         "/min": "1/min", "bpm": "1/min", "breaths/min": "1/min", "beats/min": "1/min",
         "fraction": "1", "pH": "1", "%": "percent", "IU/L": "U/L",
+        "{INR}": "1", "{score}": "1", "points": "1",  # a point is a printer's length to pint
         "mEq/L": "mmol/L",  # accepted for ions of one charge only
         "10^9/L": "10**9/L", "10*9/L": "10**9/L",
         "10^3/uL": "10**3/uL", "10*3/uL": "10**3/uL", "K/uL": "10**3/uL",

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from models.clinical.errors import UnreadableSource
-from models.clinical.quarantine import Quarantined, check_values
-from models.clinical.stay import Stay, observation_table
-from models.clinical.variables import variable
+from models.clinical.stay import Stay
 from pipelines.bedside import BedsideStay
-from pipelines.ingest.source import IngestedStay
+from pipelines.bedside import Reading as SentReading
+from pipelines.ingest.readings import Reading, with_readings
+from pipelines.ingest.source import IngestedStay, SetAside
 from pipelines.simulate.stays import EPOCH, SOURCE, SimulatorConfig, simulate
 
 LABEL_LEAD_HOURS = 6  # CinC 2019 labels an hour 1 from six hours before onset
@@ -22,19 +22,9 @@ LABEL_LEAD_HOURS = 6  # CinC 2019 labels an hour 1 from six hours before onset
 
 def checked(raw: BedsideStay) -> IngestedStay:
     """The stay as a model reads it: readings that pass the quarantine, the others set aside with a reason."""
-    rows: dict[tuple[str, str], list[int]] = {}
-    for row, reading in enumerate(raw.readings):
-        rows.setdefault((reading.variable, reading.unit), []).append(row)
-    kept: dict[int, float] = {}
-    quarantine: list[Quarantined] = []
-    for (name, unit), group in rows.items():
-        verdict = check_values(variable(name), [raw.readings[row].value for row in group], unit)
-        kept.update((group[at], float(verdict.value[at])) for at in np.flatnonzero(verdict.accepted))
-        quarantine += [
-            replace(entry, row=group[entry.row or 0], stay_id=raw.stay_id) for entry in verdict.quarantined
-        ]
+    ingested = with_readings(_stay(raw), [_received(row, one) for row, one in enumerate(raw.readings)])
     hour, label = hourly_label(raw)
-    return IngestedStay(_stay(raw, kept), len(raw.readings), tuple(quarantine), hour=hour, label=label)
+    return replace(ingested, hour=hour, label=label)
 
 
 def hourly_label(raw: BedsideStay) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int8]]:
@@ -47,18 +37,11 @@ def hourly_label(raw: BedsideStay) -> tuple[npt.NDArray[np.int64], npt.NDArray[n
     return hour, (hour >= first).astype(np.int8)
 
 
-def _stay(raw: BedsideStay, kept: dict[int, float]) -> Stay:
-    readings = [raw.readings[row] for row in kept]
+def _stay(raw: BedsideStay) -> Stay:
     return Stay(
         stay_id=raw.stay_id,
         subject_id=raw.subject_id,
         admitted_at=raw.admitted_at,
-        observations=observation_table(
-            [reading.time for reading in readings],
-            [reading.known_at for reading in readings],
-            [reading.variable for reading in readings],
-            list(kept.values()),
-        ),
         age_years=raw.age_years,
         sex=raw.sex,
         care_unit=raw.care_unit,
@@ -66,6 +49,10 @@ def _stay(raw: BedsideStay, kept: dict[int, float]) -> Stay:
         synthetic=raw.synthetic,
         source=raw.source,
     )
+
+
+def _received(row: int, sent: SentReading) -> Reading:
+    return Reading(sent.time, sent.known_at, sent.variable, sent.value, sent.unit, row)
 
 
 @dataclass(frozen=True)
@@ -90,6 +77,11 @@ class SimulatedSource:
     @property
     def failures(self) -> tuple[UnreadableSource, ...]:
         """Nothing that is drawn is unreadable."""
+        return ()
+
+    @property
+    def set_aside(self) -> tuple[SetAside, ...]:
+        """Every reading belongs to a stay."""
         return ()
 
     def stays(self) -> Iterator[IngestedStay]:

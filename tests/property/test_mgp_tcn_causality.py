@@ -96,7 +96,8 @@ def test_the_end_of_the_grid_changes_no_score(stay: Stay, hours: int) -> None:
 @given(stays(), st.randoms(use_true_random=False))
 def test_the_order_of_rows_changes_no_score(stay: Stay, random: object) -> None:
     table = stay.observations.sample(frac=1.0, random_state=random.randint(0, 2**31))  # type: ignore[attr-defined]
-    shuffled = replace(stay, observations=observation_table(*(table[column] for column in table.columns)))
+    rows = {column: table[column] for column in table.columns}
+    shuffled = replace(stay, observations=observation_table(**rows))
     assert shipped().score(shuffled).value.tobytes() == shipped().score(stay).value.tobytes()
 
 

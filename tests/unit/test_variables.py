@@ -1,12 +1,14 @@
 """The catalogue: each row is consistent in itself, and the guide shows exactly what it holds."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from models.clinical.errors import UnknownVariable
 from models.clinical.quarantine import bound_text
-from models.clinical.variables import CATALOGUE, Variable, variable
+from models.clinical.variables import CATALOGUE, Kind, Variable, variable
+from models.mgp.standardise import VARIABLES
 from pipelines.ingest.cinc2019 import COLUMNS
 
 ROWS = pytest.mark.parametrize("row", CATALOGUE.values(), ids=lambda row: row.name)
@@ -36,8 +38,14 @@ def test_names_codes_and_short_names_are_unique() -> None:
         assert len({getattr(row, key) for row in CATALOGUE.values()}) == len(CATALOGUE)
 
 
-def test_every_challenge_variable_is_in_the_catalogue() -> None:
-    assert [name for name, _ in COLUMNS.values()] == list(CATALOGUE)
+def test_the_challenge_variables_stand_first_and_the_shipped_network_reads_just_those() -> None:
+    challenge = tuple(name for name, _ in COLUMNS.values())
+    assert challenge == tuple(CATALOGUE)[: len(challenge)] == VARIABLES
+
+
+def test_only_laboratory_results_are_taken_to_come_late() -> None:
+    for row in CATALOGUE.values():
+        assert (row.lag > timedelta(0)) == (row.kind is Kind.LAB)
 
 
 def test_a_variable_is_found_by_name_and_by_code() -> None:
@@ -60,5 +68,8 @@ def guide_row(row: Variable) -> str:
     """The row of docs/data.md for one variable."""
     units = ", ".join(unit for unit in row.accepted_units if unit != row.unit) or "none"
     low, high = row.normal
-    cells = (f"`{row.name}`", row.label, row.unit, units, bound_text(row), f"{low:g} to {high:g}", row.loinc)
+    minutes = row.lag / timedelta(minutes=1)
+    lag = f"{minutes:g} min" if minutes else "none"
+    normal = f"{low:g} to {high:g}"
+    cells = (f"`{row.name}`", row.label, row.unit, units, bound_text(row), normal, lag, row.loinc)
     return f"| {' | '.join(cells)} |"

@@ -40,23 +40,15 @@ def plot_attrition(steps: Sequence[Step], title: str, path: Path) -> Path:
             axes.barh(place, step.stays - step.cases, left=step.cases, color=_OTHER, height=0.62)
             axes.barh(place, step.cases, color=_CASE, height=0.62)
             left = f"{step.stays} stays, {step.cases} with sepsis"
-            axes.text(step.stays + whole * 0.012, place, left, va="center", color=_INK, fontsize=9.5)
-            if step.removed:
-                axes.text(
-                    whole * 1.42,
-                    place,
-                    f"-{step.removed}",
-                    va="center",
-                    ha="right",
-                    color=_QUIET,
-                    fontsize=9.5,
-                )
+            axes.text(step.stays + whole * 0.012, place - 0.13, left, va="center", color=_INK, fontsize=9.5)
+            gone = f"{step.removed} left out" if step.removed else ""
+            axes.text(step.stays + whole * 0.012, place + 0.2, gone, va="center", color=_QUIET, fontsize=8.5)
         axes.set_yticks(range(len(steps)), [step.name for step in steps], color=_INK, fontsize=9.5)
         axes.invert_yaxis()
-        axes.set_xlim(0, whole * 1.44)
+        axes.set_xlim(0, whole * 1.46)
         axes.tick_params(length=0)
         axes.xaxis.set_visible(False)
         axes.spines[:].set_visible(False)
-        axes.set_title(title, loc="left", color=_INK, fontsize=12, pad=12)
+        figure.suptitle(title, x=0.01, ha="left", color=_INK, fontsize=12)
         figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)
     return path

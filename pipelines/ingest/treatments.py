@@ -36,6 +36,7 @@ _NOT_GIVEN = re.compile(
     r"\b(allerg\w*|desens\w*|skin test\w*|challenge|consult|to dose|dosing|level|levels|trough|random|peak"
     r"|placebo|assess|study)\b"
 )
+_ALLERGY_STRENGTH = re.compile(r"\b1:1,?000\b")  # epinephrine for a muscle; infusions are mixed from less
 _ORAL_FORM = re.compile(r"\b(oral|orally|po|caps?|capsules?|tabs?|tablets?|elixir|syrup)\b")
 
 
@@ -43,6 +44,11 @@ _ORAL_FORM = re.compile(r"\b(oral|orally|po|caps?|capsules?|tabs?|tablets?|elixi
 def _rows(file: str) -> tuple[Mapping[str, str], ...]:
     with (_CODES / file).open(encoding="utf-8", newline="") as lines:
         return tuple(csv.DictReader(lines))
+
+
+@cache
+def _column(file: str, key: str, value: str) -> Mapping[str, str]:
+    return {row[key]: row[value] for row in _rows(file)}
 
 
 def _words(text: str) -> str:
@@ -89,8 +95,8 @@ def antibiotic(drug: str, route: str | None) -> str | None:
 
 
 def _way(route: str, drug: str) -> str:
-    """How a drug goes in: parenteral, enteral, local or unknown; a drug's own text may say that it is oral."""
-    ways = {row["name"]: row["way"] for row in _rows("routes.csv")}
+    """How a drug goes in: parenteral, enteral, local or unknown; the drug's own text may say that it is oral."""
+    ways = _column("routes.csv", "name", "way")
     way = ways.get(route) or next((ways[word] for word in route.split() if word in ways), "unknown")
     return "enteral" if way != "local" and _ORAL_FORM.search(drug) else way
 
@@ -110,13 +116,14 @@ def is_culture(specimen: str, test: str = "") -> bool:
 def vasopressor(drug: str) -> InterventionKind | None:
     """The vasopressor or inotrope that a text names; None where it is inhaled, local or for eye and nose."""
     agent = vasopressor_agent(drug)
-    kinds = {row["agent"]: row["kind"] for row in _rows("vasopressors.csv")}
-    return InterventionKind(kinds[agent]) if agent else None
+    return InterventionKind(_column("vasopressors.csv", "agent", "kind")[agent]) if agent else None
 
 
 @lru_cache(maxsize=4096)
 def vasopressor_agent(drug: str) -> str | None:
     """The ingredient of `vasopressor`."""
+    if _ALLERGY_STRENGTH.search(drug):
+        return None
     named = list(_phrases("vasopressors.csv", "name").named_in(_words(drug)))
     return named[0]["agent"] if named and all(row["kind"] for row in named) else None
 
@@ -147,10 +154,11 @@ def rate_in_canonical_unit(
     """A vasopressor's rate in ug/kg/min, vasopressin's in U/min; None where it cannot be known.
 
     That is a volume rate, an unknown unit, mass for vasopressin or units for another, a weight that is needed
-    and absent, a negative rate or one above what anybody is given. `weight_kg` in kg.
+    and absent, a negative rate or one above what anybody is given; and any other kind of intervention.
     """
     parsed = _RATE_UNIT.fullmatch("".join(unit.casefold().split()))
-    if parsed is None or not math.isfinite(value) or value < 0:
+    highest = _HIGHEST_RATE.get(kind)
+    if parsed is None or highest is None or not 0 <= value < math.inf:
         return None
     in_units = kind is InterventionKind.VASOPRESSIN
     factor = (_UNITS if in_units else _MICROGRAMS).get(parsed["mass"].removesuffix("s"))
@@ -161,4 +169,4 @@ def rate_in_canonical_unit(
         if weight_kg is None or not _WEIGHTS_KG[0] < weight_kg <= _WEIGHTS_KG[1]:
             return None
         rate = rate * weight_kg if in_units else rate / weight_kg
-    return rate if rate <= _HIGHEST_RATE[kind] else None
+    return rate if rate <= highest else None

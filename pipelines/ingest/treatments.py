@@ -95,7 +95,7 @@ def antibiotic(drug: str, route: str | None) -> str | None:
 
 
 def _way(route: str, drug: str) -> str:
-    """How a drug goes in: parenteral, enteral, local or unknown; the drug's own text may say that it is oral."""
+    """How a drug goes in: parenteral, enteral, local or unknown; its own text may say that it is oral."""
     ways = _column("routes.csv", "name", "way")
     way = ways.get(route) or next((ways[word] for word in route.split() if word in ways), "unknown")
     return "enteral" if way != "local" and _ORAL_FORM.search(drug) else way

@@ -244,7 +244,7 @@ def test_a_rate_that_cannot_be_known_is_none(
 def _counted(data_folder: Path, query: str) -> dict[str, int]:
     """The rows whose drug and route (a query's first two columns) name an antibiotic, by ingredient."""
     counts: dict[str, int] = {}
-    for drug, route, rows in duckdb.sql(query.format(icu=data_folder / "icu")).fetchall():
+    for drug, route, rows in duckdb.connect().execute(query.format(icu=data_folder / "icu")).fetchall():
         if ingredient := antibiotic(drug or "", route):
             counts[ingredient] = counts.get(ingredient, 0) + rows
     return counts
@@ -254,9 +254,13 @@ def _counted(data_folder: Path, query: str) -> dict[str, int]:
 def test_metavision_antibiotic_items_are_counted_but_for_those_against_fungi_viruses_and_parasites(
     data_folder: Path,
 ) -> None:
-    items = duckdb.sql(
-        f"SELECT label FROM '{data_folder}/icu/mimic4_demo/icu/d_items.csv.gz' WHERE category = 'Antibiotics'"
-    ).fetchall()
+    items = (
+        duckdb.connect()
+        .execute(
+            f"SELECT label FROM '{data_folder}/icu/mimic4_demo/icu/d_items.csv.gz' WHERE category = 'Antibiotics'"
+        )
+        .fetchall()
+    )
     none = {label for (label,) in items if antibiotic(label, None) is None}
     fungi = {"Ambisome", "Caspofungin", "Fluconazole", "Micafungin", "Voriconazole"}
     viruses = {"Acyclovir", "Foscarnet", "Gancyclovir", "Ribavirin", "Tamiflu", "Valgancyclovir"}
@@ -297,9 +301,13 @@ def test_orders_of_the_demos_hold_as_many_antibiotics_as_were_reviewed(
 
 @pytest.mark.data
 def test_cultures_of_the_demos_are_as_many_as_were_reviewed(data_folder: Path) -> None:
-    micro = duckdb.sql(
-        "SELECT spec_type_desc, test_name, count(*) "
-        f"FROM '{data_folder}/icu/mimic4_demo/hosp/microbiologyevents.csv.gz' GROUP BY ALL"
-    ).fetchall()
+    micro = (
+        duckdb.connect()
+        .execute(
+            "SELECT spec_type_desc, test_name, count(*) "
+            f"FROM '{data_folder}/icu/mimic4_demo/hosp/microbiologyevents.csv.gz' GROUP BY ALL"
+        )
+        .fetchall()
+    )
     assert sum(rows for *_, rows in micro) == 2899
     assert sum(rows for specimen, test, rows in micro if is_culture(specimen, test or "")) == 2406

@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import ceil, floor
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ from models.clinical.stay import Stay
 from pipelines.label import suspicion
 from pipelines.label.hours import WINDOW, Values
 from pipelines.label.presets import DEFAULT, Baseline, OnsetAt, Sepsis3Options, Suspicions
-from pipelines.label.sofa import hourly
+from pipelines.label.sofa import HourlySofa, hourly
 
 LABEL_COLUMNS = (
     "stay",
@@ -78,7 +77,7 @@ class Sepsis3Label:
     onset_hour: int | None = None
     baseline: float | None = None
     delta: float | None = None
-    components: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    components: Mapping[str, float] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
 
     def as_row(self) -> dict[str, Any]:
@@ -128,7 +127,11 @@ def onset(
 
 def label(stay: Stay, options: Sepsis3Options = DEFAULT) -> Sepsis3Label:
     """The Sepsis-3 label of a stay, from its observations and interventions."""
-    sofa = hourly(stay, definition=options.definition)
+    return label_from(stay, hourly(stay, definition=options.definition), options)
+
+
+def label_from(stay: Stay, sofa: HourlySofa, options: Sepsis3Options = DEFAULT) -> Sepsis3Label:
+    """The label of a stay whose `sofa`, by the definition of the options, is known: to vary the options."""
     suspected = suspicion.times(stay, options.suspicion_rule)
     # before the first measurement an assumed baseline of 0 must not be left by what was measured later
     components = sofa.filled(options.missing, backwards=options.baseline != "zero")
@@ -213,9 +216,7 @@ def _moved(
 ) -> Mapping[str, float]:
     before = components[baseline_hour] if baseline_hour is not None else np.zeros(len(names))
     change = components[hour] - before
-    return MappingProxyType(
-        {name: points for name, points in zip(names, change.tolist(), strict=True) if points}
-    )
+    return {name: points for name, points in zip(names, change.tolist(), strict=True) if points}
 
 
 def _numbers(given: Sequence[float] | npt.NDArray[Any], what: str) -> Values:

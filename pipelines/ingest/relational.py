@@ -8,6 +8,7 @@ unit together. Files are read once a pass; nothing grows with them but the disk.
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from pipelines.ingest.source import IngestedStay, SetAside
 
 BATCH_ROWS = 100_000
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
+_REMARK = re.compile(r"_[A-Z]{2}[^.]*")
 
 # what every SELECT of `Relations.rows` gives, in any order
 ROW_COLUMNS = ("stay", "time", "ended_at", "known_at", "code", "value", "unit", "withdrawn")
@@ -65,11 +67,14 @@ class Relations:
 def find_tables(folder: Path, names: Sequence[str], optional: frozenset[str]) -> dict[str, Path]:
     """The file of each table, by its name in any case, with or without compression, in any sub-folder.
 
-    Raises UnreadableSource naming what is missing.
+    A remark in capitals may follow the name where nothing has the name alone: `lab_SUBSET_of_2014.csv` is the
+    table lab. Raises UnreadableSource naming what is missing.
     """
     if not folder.is_dir():
         raise UnreadableSource(f"{folder}: no such folder; expected the tables {', '.join(names)}")
-    files = {file.name.casefold(): file for file in sorted(folder.rglob("*"), reverse=True) if file.is_file()}
+    present = [file for file in sorted(folder.rglob("*"), reverse=True) if file.is_file()]
+    files = {_REMARK.sub("", file.name).casefold(): file for file in present}
+    files |= {file.name.casefold(): file for file in present}
     found = {}
     for name in names:
         match = [files[f"{name}{suffix}"] for suffix in SUFFIXES if f"{name}{suffix}" in files]

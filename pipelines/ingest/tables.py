@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.csv  # type: ignore[import-untyped]
 import pyarrow.parquet  # type: ignore[import-untyped]
@@ -17,6 +19,8 @@ from models.clinical.errors import UnreadableSource
 
 ROW = "row"  # the column that `batches` adds: the row's number in the file, from 0
 LONGEST_HEADER = 65_536  # characters
+SORTING_MEMORY_MB = 256  # beyond it a sort spills to disk
+BATCH_ROWS = 20_000
 
 
 @dataclass
@@ -92,8 +96,30 @@ def rows(batches: Iterator[pa.Table], columns: Sequence[str]) -> Iterator[tuple[
 
 
 def sorted_by(batches: Iterator[pa.Table], columns: Sequence[str]) -> Iterator[pa.Table]:
-    """All batches as one, in memory, in the order of `columns`."""
-    yield pa.concat_tables(batches).sort_by([(column, "ascending") for column in columns])
+    """The rows of all batches in the order of `columns`, sorted on disk within `SORTING_MEMORY_MB`."""
+    with tempfile.TemporaryDirectory(prefix="prodrome-") as folder:
+        connection = duckdb.connect(str(Path(folder) / "rows.duckdb"))
+        try:
+            connection.execute(f"SET memory_limit = '{SORTING_MEMORY_MB}MB'")
+            connection.execute("SET threads = 1")
+            connection.execute("SET TimeZone = 'UTC'")
+            made = False
+            for batch in batches:
+                connection.register("batch", batch)
+                connection.execute(
+                    f"{'INSERT INTO spooled' if made else 'CREATE TABLE spooled AS'} FROM batch"
+                )
+                made = True
+            order = ", ".join(f'"{column}" NULLS LAST' for column in columns)
+            if made:
+                sorted_rows = connection.sql(f"FROM spooled ORDER BY {order}")
+                yield from map(_table, sorted_rows.to_arrow_reader(BATCH_ROWS))
+        finally:
+            connection.close()
+
+
+def _table(batch: pa.RecordBatch) -> pa.Table:
+    return pa.Table.from_batches([batch])
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -154,10 +154,13 @@ def rate_in_canonical_unit(
     """A vasopressor's rate in ug/kg/min, vasopressin's in U/min; None where it cannot be known.
 
     That is a volume rate, an unknown unit, mass for vasopressin or units for another, a weight that is needed
-    and absent, a negative rate or one above what anybody is given; and any other kind of intervention.
+    and absent, a negative rate or one above what anybody is given; and any other kind of intervention. A rate
+    of 0 is 0 in every unit: the infusion stands still.
     """
     parsed = _RATE_UNIT.fullmatch("".join(unit.casefold().split()))
     highest = _HIGHEST_RATE.get(kind)
+    if highest is not None and value == 0:
+        return 0.0
     if parsed is None or highest is None or not 0 <= value < math.inf:
         return None
     in_units = kind is InterventionKind.VASOPRESSIN

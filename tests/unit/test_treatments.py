@@ -202,7 +202,8 @@ def test_other_vasopressors_are_named_by_their_agent() -> None:
         ("epinephrine", 6, "mcg/kg/hr", None, 0.1),
         ("phenylephrine", 0.08, "mg/min", 80, 1.0),
         ("dopamine", 5, "µg/kg/min", None, 5.0),
-        ("norepinephrine", 0, "mcg/min", 80, 0.0),
+        ("norepinephrine", 0, "mcg/min", None, 0.0),
+        ("norepinephrine", 0, "ml/hr", None, 0.0),
         ("vasopressin", 0.04, "units/min", None, 0.04),
         ("vasopressin", 2.4, "units/hour", None, 0.04),
         ("vasopressin", 2.4, "U/hr", None, 0.04),
@@ -254,13 +255,9 @@ def _counted(data_folder: Path, query: str) -> dict[str, int]:
 def test_metavision_antibiotic_items_are_counted_but_for_those_against_fungi_viruses_and_parasites(
     data_folder: Path,
 ) -> None:
-    items = (
-        duckdb.connect()
-        .execute(
-            f"SELECT label FROM '{data_folder}/icu/mimic4_demo/icu/d_items.csv.gz' WHERE category = 'Antibiotics'"
-        )
-        .fetchall()
-    )
+    file = data_folder / "icu/mimic4_demo/icu/d_items.csv.gz"
+    query = f"SELECT label FROM '{file}' WHERE category = 'Antibiotics'"
+    items = duckdb.connect().execute(query).fetchall()
     none = {label for (label,) in items if antibiotic(label, None) is None}
     fungi = {"Ambisome", "Caspofungin", "Fluconazole", "Micafungin", "Voriconazole"}
     viruses = {"Acyclovir", "Foscarnet", "Gancyclovir", "Ribavirin", "Tamiflu", "Valgancyclovir"}

@@ -11,9 +11,9 @@ typical value of every other channel. Source: Sundararajan 2017 arXiv:1703.01365
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-import pandas as pd
 import torch
 from torch import Tensor
 
@@ -32,7 +32,7 @@ def attribute(
 ) -> tuple[Contribution, ...]:
     """Contributions to the score of the last hour of `inputs` (T, F), by falling absolute share.
 
-    `known` is the stay as known then, for each variable's last value.
+    `known` is the stay as it stood then, for each variable's last value.
     """
     reference = inputs.clone()
     reference[:, : 3 * len(VARIABLES)] = network.typical[: 3 * len(VARIABLES)]
@@ -40,7 +40,7 @@ def attribute(
     by_variable = share[: 3 * len(VARIABLES)].view(3, len(VARIABLES)).sum(0)
     last = _last_values(known)
     found = [
-        Contribution(name, float(moved), *last.get(name, (None, None)))
+        Contribution(name, float(moved), *last.get(name, (None, None, "")))
         for name, moved in zip(VARIABLES, by_variable.tolist(), strict=True)
         if moved != 0.0
     ]
@@ -59,10 +59,11 @@ def _integrated_gradients(
     return gradient.mean(0) * (inputs - reference)
 
 
-def _last_values(known: Stay) -> dict[str, tuple[float, pd.Timestamp]]:
-    """Each variable's latest measured value and its time."""
-    latest = known.observations.sort_values("time", kind="stable").groupby("variable").last()
+def _last_values(known: Stay) -> dict[str, tuple[float, datetime, str]]:
+    """Each variable's latest measured value, its time, and the side on which it is censored."""
+    latest = known.observations.sort_values("time", kind="stable").drop_duplicates("variable", keep="last")
+    columns = (latest[name] for name in ("variable", "value", "time", "censored"))
     return {
-        str(name): (float(value), time.to_pydatetime())
-        for name, value, time in zip(latest.index, latest["value"], latest["time"], strict=True)
+        str(name): (float(value), time.to_pydatetime(), str(censored))
+        for name, value, time, censored in zip(*columns, strict=True)
     }

@@ -18,12 +18,16 @@ from models.clinical.stay import LabelledStay, Stay
 
 @dataclass(frozen=True)
 class Contribution:
-    """How much one variable moves the score: `share` is signed, in score units; `value` is the last known."""
+    """How much one variable moves the score: `share` is signed, in score units; `value` is the last known.
+
+    `censored` is "<" or ">" where that is a detection limit.
+    """
 
     variable: str
     share: float
     value: float | None
     time: datetime | None
+    censored: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ class EarlyWarningModel(Protocol):
         """Learn from labelled stays; a rule returns itself unchanged."""
 
     def score(self, stay: Stay, end: datetime | None = None) -> ScoreSeries:
-        """The scores on `stay.grid(end)`, each from what was known by its time."""
+        """The scores on `stay.grid(end)`, each from what stood at its time: known, and not withdrawn yet."""
 
     def explain(self, stay: Stay, time: datetime) -> Explanation:
         """What drives the score at `time`."""

@@ -2,8 +2,9 @@
 
     observations -> multi-task Gaussian process -> causal TCN -> logit -> calibrated score in [0, 1]
 
-At grid hour t the process is conditioned on what was known by t (the filtered posterior), so a late result
-enters at its measured time and rewrites no earlier score. Kernel and network are trained end to end.
+At grid hour t the process is conditioned on what stood at t (the filtered posterior): a late result enters at
+its measured time, a withdrawn one leaves, and no earlier score is rewritten. Kernel and network are trained
+end to end.
 
     u_t = [ mean_t (M) | measured in the last hour (M) | recency (M) | statics (11) ]
     score_t = 1 / (1 + exp(-(slope * logit_t(u_1 .. u_t) + intercept)))
@@ -44,6 +45,7 @@ from models.mgp.kernel import Kernel
 from models.mgp.posterior import mean, pad, variance
 from models.mgp.standardise import VARIABLES, Standardisation
 from models.mgp.tiles import Factor, factorise
+from models.revisions import score_as_known, stretches
 from models.sufficiency import SufficiencyRule
 from models.tcn import TCN, TCNConfig
 from models.threads import one_thread
@@ -187,6 +189,9 @@ class MGPTCN:
         INDETERMINATE where the sufficiency rule is not met, ABSENT before the first observation.
         Raises ScoringFailed on a numerical failure, InvalidInput for an observation that is not finite.
         """
+        return score_as_known(stay, end, self._score)
+
+    def _score(self, stay: Stay, end: datetime | None) -> ScoreSeries:
         time = stay.grid(end)
         encoded = self._encoded(stay, len(time))
         value = self.calibration(self._logits(encoded)[: len(time)])
@@ -210,6 +215,7 @@ class MGPTCN:
         if hour < 1:
             raise InvalidInput(f"stay {stay.stay_id}: no score at {time} yet", value=time, bound=">= 1 h in")
         at = stay.admitted_at + timedelta(hours=hour)
+        stay = stay.standing(at)
         encoded = self._encoded(stay, hour)
         status, _ = self.config.sufficiency.judge(encoded.since_hours[hour - 1])
         if status is not ScoreStatus.PRESENT:
@@ -221,22 +227,32 @@ class MGPTCN:
     def posterior(
         self, stay: Stay, variables: Sequence[str], end: datetime | None = None
     ) -> FilteredPosterior:
-        """The process on `stay.grid(end)`, each hour from what was known by it. Raises UnknownVariable."""
+        """The process on `stay.grid(end)`, each hour from what stood at it. Raises UnknownVariable."""
         time = stay.grid(end)
-        encoded = self._encoded(stay, len(time))
         wanted = [VARIABLES.index(catalogued(name).name) for name in variables]
+        parts = [
+            [band[:, one.first : one.stop] for band in self._bands(one.known, one.stop, wanted)]
+            for one in stretches(stay, time)
+        ] or [[np.empty((len(wanted), 0))] * 3]
+        bands = [
+            {VARIABLES[m]: hours for m, hours in zip(wanted, np.hstack(band), strict=True)}
+            for band in zip(*parts, strict=True)
+        ]
+        return FilteredPosterior(time, *bands)
+
+    def _bands(self, stay: Stay, hours: int, wanted: Sequence[int]) -> list[Floats]:
+        """Mean, low and high of the variables with the indices `wanted`, canonical units: (M', T) each."""
+        encoded = self._encoded(stay, hours)
         with one_thread():
             factor = self._factor(encoded)
             means = self._means(encoded, factor)
             spread = {m: 1.96 * np.sqrt(self._variances(encoded, factor, m)) for m in wanted}
-        bands = [
-            {
-                VARIABLES[m]: self.standardisation.backward(m, means[:, m] + side * spread[m])[: len(time)]
-                for m in wanted
-            }
+        return [
+            np.array(
+                [self.standardisation.backward(m, means[:, m] + side * spread[m])[:hours] for m in wanted]
+            ).reshape(len(wanted), hours)
             for side in (0.0, -1.0, 1.0)
         ]
-        return FilteredPosterior(time, *bands)
 
     def save(self, folder: Path) -> None:
         """Write model.json and weights.safetensors to `folder`."""

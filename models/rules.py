@@ -4,7 +4,7 @@ A rule gives points for the latest value of each variable and calls at a publish
 
     score(t) = sum_c points_c(latest value known by t) / maximum,    positive when points >= cut
 
-*Latest* is the newest measurement among those known by t, carried forward for a stated time and then missing.
+*Latest* is the newest measurement that stands at t, carried forward for a stated time and then missing.
 A component nobody measured earns no points, so the sum is a lower bound: too few components give no score,
 unless the bound already reaches the cut, because what is missing could only add to it.
 
@@ -36,6 +36,7 @@ from models.clinical.errors import UnreadableSource
 from models.clinical.score import ScoreSeries, ScoreStatus
 from models.clinical.stay import LabelledStay, Stay
 from models.clinical.variables import Kind, variable
+from models.revisions import score_as_known
 
 _HOUR_MICROSECONDS = 3_600_000_000
 _NEVER = -(2**62)  # microseconds; earlier than any measurement, and still subtractable
@@ -98,6 +99,7 @@ class _Latest:
     """The newest known value of the chart's V variables at T times."""
 
     value: npt.NDArray[np.float64]  # (V, T), NaN where never measured or older than its carry time
+    censored: npt.NDArray[np.object_]  # (V, T) "<" or ">" where the value is a detection limit
     heard: npt.NDArray[np.bool_]  # (V, T) whether ever measured
     measured: npt.NDArray[np.int64]  # (V, T) when, in microseconds since 1970, where heard
     anything: npt.NDArray[np.bool_]  # (T,) whether any observation at all was known
@@ -198,6 +200,9 @@ class _Rule:
 
     def score(self, stay: Stay, end: datetime | None = None) -> ScoreSeries:
         """Points / maximum on `stay.grid(end)`; indeterminate while too few components are known."""
+        return score_as_known(stay, end, self._score)
+
+    def _score(self, stay: Stay, end: datetime | None) -> ScoreSeries:
         grid = stay.grid(end)
         latest = self._latest(stay, grid)
         points, known = self._points(latest)
@@ -217,7 +222,8 @@ class _Rule:
 
     def explain(self, stay: Stay, time: datetime) -> Explanation:
         """Each component's points as a share of the maximum; the shares add up to the score."""
-        latest = self._latest(stay, pd.DatetimeIndex([pd.Timestamp(time)]).as_unit("us"))
+        at = pd.DatetimeIndex([pd.Timestamp(time)]).as_unit("us")
+        latest = self._latest(stay.standing(time), at)
         earned = self._band_points(latest)[:, 0]
         ends = [*self._starts[1:], len(self._bands)]
         contributions = []
@@ -263,6 +269,7 @@ class _Rule:
         # row 0 stands for "never": it is no band's variable, and every lookup before the first value finds it
         measured_at = np.concatenate([[_NEVER], _microseconds(table["time"])])
         value = np.concatenate([[np.nan], table["value"].to_numpy()])
+        censored = np.concatenate([[""], table["censored"].to_numpy(dtype=object)])
         name = np.concatenate([[""], table["variable"].to_numpy()])
         own = (name == self._variables) & np.isfinite(value)  # (V, 1 + N)
         newest = np.maximum.accumulate(np.where(own, measured_at, _NEVER), axis=1)
@@ -271,7 +278,8 @@ class _Rule:
         chosen = np.maximum.accumulate(leads, axis=1)[:, rows_known]  # (V, T)
         measured = measured_at[chosen]
         fresh = at - measured <= self._carry_microseconds
-        return _Latest(np.where(fresh, value[chosen], np.nan), chosen > 0, measured, rows_known > 0)
+        held = np.where(fresh, value[chosen], np.nan)
+        return _Latest(held, censored[chosen], chosen > 0, measured, rows_known > 0)
 
     def _band_points(self, latest: _Latest) -> npt.NDArray[np.int64]:
         """(V, T) points of each band, -1 where its variable is missing."""
@@ -290,7 +298,8 @@ class _Rule:
         if np.isnan(value):
             return Contribution(self._bands[row].variable, share, None, None)
         measured = pd.Timestamp(int(latest.measured[row, 0]), unit="us", tz="UTC")
-        return Contribution(self._bands[row].variable, share, value, measured.to_pydatetime())
+        name, censored = self._bands[row].variable, str(latest.censored[row, 0])
+        return Contribution(name, share, value, measured.to_pydatetime(), censored)
 
     def _reason(self, known: npt.NDArray[np.bool_], heard: npt.NDArray[np.bool_]) -> str:
         ever = np.logical_or.reduceat(heard, self._starts)

@@ -134,6 +134,13 @@ class Stay:
             pd.Timestamp(self.admitted_at) + GRID_STEP, periods=steps, freq=GRID_STEP, unit="us"
         )
 
+    def standing(self, time: datetime) -> Stay:
+        """The stay without what was corrected or withdrawn by `time`; itself where that is nothing."""
+        gone = self.observations["known_until"] <= pd.Timestamp(time)
+        if not gone.any():
+            return self
+        return replace(self, observations=self.observations[~gone].reset_index(drop=True))
+
     def until(self, time: datetime) -> Stay:
         """The stay as it was known at `time`: what is corrected or withdrawn only later still stands."""
         moment = pd.Timestamp(time)

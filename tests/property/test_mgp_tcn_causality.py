@@ -26,7 +26,7 @@ def shipped() -> MGPTCN:
 
 @st.composite
 def stays(draw: st.DrawFn, longest_hours: int = 90, most_rows: int = 400) -> Stay:
-    """Stays with late results, simultaneous and repeated measurements; long, short and empty ones."""
+    """Stays with late, simultaneous and repeated measurements, some withdrawn; long, short and empty ones."""
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     rows = draw(st.sampled_from([0, 1, 2, 63, 64, 65, 130, most_rows]))
     hours = draw(st.integers(1, longest_hours))
@@ -38,11 +38,17 @@ def stays(draw: st.DrawFn, longest_hours: int = 90, most_rows: int = 400) -> Sta
     values = [random.uniform(*CATALOGUE[name].plausible) for name in names]
     times = [ADMITTED + timedelta(microseconds=round(minute * 60e6)) for minute in minutes]
     known = [time + timedelta(minutes=float(wait)) for time, wait in zip(times, lag, strict=True)]
+    gone = random.random(rows) < draw(st.sampled_from([0.0, 0.0, 0.02, 0.3]))
+    stood = random.choice([0.0, 30.0, 300.0], rows)
+    until = [
+        one + timedelta(minutes=float(wait)) if end else None
+        for one, wait, end in zip(known, stood, gone, strict=True)
+    ]
     return Stay(
         "s",
         "p",
         ADMITTED,
-        observation_table(times, known, names, values),
+        observation_table(times, known, names, values, known_until=until),
         age_years=draw(st.none() | st.floats(18, 100)),
         sex=draw(st.sampled_from([None, "female", "male"])),
         care_unit=draw(st.sampled_from([None, "MICU", "4B"])),
@@ -110,7 +116,11 @@ def test_moving_a_stay_in_time_changes_no_score(stay: Stay, shift: timedelta) ->
         admitted_at=stay.admitted_at + shift,
         hospital_admitted_at=stay.hospital_admitted_at and stay.hospital_admitted_at + shift,
         observations=observation_table(
-            table["time"] + shift, table["known_at"] + shift, table["variable"], table["value"]
+            table["time"] + shift,
+            table["known_at"] + shift,
+            table["variable"],
+            table["value"],
+            known_until=table["known_until"] + shift,
         ),
     )
     assert shipped().score(moved).value.tobytes() == shipped().score(stay).value.tobytes()

@@ -15,9 +15,15 @@ ADMITTED = datetime(2026, 3, 1, tzinfo=UTC)
 VARIABLES = ("respiratory_rate", "heart_rate", "systolic_pressure", "oxygen_saturation", "temperature",
              "fio2", "paco2", "wbc", "glucose")  # fmt: skip
 # small whole numbers of minutes collide often: ties and corrections are the hard cases
-ROW = st.tuples(st.integers(0, 60), st.integers(0, 30), st.sampled_from(VARIABLES), st.integers(0, 130))
+ROW = st.tuples(
+    st.integers(0, 60),
+    st.integers(0, 30),
+    st.sampled_from(VARIABLES),
+    st.integers(0, 130),
+    st.none() | st.integers(0, 9),
+)
 ROWS = st.lists(ROW, max_size=40)
-Rows = list[tuple[int, int, str, int]]
+Rows = list[tuple[int, int, str, int, int | None]]
 
 rules = pytest.mark.parametrize("rule", [NEWS2(), QSOFA(), SIRS()], ids=lambda rule: rule.name)
 quick = settings(max_examples=40, deadline=None)
@@ -26,9 +32,12 @@ quick = settings(max_examples=40, deadline=None)
 def stay_of(rows: Rows, admitted: datetime = ADMITTED) -> Stay:
     time = [admitted + timedelta(minutes=30 * row[0]) for row in rows]
     known_at = [at + timedelta(minutes=30 * row[1]) for at, row in zip(time, rows, strict=True)]
-    return Stay(
-        "s", "s", admitted, observation_table(time, known_at, [r[2] for r in rows], [r[3] for r in rows])
-    )
+    until = [
+        None if row[4] is None else known + timedelta(minutes=30 * row[4])
+        for known, row in zip(known_at, rows, strict=True)
+    ]
+    names, values = [row[2] for row in rows], [row[3] for row in rows]
+    return Stay("s", "s", admitted, observation_table(time, known_at, names, values, known_until=until))
 
 
 def assert_same(left: ScoreSeries, right: ScoreSeries) -> None:

@@ -1,5 +1,6 @@
 """The contract of `models.base`, for every registered model: one suite, whatever the mathematics."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from models import registry
 from models.base import EarlyWarningModel
 from models.clinical.score import ScoreSeries, ScoreStatus
-from models.clinical.stay import GRID_STEP, Stay, observation_table
+from models.clinical.stay import GRID_STEP, OBSERVATION_COLUMNS, Stay, observation_table
 from models.clinical.variables import CATALOGUE
 
 ADMITTED = datetime(2026, 3, 1, 7, 13, tzinfo=UTC)
@@ -30,8 +31,10 @@ def model(request: pytest.FixtureRequest) -> EarlyWarningModel:
     return registry.load(request.param)
 
 
-def stay_of(seed: int, hours: int = 40, observations: int = 150) -> Stay:
-    """Irregular observations, some known hours after they were measured, none in the first two hours."""
+def stay_of(seed: int, hours: int = 40, observations: int = 150, withdrawn_share: float = 0.05) -> Stay:
+    """Irregular observations, none in the first two hours; some are known late, and some withdrawn again: in
+    the moment they became known, within two hours, or on a grid hour.
+    """
     rng = np.random.default_rng(seed)
     measured = rng.integers(2 * 3600, hours * 3600, observations)
     known = measured + np.where(rng.random(observations) < 0.3, rng.integers(0, 6 * 3600, observations), 0)
@@ -40,7 +43,15 @@ def stay_of(seed: int, hours: int = 40, observations: int = 150) -> Stay:
         [ADMITTED + timedelta(seconds=int(s)) for s in seconds] for seconds in (measured, known)
     )
     values = [rng.uniform(*SPREAD[name]) for name in names]
-    return Stay(f"stay-{seed}", f"subject-{seed}", ADMITTED, observation_table(time, known_at, names, values))
+    until = known + rng.choice([0, 1800, 7200], observations)
+    until = np.where(rng.random(observations) < 0.5, -(-until // 3600) * 3600, until)
+    withdrawn = rng.random(observations) < withdrawn_share
+    ends = [
+        ADMITTED + timedelta(seconds=int(s)) if gone else None
+        for s, gone in zip(until, withdrawn, strict=True)
+    ]
+    table = observation_table(time, known_at, names, values, known_until=ends)
+    return Stay(f"stay-{seed}", f"subject-{seed}", ADMITTED, table)
 
 
 def assert_same(left: ScoreSeries, right: ScoreSeries) -> None:
@@ -70,6 +81,36 @@ def test_no_score_depends_on_what_was_known_later(model: EarlyWarningModel, cut_
     assert_same(model.score(stay.until(now), now).until(now), model.score(stay).until(now))
 
 
+@pytest.mark.parametrize("cut_hours", [14, 21.5, 40])
+def test_a_score_is_that_of_the_stay_without_what_was_withdrawn_by_then(
+    model: EarlyWarningModel, cut_hours: float
+) -> None:
+    stay, now = stay_of(2), ADMITTED + timedelta(hours=cut_hours)
+    table = stay.observations[stay.observations["known_at"] <= now]
+    assert (table["known_until"] <= now).any()
+    standing = table[~(table["known_until"] <= now)]
+    rows = {name: standing[name] for name in ("time", "known_at", "variable", "value")}
+    clean = replace(stay, observations=observation_table(**rows))
+    last, told = list(model.score(clean, now).until(now))[-1], list(model.score(stay).until(now))[-1]
+    assert told == last
+    hour = last.time
+    assert model.explain(stay, hour) == model.explain(stay.until(hour).standing(hour), hour)
+
+
+def test_a_withdrawn_value_moves_the_scores_from_its_withdrawal_on_and_none_before(
+    model: EarlyWarningModel,
+) -> None:
+    now, withdrawn_at, end = (ADMITTED + hours * GRID_STEP for hours in (14, 14.5, 20))
+    stay = stay_of(5, withdrawn_share=0.0).until(now)
+    rows: dict[str, object] = {name: stay.observations[name] for name in OBSERVATION_COLUMNS}
+    rows["known_until"] = [withdrawn_at] * len(stay.observations)
+    corrected = replace(stay, observations=observation_table(**rows))
+    before, after = model.score(stay, end), model.score(corrected, end)
+    assert_same(after.until(withdrawn_at), before.until(withdrawn_at))
+    assert before.status[13] is ScoreStatus.PRESENT
+    assert after.status[14:] == (ScoreStatus.ABSENT,) * 6
+
+
 def test_no_score_depends_on_the_end_asked_for(model: EarlyWarningModel) -> None:
     stay = stay_of(3)
     longer = model.score(stay, stay.last_known_at + timedelta(hours=30))
@@ -86,8 +127,8 @@ def test_no_score_depends_on_what_was_scored_before(model: EarlyWarningModel) ->
 def test_the_order_of_the_observations_does_not_matter(model: EarlyWarningModel) -> None:
     stay = stay_of(7)
     mixed = stay.observations.sample(frac=1, random_state=0)
-    columns = (mixed[name].to_list() for name in ("time", "known_at", "variable", "value"))
-    again = Stay(stay.stay_id, stay.subject_id, ADMITTED, observation_table(*columns))
+    rows = {name: mixed[name].to_list() for name in OBSERVATION_COLUMNS}
+    again = Stay(stay.stay_id, stay.subject_id, ADMITTED, observation_table(**rows))
     assert_same(model.score(again), model.score(stay))
 
 

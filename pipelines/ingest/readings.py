@@ -42,6 +42,7 @@ class Reading(NamedTuple):
     `time` and `known_at` are datetimes or ISO 8601 text with an offset; without `known_at` the variable's
     `lag` is assumed. `code` is a catalogue name or LOINC code. `identifier` is the sender's name for the
     measurement, equal in all its versions ("" for none); `withdrawn` says that it never should have been.
+    `sent_unit` is the unit as sent where `value` was already scaled from it to `unit`.
     """
 
     time: object
@@ -52,6 +53,7 @@ class Reading(NamedTuple):
     row: int | None = None
     identifier: str = ""
     withdrawn: bool = False
+    sent_unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,9 +88,9 @@ def with_readings(
         tuple(replace(entry, stay_id=stay.stay_id) for entry in (*quarantine, *old)),
         facts_quarantined,
         converted=Counter(
-            (entry.variable.name, str(entry.reading.unit))
+            (entry.variable.name, entry.reading.sent_unit or str(entry.reading.unit))
             for entry in kept
-            if not same_unit(entry.variable, entry.reading.unit)
+            if entry.reading.sent_unit or not same_unit(entry.variable, entry.reading.unit)
         ),
         lag_assumed=Counter(entry.variable.name for entry in kept if entry.lag_assumed),
     )

@@ -25,6 +25,7 @@ class Rule(StrEnum):
     REPORTED = "reported"  # the row's unit; the mapping's where the row has none
     SHARE = "share"  # a fraction up to 1, percent above
     TEMPERATURE = "temperature"  # the row's unit if it is one; else Fahrenheit above 50, Celsius below
+    HELD = "held"  # an intervention charted as a moment: it lasts until the next row of its kind and agent
 
 
 @dataclass(frozen=True)

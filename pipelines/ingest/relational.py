@@ -8,9 +8,9 @@ unit together. Files are read once a pass; nothing grows with them but the disk.
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,12 +20,13 @@ import pyarrow as pa  # type: ignore[import-untyped]
 from models.clinical.errors import UnreadableSource
 from models.clinical.quarantine import Reason
 from pipelines.ingest.codes_table import Code
-from pipelines.ingest.relational_stays import RowBatch, StayFacts, ingested_stays
+from pipelines.ingest.relational_files import as_unreadable, create_views, lost_lines
+from pipelines.ingest.relational_files import find_tables as find_tables  # noqa: PLC0414 offered here too
+from pipelines.ingest.relational_rows import RowBatch
+from pipelines.ingest.relational_stays import StayFacts, ingested_stays
 from pipelines.ingest.source import IngestedStay, SetAside
 
-BATCH_ROWS = 100_000
-SUFFIXES = (".csv", ".csv.gz", ".parquet")
-_REMARK = re.compile(r"_[A-Z]{2}[^.]*")
+BATCH_ROWS = 250_000
 
 # what every SELECT of `Relations.rows` gives, in any order
 ROW_COLUMNS = ("stay", "time", "ended_at", "known_at", "code", "value", "unit", "withdrawn")
@@ -62,27 +63,6 @@ class Relations:
     codes: Sequence[Code]
     optional: frozenset[str] = frozenset()
     prepare: Callable[[duckdb.DuckDBPyConnection, frozenset[str]], Sequence[Code]] | None = None
-
-
-def find_tables(folder: Path, names: Sequence[str], optional: frozenset[str]) -> dict[str, Path]:
-    """The file of each table, by its name in any case, with or without compression, in any sub-folder.
-
-    A remark in capitals may follow the name where nothing has the name alone: `lab_SUBSET_of_2014.csv` is the
-    table lab. Raises UnreadableSource naming what is missing.
-    """
-    if not folder.is_dir():
-        raise UnreadableSource(f"{folder}: no such folder; expected the tables {', '.join(names)}")
-    present = [file for file in sorted(folder.rglob("*"), reverse=True) if file.is_file()]
-    files = {_REMARK.sub("", file.name).casefold(): file for file in present}
-    files |= {file.name.casefold(): file for file in present}
-    found = {}
-    for name in names:
-        match = [files[f"{name}{suffix}"] for suffix in SUFFIXES if f"{name}{suffix}" in files]
-        if match:
-            found[name] = match[0]
-        elif name not in optional:
-            raise UnreadableSource(f"{folder}: no table {name}; expected {name}.csv, .csv.gz or .parquet")
-    return found
 
 
 class RelationalSource:
@@ -135,21 +115,34 @@ class RelationalSource:
     def _staged(self, connection: duckdb.DuckDBPyConnection) -> tuple[Code, ...]:
         """Rows and stays in the staging database, `set_aside` counted; gives the codes by their number."""
         relations, present = self._relations, frozenset(self._files)
-        for table, file in self._files.items():
-            connection.execute(f"CREATE VIEW {table} AS SELECT * FROM {_scan(file)}")  # noqa: S608
-        extra = relations.prepare(connection, present) if relations.prepare else ()
+        create_views(connection, self._files)
+        with self._reading("the codes"):
+            extra = relations.prepare(connection, present) if relations.prepare else ()
         codes = (*relations.codes, *extra)
-        connection.execute(f"CREATE TABLE the_stays AS {relations.stays}")
-        found = connection.execute("SELECT count(*) FROM the_stays").fetchone()
-        self._stay_count = found[0] if found else 0
-        connection.execute(_SPANS)
+        with self._reading("the stays"):
+            connection.execute(f"CREATE TABLE told_stays AS {relations.stays}")
+        for statement in _STAYS:
+            connection.execute(statement)
+        ((self._stay_count,),) = connection.execute("SELECT count(*) FROM the_stays").fetchall()
         _number_codes(connection, codes)
-        connection.execute(_STAGING)
         for table, rows in relations.rows.items():
             if table in present:
-                connection.execute(_STAGE.format(table=table, rows=rows))
-        self._set_aside = (*_unmapped(connection), *_outside(connection, codes), *_rejected(connection))
+                with self._reading(table):
+                    connection.execute(_STAGE.format(table=table, rows=rows))
+        self._set_aside = (
+            *_unmapped(connection),
+            *_outside(connection, codes),
+            *_no_stays(connection),
+            *lost_lines(connection, self._files),
+        )
         return codes
+
+    @contextmanager
+    def _reading(self, table: str) -> Iterator[None]:
+        try:
+            yield
+        except duckdb.BinderException as error:
+            raise as_unreadable(self.name, error, self._files, table) from error
 
 
 def _connected(folder: Path, limits: Limits) -> duckdb.DuckDBPyConnection:
@@ -159,18 +152,9 @@ def _connected(folder: Path, limits: Limits) -> duckdb.DuckDBPyConnection:
     connection.execute(f"SET temp_directory = '{_quoted(str(folder))}'")
     connection.execute("SET preserve_insertion_order = false")
     connection.execute("SET TimeZone = 'UTC'")
+    for statement in _TABLES:
+        connection.execute(statement)
     return connection
-
-
-def _scan(file: Path) -> str:
-    """The file as a table function; every CSV cell is text, and a line that is no row is counted."""
-    path = _quoted(str(file))
-    if file.suffix == ".parquet":
-        return f"read_parquet('{path}')"
-    return (
-        f"read_csv('{path}', delim = ',', quote = '\"', escape = '\"', header = true, all_varchar = true, "
-        "store_rejects = true, rejects_limit = 0)"
-    )
 
 
 def _quoted(text: str) -> str:
@@ -190,41 +174,68 @@ def _number_codes(connection: duckdb.DuckDBPyConnection, codes: Sequence[Code]) 
     connection.unregister("given_codes")
 
 
-_SPANS = """
-CREATE TABLE the_spans AS
-SELECT stay, subject, admitted_at AS begins,
-       least(coalesce(discharged_at, 'infinity'::TIMESTAMP),
-             coalesce(lead(admitted_at) OVER same_subject, 'infinity'::TIMESTAMP)) AS ends,
-       least(admitted_at, greatest(
-           coalesce(hospital_admitted_at, admitted_at),
-           coalesce(lag(discharged_at) OVER same_subject, '-infinity'::TIMESTAMP))) AS cared_from
-FROM the_stays
-WINDOW same_subject AS (PARTITION BY subject ORDER BY admitted_at, stay)
-"""
-
-_STAGING = """
-CREATE TABLE staged (
-    stay VARCHAR, code_id INTEGER, origin VARCHAR, code VARCHAR, time TIMESTAMP, ended_at TIMESTAMP,
-    known_at TIMESTAMP, number DOUBLE, text VARCHAR, unit VARCHAR, withdrawn BOOLEAN
+# a stay without an id or an admission is none; of one told twice the first admission counts
+_STAYS = (
+    """
+    CREATE TABLE the_stays AS
+    SELECT row_number() OVER (ORDER BY stay) - 1 AS place, * EXCLUDE (nth)
+    FROM (
+        SELECT * REPLACE (stay::VARCHAR AS stay, subject::VARCHAR AS subject),
+               row_number() OVER (PARTITION BY stay ORDER BY admitted_at NULLS LAST, subject) AS nth
+        FROM told_stays
+    )
+    WHERE nth = 1 AND stay IS NOT NULL AND subject IS NOT NULL AND isfinite(admitted_at)
+    """,
+    """
+    CREATE TABLE the_spans AS
+    WITH told AS (
+        SELECT stay, subject, admitted_at, hospital_admitted_at,
+               CASE WHEN discharged_at >= admitted_at THEN discharged_at END AS discharged_at
+        FROM the_stays
+    )
+    SELECT stay, subject, admitted_at AS begins,
+           least(coalesce(discharged_at, 'infinity'::TIMESTAMP),
+                 coalesce(lead(admitted_at) OVER same_subject, 'infinity'::TIMESTAMP)) AS ends,
+           least(admitted_at, greatest(
+               coalesce(hospital_admitted_at, admitted_at),
+               coalesce(lag(discharged_at) OVER same_subject, '-infinity'::TIMESTAMP))) AS cared_from
+    FROM told
+    WINDOW same_subject AS (PARTITION BY subject ORDER BY admitted_at, stay)
+    """,
 )
-"""
+
+_TABLES = (
+    """
+    CREATE TABLE staged (
+        place INTEGER, code_id INTEGER, origin VARCHAR, code VARCHAR, time TIMESTAMP, ended_at TIMESTAMP,
+        known_at TIMESTAMP, number DOUBLE, text VARCHAR, unit VARCHAR, withdrawn BOOLEAN
+    )
+    """,
+    # a time that no calendar holds is none
+    """
+    CREATE MACRO a_time(cell) AS
+    CASE WHEN TRY_CAST(cell AS TIMESTAMP) BETWEEN '0002-01-01'::TIMESTAMP AND '9998-12-31'::TIMESTAMP
+         THEN TRY_CAST(cell AS TIMESTAMP) END
+    """,
+)
 
 # what is unmapped keeps only its code: most rows of a full export are, and none of their cells is needed
 _STAGE = """
 INSERT INTO staged
-SELECT s.stay, c.id, '{table}', r.code,
-       CASE WHEN c.id IS NOT NULL THEN TRY_CAST(r.time AS TIMESTAMP) END,
-       CASE WHEN c.id IS NOT NULL THEN TRY_CAST(r.ended_at AS TIMESTAMP) END,
-       CASE WHEN c.id IS NOT NULL THEN TRY_CAST(r.known_at AS TIMESTAMP) END,
+SELECT s.place, c.id, '{table}',
+       CASE WHEN c.id IS NULL THEN r.code::VARCHAR END,
+       CASE WHEN c.id IS NOT NULL THEN a_time(r.time) END,
+       CASE WHEN c.id IS NOT NULL THEN a_time(r.ended_at) END,
+       CASE WHEN c.id IS NOT NULL THEN a_time(r.known_at) END,
        CASE WHEN c.id IS NOT NULL AND isfinite(TRY_CAST(r.value AS DOUBLE))
             THEN TRY_CAST(r.value AS DOUBLE) END,
        CASE WHEN c.id IS NOT NULL AND coalesce(NOT isfinite(TRY_CAST(r.value AS DOUBLE)), true)
-            THEN r.value END,
-       CASE WHEN c.id IS NOT NULL THEN r.unit END,
+            THEN r.value::VARCHAR END,
+       CASE WHEN c.id IS NOT NULL THEN r.unit::VARCHAR END,
        coalesce(r.withdrawn, false)
 FROM ({rows}) r
-LEFT JOIN the_codes c ON c.origin = '{table}' AND c.code = r.code
-LEFT JOIN the_stays s ON s.stay = r.stay
+LEFT JOIN the_codes c ON c.origin = '{table}' AND c.code = r.code::VARCHAR
+LEFT JOIN the_stays s ON s.stay = r.stay::VARCHAR
 """
 
 
@@ -233,13 +244,13 @@ def _unmapped(connection: duckdb.DuckDBPyConnection) -> Iterator[SetAside]:
         "SELECT origin, code, count(*) FROM staged WHERE code_id IS NULL GROUP BY ALL ORDER BY 3 DESC, 1, 2"
     )
     for origin, code, count in connection.execute(query).fetchall():
-        name = f"{origin} {code}"
+        name = f"{origin} {'(no code)' if code is None else code}"
         yield SetAside(Reason.UNKNOWN_VARIABLE, name, count, f"{name} is not mapped to the catalogue")
 
 
 def _outside(connection: duckdb.DuckDBPyConnection, codes: Sequence[Code]) -> Iterator[SetAside]:
     query = (
-        "SELECT code_id, count(*), min(time) FROM staged WHERE code_id IS NOT NULL AND stay IS NULL "
+        "SELECT code_id, count(*), min(time) FROM staged WHERE code_id IS NOT NULL AND place IS NULL "
         "GROUP BY ALL ORDER BY 2 DESC, 1"
     )
     for code_id, count, time in connection.execute(query).fetchall():
@@ -249,19 +260,24 @@ def _outside(connection: duckdb.DuckDBPyConnection, codes: Sequence[Code]) -> It
         yield SetAside(Reason.OUTSIDE_STAY, code.target, count, example)
 
 
-def _rejected(connection: duckdb.DuckDBPyConnection) -> Iterator[SetAside]:
+def _no_stays(connection: duckdb.DuckDBPyConnection) -> Iterator[SetAside]:
+    """Told stays that are none: without an id, a subject or an admission, or told before."""
     query = (
-        "SELECT file_path, count(DISTINCT line), min(line), min(error_message) FROM reject_errors "
-        "JOIN reject_scans USING (scan_id, file_id) GROUP BY ALL ORDER BY 1"
+        "SELECT stay IS NULL OR subject IS NULL OR NOT coalesce(isfinite(admitted_at), false) AS incomplete, "
+        "count(*), min(stay::VARCHAR) FROM told_stays t WHERE NOT EXISTS (SELECT 1 FROM the_stays s WHERE "
+        "s.stay = t.stay::VARCHAR AND s.subject = t.subject::VARCHAR AND s.admitted_at = t.admitted_at) "
+        "GROUP BY ALL ORDER BY 1"
     )
-    for path, count, line, message in connection.execute(query).fetchall():
-        file = Path(path).name
-        example = f"{file} line {line}: {message}"
-        yield SetAside(Reason.MALFORMED, f"{file} line", count, example)
+    for incomplete, count, stay in connection.execute(query).fetchall():
+        if incomplete:
+            example = f"stay {stay} lacks its id, its subject or its admission"
+            yield SetAside(Reason.MALFORMED, "stay", count, example)
+        else:
+            yield SetAside(Reason.DUPLICATE, "stay", count, f"stay {stay} was told before")
 
 
 def _stay_facts(connection: duckdb.DuckDBPyConnection) -> Iterator[StayFacts]:
-    query = f"SELECT {', '.join(StayFacts._fields)} FROM the_stays ORDER BY stay"  # noqa: S608
+    query = f"SELECT {', '.join(StayFacts._fields)} FROM the_stays ORDER BY place"  # noqa: S608
     reader = connection.cursor().execute(query)
     while found := reader.fetchmany(1_000):
         yield from map(StayFacts._make, found)
@@ -270,9 +286,10 @@ def _stay_facts(connection: duckdb.DuckDBPyConnection) -> Iterator[StayFacts]:
 def _batches(connection: duckdb.DuckDBPyConnection) -> Iterator[RowBatch]:
     """The rows that are mapped and inside a stay, by stay, in batches that may cut a stay in two."""
     query = (
-        "SELECT stay, code_id, epoch_us(time) AS time, epoch_us(ended_at) AS ended_at, "
+        "SELECT place AS stay, code_id AS code, epoch_us(time) AS time, epoch_us(ended_at) AS ended_at, "
         "epoch_us(known_at) AS known_at, number, text, unit, withdrawn FROM staged "
-        "WHERE code_id IS NOT NULL AND stay IS NOT NULL ORDER BY stay, code_id, unit, time, number"
+        "WHERE code_id IS NOT NULL AND place IS NOT NULL "
+        "ORDER BY place, code_id, time, known_at, number, unit, text, ended_at"
     )
     for batch in connection.cursor().sql(query).to_arrow_reader(BATCH_ROWS):
         yield RowBatch.of(batch)

@@ -24,6 +24,7 @@ WINDOW = 24  # hours that a SOFA component looks back, its own included
 
 Times = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
+Texts = npt.NDArray[np.object_]
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Intervals:
     start: Times
     end: Times
     rate: Values
-    agent: tuple[str, ...]
+    agent: Texts
 
     def covers(self, time: Times) -> npt.NDArray[np.bool_]:
         """Whether any interval holds each time (n,), both ends included."""
@@ -53,12 +54,11 @@ class Intervals:
 
     def chosen(self, mask: npt.NDArray[np.bool_]) -> Intervals:
         """The intervals where `mask` (n,) holds."""
-        agents = tuple(agent for agent, kept in zip(self.agent, mask.tolist(), strict=True) if kept)
-        return Intervals(self.start[mask], self.end[mask], self.rate[mask], agents)
+        return Intervals(self.start[mask], self.end[mask], self.rate[mask], self.agent[mask])
 
 
 NO_SERIES = Series(np.empty(0, np.int64), np.empty(0))
-NO_INTERVALS = Intervals(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0), ())
+NO_INTERVALS = Intervals(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0), np.empty(0, object))
 
 
 @dataclass(frozen=True)
@@ -85,11 +85,12 @@ def read(stay: Stay) -> StayHours:
     start of the last intervention.
     """
     admitted = np.datetime64(pd.Timestamp(stay.admitted_at).tz_convert(None), "us").astype(np.int64)
-    standing = stay.observations[stay.observations["known_until"].isna()]
-    time = _microseconds(standing["time"]) - admitted
+    table = stay.observations
+    standing = np.isnat(np.asarray(table["known_until"], dtype="datetime64[us]"))
+    time = _microseconds(table["time"])[standing] - admitted
     start = _microseconds(stay.interventions["start"]) - admitted
     count = _count(stay, time, start)
-    series = _series(standing, time)
+    series = _series(table, standing, time)
     return StayHours(count, series, _interventions(stay, start, admitted, count * HOUR))
 
 
@@ -165,23 +166,26 @@ def _count(stay: Stay, time: Times, start: Times) -> int:
     return max(reached)
 
 
-def _series(standing: pd.DataFrame, time: Times) -> dict[str, Series]:
-    codes, names = pd.factorize(standing["variable"])
-    value = standing["value"].to_numpy(np.float64)
+def _series(table: pd.DataFrame, standing: npt.NDArray[np.bool_], time: Times) -> dict[str, Series]:
+    codes, names = pd.factorize(table["variable"])
+    codes, value = codes[standing], table["value"].to_numpy(np.float64)[standing]
     order = np.lexsort((value, time, codes))
-    bounds = np.searchsorted(codes[order], np.arange(len(names) + 1))
+    time, value = time[order], value[order]
+    bounds = np.searchsorted(codes[order], np.arange(len(names) + 1)).tolist()
     return {
-        str(name): Series(time[order[low:high]], value[order[low:high]])
-        for name, low, high in zip(names, bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)
+        str(name): Series(time[low:high], value[low:high])
+        for name, low, high in zip(names, bounds[:-1], bounds[1:], strict=True)
     }
 
 
 def _interventions(stay: Stay, start: Times, admitted: np.int64, stay_end: int) -> dict[str, Intervals]:
     table = stay.interventions
-    end = np.where(table["end"].isna(), np.maximum(stay_end, start), _microseconds(table["end"]) - admitted)
-    every = Intervals(start, end, table["rate"].to_numpy(np.float64), tuple(table["agent"].tolist()))
-    kinds = table["kind"].to_numpy(dtype=object)
-    return {str(kind): every.chosen(kinds == kind) for kind in table["kind"].unique()}
+    end = _microseconds(table["end"])
+    endless = end == np.datetime64("NaT").astype(np.int64)
+    end = np.where(endless, np.maximum(stay_end, start), end - admitted)
+    every = Intervals(start, end, table["rate"].to_numpy(np.float64), table["agent"].to_numpy(object))
+    codes, kinds = pd.factorize(table["kind"])
+    return {str(kind): every.chosen(codes == code) for code, kind in enumerate(kinds)}
 
 
 def _microseconds(clock: pd.Series) -> Times:

@@ -149,7 +149,8 @@ def _segments(stay: StayHours) -> Intervals:
     kinds = (*CATECHOLAMINES, InterventionKind.DOPAMINE, *OTHER_AGENTS)
     given = [stay.given(kind) for kind in kinds]
     edges = np.unique(np.concatenate([part for each in given for part in (each.start, each.end)]))
-    return Intervals(edges[:-1], edges[1:], np.full(max(len(edges) - 1, 0), np.nan), ("",) * (len(edges) - 1))
+    start, end = edges[:-1], edges[1:]
+    return Intervals(start, end, np.full(len(start), np.nan), np.full(len(start), "", dtype=object))
 
 
 def _rate(given: Intervals, segments: Intervals) -> Values:
@@ -165,7 +166,7 @@ def _joined(parts: list[Intervals]) -> Intervals:
         np.concatenate([part.start for part in parts]),
         np.concatenate([part.end for part in parts]),
         np.concatenate([part.rate for part in parts]),
-        tuple(agent for part in parts for agent in part.agent),
+        np.concatenate([part.agent for part in parts]),
     )
 
 

@@ -76,12 +76,12 @@ def times(stay: Stay, rule: SuspicionRule = "and") -> pd.DatetimeIndex:
     read by the rules that ask for it: an order that ran for 24 h or longer is a repeated antibiotic.
     """
     table = stay.interventions
-    antibiotics = table[table["kind"] == InterventionKind.ANTIBIOTIC]
-    cultures = table[table["kind"] == InterventionKind.CULTURE]
-    start = stay.hours(antibiotics["start"])
+    kind = table["kind"].to_numpy(dtype=object)
+    antibiotic, culture = kind == InterventionKind.ANTIBIOTIC, kind == InterventionKind.CULTURE
+    start, end = stay.hours(table["start"]), stay.hours(table["end"])
     # an order without an end is known to have been given once
-    end = np.fmax(start, stay.hours(antibiotics["end"]))
-    found = hours(start, stay.hours(cultures["start"]), rule, antibiotic_end_hours=end)
+    given_until = np.fmax(start, end)[antibiotic]
+    found = hours(start[antibiotic], start[culture], rule, antibiotic_end_hours=given_until)
     elapsed = np.round(np.asarray(found, dtype=np.float64) * HOUR).astype(np.int64)
     return pd.Timestamp(stay.admitted_at).tz_convert("UTC") + pd.to_timedelta(elapsed, unit="us")
 

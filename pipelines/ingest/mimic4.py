@@ -29,6 +29,14 @@ from pipelines.ingest.treatments import is_culture
 
 SOURCE = "mimic4"
 
+# weight and height: charted up to hours before the admission's clock time, they hold from the admission on
+SIZE_ITEMS = "('226512', '226531', '226707', '226730')"
+# Celsius and Fahrenheit: some rows of either hold the other, so their size decides and not their unit
+TEMPERATURE_ITEMS = "('223761', '223762')"
+
+# their meaning hangs on the specimen, whose type is a row of its own beside them
+BLOOD_GAS_ITEMS = "('50817', '50818', '50820', '50821')"
+
 # what is read of each table; those that may be absent are made empty then
 _OPTIONAL = {
     "diagnoses_icd": ("hadm_id", "icd_code"),
@@ -53,17 +61,18 @@ LEFT JOIN (SELECT hadm_id, list(icd_code ORDER BY icd_code) AS codes FROM diagno
   USING (hadm_id)
 """
 
-_CHARTEVENTS = """
-SELECT stay_id AS stay, charttime AS time, NULL AS ended_at, storetime AS known_at, itemid AS code,
+_CHARTEVENTS = f"""
+SELECT c.stay_id AS stay,
+       CASE WHEN itemid IN {SIZE_ITEMS} THEN greatest(charttime, s.admitted_at::VARCHAR) ELSE charttime
+       END AS time, NULL AS ended_at, storetime AS known_at, itemid AS code,
        CASE WHEN itemid = '223900' AND value = 'No Response-ETT' THEN '0' ELSE coalesce(valuenum, value)
-       END AS value, valueuom AS unit, false AS withdrawn
-FROM chartevents
-"""
+       END AS value, CASE WHEN itemid NOT IN {TEMPERATURE_ITEMS} THEN valueuom END AS unit, false AS withdrawn
+FROM chartevents c LEFT JOIN the_stays s ON s.stay = c.stay_id
+"""  # noqa: S608
 
-# items whose meaning hangs on the specimen, whose type is a row of its own beside them
-_LABEVENTS = """
+_LABEVENTS = f"""
 SELECT s.stay, charttime AS time, NULL AS ended_at, storetime AS known_at,
-       CASE WHEN itemid IN ('50817', '50818', '50820', '50821')
+       CASE WHEN itemid IN {BLOOD_GAS_ITEMS}
             THEN concat(itemid, ' ', coalesce(g.type, 'of unstated blood')) ELSE itemid END AS code,
        coalesce(valuenum, CASE WHEN value IS NULL OR value = '___' THEN nullif(concat(
            CASE WHEN regexp_matches(comments, '^\\s*(<|LESS THAN)', 'i') THEN '<'
@@ -76,7 +85,7 @@ LEFT JOIN (SELECT specimen_id, upper(rtrim(any_value(value), '. ')) AS type FROM
            WHERE itemid IN ('52033', '50800') GROUP BY ALL) g USING (specimen_id)
 LEFT JOIN the_spans s ON s.subject = l.subject_id
   AND TRY_CAST(l.charttime AS TIMESTAMP) >= s.begins AND TRY_CAST(l.charttime AS TIMESTAMP) < s.ends
-"""
+"""  # noqa: S608
 
 _OUTPUTEVENTS = """
 SELECT o.stay_id AS stay, o.charttime AS time, NULL AS ended_at, o.storetime AS known_at,
@@ -188,7 +197,7 @@ def _treatments(connection: duckdb.DuckDBPyConnection, present: frozenset[str]) 
     for table, columns in _OPTIONAL.items():
         if table not in present and columns:
             cells = ", ".join(f"NULL::VARCHAR AS {column}" for column in columns)
-            connection.execute(f"CREATE VIEW {table} AS SELECT {cells} WHERE false")  # noqa: S608
+            connection.execute(f"CREATE VIEW {table} AS SELECT {cells} WHERE false")
     for statement in (infusible(read_codes(SOURCE)), *_STAGED_DOSES):
         connection.execute(statement)
     return (*_cultures(connection), *antibiotic_codes(connection, "emar", "prescriptions"))

@@ -56,25 +56,45 @@ def _words(text: str) -> str:
     return " ".join(_LETTERS.findall(text.casefold()))
 
 
+_Row = Mapping[str, str]
+
+
 @dataclass(frozen=True)
 class _Phrases:
-    """Rows by the words that name them; a word that ends in `*` may go on."""
+    """Rows by the words that name them, at most `longest`; an `open_ended` name may go on in its last word."""
 
-    pattern: re.Pattern[str]
-    rows: Mapping[str, Mapping[str, str]]
+    whole: Mapping[str, _Row]
+    open_ended: tuple[tuple[str, _Row], ...]
+    longest: int
 
-    def named_in(self, words: str) -> Iterator[Mapping[str, str]]:
+    def named_in(self, words: str) -> Iterator[_Row]:
         """The rows named in a text, in its order, the longest name where several begin."""
-        for found in self.pattern.finditer(words):
-            yield self.rows[found.lastgroup or ""]
+        parts, index = words.split(), 0
+        while index < len(parts):
+            for count in range(self.longest, 0, -1):
+                if row := self._named(parts[index : index + count]):
+                    yield row
+                    break
+            index += count if row else 1
+
+    def _named(self, parts: list[str]) -> _Row | None:
+        phrase = " ".join(parts)
+        begun = (
+            row
+            for name, row in self.open_ended
+            if name.count(" ") == len(parts) - 1 and phrase.startswith(name)
+        )
+        return self.whole.get(phrase) or next(begun, None)
 
 
 @cache
 def _phrases(file: str, column: str) -> _Phrases:
-    rows = {f"row{index}": row for index, row in enumerate(_rows(file))}
-    longest_first = sorted(rows, key=lambda key: -len(rows[key][column]))
-    pattern = "|".join(rf"(?P<{key}>{rows[key][column].replace('*', '[a-z]*')})" for key in longest_first)
-    return _Phrases(re.compile(rf"\b(?:{pattern})\b"), rows)
+    rows = {row[column]: row for row in _rows(file)}
+    return _Phrases(
+        {name: row for name, row in rows.items() if not name.endswith("*")},
+        tuple((name[:-1], row) for name, row in rows.items() if name.endswith("*")),
+        max(len(name.split()) for name in rows),
+    )
 
 
 @lru_cache(maxsize=4096)  # bounded: texts come from outside

@@ -14,7 +14,7 @@ from functools import cache
 from types import MappingProxyType
 
 from models.clinical.errors import UnacceptedUnit
-from models.clinical.quarantine import Cell, read_number
+from models.clinical.quarantine import Cell, read_censored, read_number
 from models.clinical.units import accepted_unit
 from models.clinical.variables import CATALOGUE, Variable
 from pipelines.ingest.codes_table import Code, Rule, read_codes
@@ -92,10 +92,11 @@ def in_accepted_unit(code: Code, quantity: Quantity) -> tuple[Quantity, str]:
     if found is None or found.factor == 1.0:
         unit = found.unit if found else quantity.code or quantity.unit
         return replace(quantity, unit=unit, code=""), ""
-    number = read_number(quantity.value)
-    if math.isnan(number) or isinstance(quantity.value, str):  # a text or a limit: its number stands in it
-        return Quantity(quantity.value, quantity.code or quantity.unit), ""
-    return Quantity(number * found.factor, found.unit), quantity.code or quantity.unit
+    number, sign = read_censored(quantity.value)
+    if math.isnan(number):
+        return Quantity(quantity.value, found.unit), ""
+    value = number * found.factor
+    return Quantity(f"{sign}{value!r}" if sign else value, found.unit), quantity.code or quantity.unit
 
 
 def _by_rule(code: Code, quantity: Quantity, variable: Variable) -> Scaled | None:

@@ -38,7 +38,7 @@ def elements(holder: object, name: str) -> list[dict[str, Any]]:
     """The objects of a repeating element; one object alone counts as a list of it."""
     held = holder.get(name) if isinstance(holder, dict) else None
     held = held if isinstance(held, list) else [held]
-    return [one for one in held if isinstance(one, dict)]
+    return [one for one in held if isinstance(one, dict) and one]
 
 
 def text(holder: object, name: str) -> str:

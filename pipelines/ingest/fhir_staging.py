@@ -72,7 +72,7 @@ class Staging:
     def by_patient(
         self, patient_of: Mapping[str, str], patient_of_encounter: Mapping[str, str]
     ) -> Iterator[tuple[str, list[StagedRow]]]:
-        """Each patient with the rows in the order they came; a row that names none goes by its encounter."""
+        """Each patient with the rows in the order they came; a row of no known patient goes by its encounter."""
         self._flush()
         self._writer.close()
         connection = duckdb.connect(str(self._folder / "sorted.duckdb"))
@@ -91,7 +91,7 @@ class Staging:
 
 
 _SORTED = """
-SELECT coalesce(p.patient, nullif(r.patient, ''), e.patient, ''), r.encounter, r.number, r.kind, r.content
+SELECT coalesce(p.patient, e.patient, r.patient), r.encounter, r.number, r.kind, r.content
 FROM read_parquet(?) r
 LEFT JOIN patients p ON p.key = r.patient
 LEFT JOIN encounters e ON e.key = r.encounter

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from models.clinical.errors import EarlyWarningError
+from pipelines.ingest.sources import SOURCES, open_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,35 +26,17 @@ if TYPE_CHECKING:
     from pipelines.replay import Progress as ReplayProgress
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-score = typer.Typer(no_args_is_help=True, help="Score every stay of a source and write its predictions.")
-evaluate = typer.Typer(no_args_is_help=True, help="Evaluate models on labelled past stays.")
 metrics = typer.Typer(no_args_is_help=True, help="Figures of predictions that were made before.")
-replay = typer.Typer(no_args_is_help=True, help="Feed stays to a running service in known_at order.")
 train = typer.Typer(no_args_is_help=True, help="Train a model from a source.")
-for name, group in [
-    ("score", score),
-    ("evaluate", evaluate),
-    ("metrics", metrics),
-    ("replay", replay),
-    ("train", train),
-]:
+for name, group in [("metrics", metrics), ("train", train)]:
     app.add_typer(group, name=name)
 
-RecordPath = Annotated[Path, typer.Argument(help="A .psv file, a folder of them, or the zip as it is.")]
+SourceName = Annotated[
+    str, typer.Argument(metavar="SOURCE", help=f"What the path holds: {', '.join(SOURCES)}.")
+]
+SourcePath = Annotated[Path, typer.Argument(metavar="PATH", help="The file or folder of the source.")]
 OutFolder = Annotated[Path, typer.Option("--out", help="Folder to write to; made where it is missing.")]
 Workers = Annotated[int, typer.Option(min=1, help="Processes to score with.")]
-ServiceUrl = Annotated[str, typer.Option("--url", help="Where the service answers.")]
-Speed = Annotated[
-    float | None,
-    typer.Option(
-        min=0, help="Hours of the records an hour; 0 for as fast as possible; else by the service's clock."
-    ),
-]
-Beds = Annotated[int | None, typer.Option(min=1, help="Move the stays into this many beds of a ward.")]
-Start = Annotated[
-    str | None,
-    typer.Option(help="Instant (ISO 8601 with offset) the ward is watched from; else the service's present."),
-]
 
 
 @app.callback()
@@ -106,20 +89,58 @@ def migrate() -> None:
     prepare_database(Settings.from_environment())
 
 
-@score.command("cinc2019")
-def score_cinc2019(
-    path: RecordPath,
+@app.command()
+def ingest(
+    source: SourceName,
+    path: SourcePath,
+    *,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for Parquet files and the quality report; replaced if it is one."),
+    ] = None,
+    database: Annotated[
+        str | None,
+        typer.Option(help="SQLAlchemy URL of the service's database: gets stays and observations."),
+    ] = None,
+    memory_mb: Annotated[
+        int, typer.Option(min=64, help="What sorting and measuring may hold before they use the disk.")
+    ] = 1024,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the totals as JSON.")] = False,
+) -> None:
+    """Read a source once: every value is kept in canonical units or quarantined with its reason."""
+    from pipelines.ingest.ingestion import ingest as ingest_source
+
+    opened = open_named(source, path, memory_mb)
+    with _interruptible(out, database), _progress("ingesting", opened) as advance:
+        done = ingest_source(
+            opened, source, out=out, database=database, memory_mb=memory_mb, progress=advance
+        )
+    if as_json:
+        typer.echo(json.dumps(done.as_json()))
+    _say(done.summary.sentence())
+    if done.stored is not None:
+        _say(done.stored.sentence())
+    if out is not None:
+        _say(f"quality report: {out / 'quality.html'}")
+    _complain(done.failures)
+
+
+@app.command()
+def score(
+    source: SourceName,
+    path: SourcePath,
+    *,
     out: OutFolder,
     model: Annotated[str, typer.Option(help="default, a registered name, or a folder.")] = "default",
     workers: Workers = 2,
 ) -> None:
-    """Write one PSV of PredictedProbability|PredictedLabel a stay, one row an input row."""
-    from pipelines.ingest.cinc2019 import open_source
-    from pipelines.prediction_files import score_source
+    """Score every stay hour by hour: predictions.parquet, and a PSV a stay for cinc2019, else a CSV."""
+    from pipelines.prediction_files import score_challenge, score_source
 
-    source = open_source(path)
-    with _progress("scoring", source.stay_count) as advance:
-        done = score_source(source, model, out, workers=workers, progress=advance)
+    opened = open_named(source, path)
+    score_stays = score_challenge if source == "cinc2019" else score_source
+    with _progress("scoring", opened) as advance:
+        done = score_stays(opened, model, out, workers=workers, progress=advance)
     _say(
         f"{done.model} {done.version}: {done.stays} stays, {done.hours} hours, "
         f"{done.hours_with_score} with a score, threshold {done.threshold:g}"
@@ -128,31 +149,38 @@ def score_cinc2019(
     _complain(done.unreadable)
 
 
-@evaluate.command("cinc2019")
-def evaluate_cinc2019(
-    path: RecordPath,
+@app.command()
+def evaluate(
+    source: SourceName,
+    path: SourcePath,
+    *,
     out: OutFolder,
     model: Annotated[list[str], typer.Option(help="A model; give the option once a model.")],
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="Table (Parquet or CSV) of stay and onset_hour, for a source without labels."),
+    ] = None,
     subjects: Annotated[
         str, typer.Option(help="held-out (never seen in training of the shipped models) or all.")
     ] = "held-out",
     workers: Workers = 2,
 ) -> None:
     """Write per-hour predictions and evaluation.json: AUROC, AUPRC, utility with 95 % intervals."""
-    from pipelines.evaluate import Cut
+    from pipelines.evaluate import Cut, unseen
     from pipelines.evaluate import evaluate as evaluate_models
-    from pipelines.ingest.cinc2019 import open_source
-    from pipelines.split import held_out
+    from pipelines.onset_labels import labelled_by
 
     if subjects not in {"held-out", "all"}:
         raise typer.BadParameter(f"{subjects!r} is neither held-out nor all", param_hint="--subjects")
-    source = open_source(path)
-    with _progress("evaluating", source.stay_count) as advance:
+    opened = open_named(source, path)
+    if labels is not None:
+        opened = labelled_by(opened, labels)
+    with _progress("evaluating", opened) as advance:
         found = evaluate_models(
-            source,
+            opened,
             model,
             out,
-            cut=Cut("held-out subjects", held_out) if subjects == "held-out" else None,
+            cut=Cut("held-out subjects", unseen) if subjects == "held-out" else None,
             workers=workers,
             progress=advance,
         )
@@ -178,45 +206,49 @@ def metrics_cinc2019(
         typer.echo(f"{name:<10} {'undefined' if value is None else format(value, '.4f')}")
 
 
-@replay.command("simulate")
-def replay_simulate(
-    url: ServiceUrl = "http://127.0.0.1:8000",
-    beds: Annotated[int, typer.Option(min=1)] = 24,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
-    start: Start = None,
+@app.command()
+def replay(
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help=f"simulate, or a source: {', '.join(SOURCES)}.")
+    ],
+    path: Annotated[
+        Path | None, typer.Argument(metavar="[PATH]", help="The file or folder; none for simulate.")
+    ] = None,
+    *,
+    url: Annotated[str, typer.Option("--url", help="Where the service answers.")] = "http://127.0.0.1:8000",
+    speed: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="Hours of the records an hour; 0 for as fast as possible; else by the service's clock.",
+        ),
+    ] = None,
+    beds: Annotated[
+        int | None,
+        typer.Option(min=1, help="Move the stays into this many beds of a ward; simulate has 24."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of simulate.")] = 0,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            help="Instant (ISO 8601 with offset) the ward is watched from; else the service's present."
+        ),
+    ] = None,
 ) -> None:
-    """An endless simulated ward by the service's clock. Everything is marked synthetic."""
-    from pipelines.simulate.ward import ward
+    """Feed stays to a running service in known_at order: past ones, or an endless simulated ward.
 
-    _replay(ward(seed, beds, _started(start, url)), url, None)
+    Past stays come at their own times, or with --beds moved into a ward that is watched from --start on.
+    """
+    if source == "simulate":
+        if path is not None or speed is not None:
+            raise typer.BadParameter("simulate takes neither a path nor --speed", param_hint="SOURCE")
+        from pipelines.simulate.ward import ward
 
-
-@replay.command("cinc2019")
-def replay_cinc2019(
-    path: RecordPath,
-    url: ServiceUrl = "http://127.0.0.1:8000",
-    speed: Speed = None,
-    beds: Beds = None,
-    start: Start = None,
-) -> None:
-    """Past stays: at their own times, or with --beds moved into a ward that is watched from --start on."""
-    from pipelines.ingest.cinc2019 import open_source
-
-    _replay_source(open_source(path), url, speed, beds, start)
-
-
-@replay.command("table")
-def replay_table(
-    path: Annotated[Path, typer.Argument(help="A long table, CSV or Parquet.")],
-    url: ServiceUrl = "http://127.0.0.1:8000",
-    speed: Speed = None,
-    beds: Beds = None,
-    start: Start = None,
-) -> None:
-    """Past stays of a long table, as with cinc2019."""
-    from pipelines.ingest.long_table import open_source
-
-    _replay_source(open_source(path), url, speed, beds, start)
+        _replay(ward(seed, beds or 24, _started(start, url)), url, None)
+        return
+    if path is None:
+        raise typer.BadParameter(f"{source} needs a path", param_hint="PATH")
+    _replay_source(open_named(source, path), url, speed, beds, start)
 
 
 @train.command("mgp-tcn")
@@ -294,7 +326,21 @@ def _replay_line() -> Iterator[Callable[[ReplayProgress], None]]:
 
 
 @contextmanager
-def _progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+def _interruptible(out: Path | None, database: str | None) -> Iterator[None]:
+    """Ctrl-C as one sentence that says what is left of an ingest."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        left = "" if out is None else f"; {out} is as it was before"
+        held = (
+            "" if database is None else "; the database holds whole stays, and the same command adds the rest"
+        )
+        _say(f"prodrome: interrupted{left}{held}")
+        raise typer.Exit(130) from None
+
+
+@contextmanager
+def _progress(what: str, source: Source) -> Iterator[Callable[[int], None]]:
     """A progress bar on stderr; yields what moves it on."""
     from rich.console import Console
     from rich.progress import (
@@ -308,8 +354,9 @@ def _progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=Console(stderr=True)) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda count: bar.advance(task, count)
+        task = bar.add_task(what, total=source.stay_count)
+        # some sources know how many stays they have only once they give the first
+        yield lambda count: bar.update(task, advance=count, total=source.stay_count)
 
 
 def _say(sentence: str) -> None:

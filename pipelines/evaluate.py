@@ -2,7 +2,7 @@
 
 The figures are the challenge's (`pipelines.metrics.cinc2019`) over every row, with the model's own threshold.
 A row without a score counts as `StayPrediction.probability` says, so `evaluate` and the metrics of the files
-that `score_source` writes agree; `hours_with_score_share` says how many rows had one.
+that `score_challenge` writes agree; `hours_with_score_share` says how many rows had one.
 """
 
 from __future__ import annotations
@@ -21,21 +21,24 @@ import numpy.typing as npt
 from models import registry
 from models.base import EarlyWarningModel
 from models.clinical.errors import InvalidInput, UnreadableSource
+from models.clinical.stay import Stay
 from pipelines.ingest.source import IngestedStay, IngestSummary, Source
 from pipelines.metrics.bootstrap import Bootstrap, Intervals, intervals
 from pipelines.metrics.cinc2019 import ChallengeMetrics, Cohort, summarise
 from pipelines.prediction_files import PredictionTable, replacing
 from pipelines.predictions import Progress, StayPrediction, predict_all
+from pipelines.split import held_out
 
 FORMAT = 1
+TRAINED_ON = "cinc2019"  # the source that shipped models and `prodrome train` learn from
 
 
 @dataclass(frozen=True)
 class Cut:
-    """Which subjects are evaluated: `holds(subject_id)`; `description` says it in words for the record."""
+    """Which stays are evaluated: `holds(stay)`; `description` says it in words for the record."""
 
     description: str = "every subject"
-    holds: Callable[[str], bool] = lambda subject_id: True  # noqa: ARG005
+    holds: Callable[[Stay], bool] = lambda stay: True  # noqa: ARG005
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,11 @@ class Evaluation:
         return {"format": FORMAT, **asdict(self), "ingest": self.ingest.as_json()}
 
 
+def unseen(stay: Stay) -> bool:
+    """Whether training cannot have seen the subject: it saw stays of CinC 2019, but no held-out one."""
+    return stay.source != TRAINED_ON or held_out(stay.subject_id)
+
+
 def evaluate(
     source: Source,
     models: Sequence[str | Path],
@@ -120,7 +128,7 @@ def evaluate(
 
 def _held(source: Source, cut: Cut) -> Iterator[IngestedStay]:
     for ingested in source.stays():
-        if not cut.holds(ingested.stay.subject_id):
+        if not cut.holds(ingested.stay):
             continue
         if ingested.labelled is None:
             raise UnreadableSource(

@@ -1,27 +1,31 @@
-"""Predictions as files: the challenge's PSV, one a stay, and one Parquet table with the truth of every hour.
+"""Predictions as files: one table with the truth of every hour, and the challenge's PSV, one a stay.
 
 A file appears under its name when it is complete, never before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC
 from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow.csv  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from models import registry
+from models.base import EarlyWarningModel
 from models.clinical.errors import InvalidInput
 from pipelines.ingest.source import IngestSummary, Source
 from pipelines.predictions import Progress, StayPrediction, predict_all
 
 PSV_HEADER = "PredictedProbability|PredictedLabel"
 TABLE_NAME = "predictions.parquet"
+CSV_NAME = "predictions.csv"
 
 # value is null exactly where status is not present; probability and predicted are what the PSV says
 SCHEMA = pa.schema(
@@ -37,12 +41,23 @@ SCHEMA = pa.schema(
         ("label", pa.int8()),
     ]
 )
+# what `score_source` writes: value is null exactly where status is not present
+SCORE_SCHEMA = pa.schema(
+    [
+        ("stay", pa.string()),
+        ("time", pa.timestamp("us", tz="UTC")),
+        ("hour", pa.int64()),
+        ("value", pa.float64()),
+        ("status", pa.string()),
+        ("reason", pa.string()),
+    ]
+)
 _ROWS_A_GROUP = 50_000
 
 
 @dataclass(frozen=True)
 class ScoredSource:
-    """What `score_source` did: counts, and one message for each stay that could not be read."""
+    """What scoring a source did: counts, and one message for each stay that could not be read."""
 
     model: str
     version: str
@@ -57,21 +72,65 @@ class ScoredSource:
 def score_source(
     source: Source, model: str | Path, out: Path, *, workers: int = 1, progress: Progress | None = None
 ) -> ScoredSource:
+    """Write the score of every hour of every stay of `source` as `predictions.parquet` and `.csv` in `out`.
+
+    Columns: stay, time, hour, value, status, reason. Raises UnknownModel.
+    """
+    loaded = registry.load(model)
+    out.mkdir(parents=True, exist_ok=True)
+    with (
+        replacing(out / TABLE_NAME) as table,
+        replacing(out / CSV_NAME) as text,
+        pq.ParquetWriter(table, SCORE_SCHEMA, compression="zstd") as parquet,
+        pa.csv.CSVWriter(text, SCORE_SCHEMA) as csv,
+    ):
+        waiting = _Waiting(lambda rows: (parquet.write_table(rows), csv.write_table(rows)))
+        done = _score(
+            source,
+            loaded,
+            model,
+            lambda one: waiting.add(_score_rows(one)),
+            workers=workers,
+            progress=progress,
+        )
+        waiting.flush()
+    return done
+
+
+def score_challenge(
+    source: Source, model: str | Path, out: Path, *, workers: int = 1, progress: Progress | None = None
+) -> ScoredSource:
     """Write `<stay>.psv` for every stay of `source` into `out`, and `predictions.parquet` beside them.
 
     A PSV has one row an input row. Raises UnknownModel, and InvalidInput for a stay id that is no file name.
     """
     loaded = registry.load(model)
     out.mkdir(parents=True, exist_ok=True)
-    ingest = IngestSummary()
-    hours = with_score = 0
     with PredictionTable.writing(out / TABLE_NAME, loaded.threshold) as table:
-        stays = ingest.counting_all(source)
-        for (prediction,) in predict_all(stays, [model], workers=workers, progress=progress):
+
+        def keep(prediction: StayPrediction) -> None:
             write_psv(prediction, loaded.threshold, out)
             table.add(prediction)
-            hours += len(prediction.hour)
-            with_score += int(np.isfinite(prediction.value).sum())
+
+        return _score(source, loaded, model, keep, workers=workers, progress=progress)
+
+
+def _score(
+    source: Source,
+    loaded: EarlyWarningModel,
+    model: str | Path,
+    keep: Callable[[StayPrediction], object],
+    *,
+    workers: int,
+    progress: Progress | None,
+) -> ScoredSource:
+    ingest = IngestSummary()
+    hours = with_score = 0
+    stays = ingest.counting_all(source)
+    for (prediction,) in predict_all(stays, [model], workers=workers, progress=progress):
+        keep(prediction)
+        hours += len(prediction.hour)
+        with_score += int(np.isfinite(prediction.value).sum())
     unreadable = tuple(str(failure) for failure in source.failures)
     return ScoredSource(
         loaded.name, loaded.version, loaded.threshold, ingest.stays, hours, with_score, ingest, unreadable
@@ -108,14 +167,32 @@ def replacing(path: Path) -> Iterator[Path]:
         unfinished.unlink(missing_ok=True)
 
 
+class _Waiting:
+    """Tables of few rows, handed on together when they are many."""
+
+    def __init__(self, write: Callable[[pa.Table], object]) -> None:
+        self._write = write
+        self._tables: list[pa.Table] = []
+        self._rows = 0
+
+    def add(self, table: pa.Table) -> None:
+        self._tables.append(table)
+        self._rows += len(table)
+        if self._rows >= _ROWS_A_GROUP:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._tables:
+            self._write(pa.concat_tables(self._tables))
+        self._tables, self._rows = [], 0
+
+
 class PredictionTable:
     """Appends predictions to a Parquet file in groups of rows; made by `writing`."""
 
-    def __init__(self, writer: pq.ParquetWriter, threshold: float) -> None:
-        self._writer = writer
+    def __init__(self, waiting: _Waiting, threshold: float) -> None:
+        self._waiting = waiting
         self._threshold = threshold
-        self._waiting: list[StayPrediction] = []
-        self._rows = 0
 
     @classmethod
     @contextmanager
@@ -125,33 +202,39 @@ class PredictionTable:
             replacing(path) as unfinished,
             pq.ParquetWriter(unfinished, SCHEMA, compression="zstd") as writer,
         ):
-            table = cls(writer, threshold)
-            yield table
-            table._flush()
+            waiting = _Waiting(writer.write_table)
+            yield cls(waiting, threshold)
+            waiting.flush()
 
     def add(self, prediction: StayPrediction) -> None:
         """Append the rows of one stay."""
-        self._waiting.append(prediction)
-        self._rows += len(prediction.hour)
-        if self._rows >= _ROWS_A_GROUP:
-            self._flush()
+        self._waiting.add(_prediction_rows(prediction, self._threshold))
 
-    def _flush(self) -> None:
-        if self._waiting:
-            self._writer.write_table(pa.concat_tables(self._arrow(one) for one in self._waiting))
-        self._waiting, self._rows = [], 0
 
-    def _arrow(self, one: StayPrediction) -> pa.Table:
-        rows = len(one.hour)
-        columns: dict[str, Any] = {
-            "stay_id": [one.stay_id] * rows,
-            "subject_id": [one.subject_id] * rows,
-            "hour": one.hour,
-            "value": pa.array(one.value, from_pandas=True),  # NaN becomes null
-            "status": [str(status) for status in one.status],
-            "reason": list(one.reason),
-            "probability": one.probability,
-            "predicted": one.predicted(self._threshold),
-            "label": pa.nulls(rows, pa.int8()) if one.label is None else one.label,
-        }
-        return pa.table(columns, schema=SCHEMA)
+def _prediction_rows(one: StayPrediction, threshold: float) -> pa.Table:
+    rows = len(one.hour)
+    columns: dict[str, Any] = {
+        "stay_id": [one.stay_id] * rows,
+        "subject_id": [one.subject_id] * rows,
+        "hour": one.hour,
+        "value": pa.array(one.value, from_pandas=True),  # NaN becomes null
+        "status": [str(status) for status in one.status],
+        "reason": list(one.reason),
+        "probability": one.probability,
+        "predicted": one.predicted(threshold),
+        "label": pa.nulls(rows, pa.int8()) if one.label is None else one.label,
+    }
+    return pa.table(columns, schema=SCHEMA)
+
+
+def _score_rows(one: StayPrediction) -> pa.Table:
+    admitted_at = np.datetime64(one.admitted_at.astimezone(UTC).replace(tzinfo=None), "us")
+    columns: dict[str, Any] = {
+        "stay": [one.stay_id] * len(one.hour),
+        "time": admitted_at + one.hour.astype("timedelta64[h]"),
+        "hour": one.hour,
+        "value": pa.array(one.value, from_pandas=True),
+        "status": [str(status) for status in one.status],
+        "reason": list(one.reason),
+    }
+    return pa.table(columns, schema=SCORE_SCHEMA)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from itertools import islice
 from multiprocessing import get_context
@@ -44,6 +45,7 @@ class StayPrediction:
 
     stay_id: str
     subject_id: str
+    admitted_at: datetime
     hour: npt.NDArray[np.int64]
     value: npt.NDArray[np.float64]
     status: tuple[ScoreStatus, ...]
@@ -83,7 +85,9 @@ def predict(model: EarlyWarningModel, ingested: IngestedStay) -> StayPrediction:
             bound=">= 1",
         )
     value, status, reason = _scores(model, stay, hour)
-    return StayPrediction(stay.stay_id, stay.subject_id, hour, value, status, reason, ingested.label)
+    return StayPrediction(
+        stay.stay_id, stay.subject_id, stay.admitted_at, hour, value, status, reason, ingested.label
+    )
 
 
 def predict_all(

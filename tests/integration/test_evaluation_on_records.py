@@ -11,7 +11,7 @@ from pipelines.evaluate import evaluate
 from pipelines.ingest.cinc2019 import open_source
 from pipelines.metrics.bootstrap import Bootstrap
 from pipelines.metrics.challenge_files import evaluate_folders
-from pipelines.prediction_files import score_source
+from pipelines.prediction_files import score_challenge
 
 RULES = ("news2", "qsofa", "sirs")
 
@@ -29,7 +29,7 @@ def records(request: pytest.FixtureRequest, data_folder: Path, tmp_path: Path) -
 
 @pytest.mark.data
 def test_every_row_of_a_real_record_is_predicted(records: Path, tmp_path: Path) -> None:
-    done = score_source(open_source(records), "news2", tmp_path / "out")
+    done = score_challenge(open_source(records), "news2", tmp_path / "out")
     assert (done.stays, done.unreadable) == (40, ())
     for file in records.iterdir():
         predicted = (tmp_path / "out" / file.name).read_text().splitlines()
@@ -42,7 +42,7 @@ def test_evaluation_and_written_files_give_the_same_figures(records: Path, tmp_p
     evaluation = evaluate(open_source(records), RULES, tmp_path / "all", bootstrap=Bootstrap(draws=5))
     assert evaluation.counts.stays == 40
     for found in evaluation.models:
-        score_source(open_source(records), found.model, tmp_path / found.model)
+        score_challenge(open_source(records), found.model, tmp_path / found.model)
         assert evaluate_folders(records, tmp_path / found.model) == found.metrics
 
 

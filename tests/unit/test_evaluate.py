@@ -13,11 +13,11 @@ from pipelines.ingest.cinc2019 import COLUMNS, open_source
 from pipelines.metrics.bootstrap import Bootstrap, Interval, intervals
 from pipelines.metrics.challenge_files import evaluate_folders
 from pipelines.metrics.cinc2019 import Cohort, summarise
-from pipelines.prediction_files import score_source
+from pipelines.prediction_files import score_challenge
 
 HEADER = [*COLUMNS, "Age", "Gender", "Unit1", "Unit2", "HospAdmTime", "ICULOS", "SepsisLabel"]
 QUICK = Bootstrap(draws=50)
-EVEN = Cut("even stays", lambda subject_id: int(subject_id[1:]) % 2 == 0)
+EVEN = Cut("even stays", lambda stay: int(stay.subject_id[1:]) % 2 == 0)
 
 
 def psv(rows: int, septic: bool, seed: int) -> str:
@@ -44,7 +44,7 @@ def records(tmp_path: Path) -> Path:
 
 def test_the_figures_are_those_of_the_written_files(records: Path, tmp_path: Path) -> None:
     evaluation = evaluate(open_source(records), ["qsofa"], tmp_path / "evaluated", bootstrap=QUICK)
-    score_source(open_source(records), "qsofa", tmp_path / "scored")
+    score_challenge(open_source(records), "qsofa", tmp_path / "scored")
     assert evaluation.models[0].metrics == evaluate_folders(records, tmp_path / "scored")
 
 
@@ -90,7 +90,7 @@ def test_the_configuration_names_what_decides_the_figures(records: Path, tmp_pat
 
 
 def test_stays_without_label_or_no_stay_at_all_are_refused(records: Path, tmp_path: Path) -> None:
-    nobody = Cut("nobody", lambda subject_id: False)
+    nobody = Cut("nobody", lambda stay: False)
     with pytest.raises(UnreadableSource, match="nobody"):
         evaluate(open_source(records), ["qsofa"], tmp_path / "out", cut=nobody)
     unlabelled = records / "p000004.psv"

@@ -16,7 +16,7 @@ from models.clinical.stay import Stay, observation_table
 from models.rules import NEWS2, QSOFA
 from pipelines.ingest.cinc2019 import COLUMNS, open_source
 from pipelines.ingest.source import IngestedStay
-from pipelines.prediction_files import PredictionTable, score_source, write_psv
+from pipelines.prediction_files import PredictionTable, score_challenge, write_psv
 from pipelines.predictions import StayPrediction, predict, predict_all
 
 ADMITTED = datetime(2026, 3, 1, tzinfo=UTC)
@@ -99,7 +99,7 @@ def test_a_stay_the_model_fails_on_has_no_score_and_says_why() -> None:
 
 def test_files_hold_one_row_an_input_row_and_the_table_the_truth(records: Path, tmp_path: Path) -> None:
     advanced: list[int] = []
-    done = score_source(open_source(records), "qsofa", tmp_path / "out", progress=advanced.append)
+    done = score_challenge(open_source(records), "qsofa", tmp_path / "out", progress=advanced.append)
     assert (done.stays, sum(advanced)) == (40, 40)
     for file in sorted(records.iterdir()):
         written = (tmp_path / "out" / file.name).read_text().splitlines()
@@ -116,7 +116,7 @@ def test_files_hold_one_row_an_input_row_and_the_table_the_truth(records: Path, 
 
 
 def test_files_say_what_the_table_says(records: Path, tmp_path: Path) -> None:
-    score_source(open_source(records), "news2", tmp_path / "out")
+    score_challenge(open_source(records), "news2", tmp_path / "out")
     table = pq.read_table(tmp_path / "out" / "predictions.parquet").to_pandas()
     rows = table[table["stay_id"] == "p000007"]
     lines = (tmp_path / "out" / "p000007.psv").read_text().splitlines()[1:]
@@ -125,8 +125,8 @@ def test_files_say_what_the_table_says(records: Path, tmp_path: Path) -> None:
 
 
 def test_processes_give_what_one_process_gives(records: Path, tmp_path: Path) -> None:
-    one = score_source(open_source(records), "news2", tmp_path / "one")
-    two = score_source(open_source(records), "news2", tmp_path / "two", workers=2)
+    one = score_challenge(open_source(records), "news2", tmp_path / "one")
+    two = score_challenge(open_source(records), "news2", tmp_path / "two", workers=2)
     assert one == two
     files = sorted(path.name for path in (tmp_path / "one").glob("*.psv"))
     for name in files:
@@ -162,7 +162,7 @@ def test_stays_are_read_as_they_are_needed(records: Path) -> None:
 
 def test_a_file_that_cannot_be_read_is_named_and_the_others_scored(records: Path, tmp_path: Path) -> None:
     (records / "p000003.psv").write_text("HR|Temp\n1|2\n")
-    done = score_source(open_source(records), "qsofa", tmp_path / "out")
+    done = score_challenge(open_source(records), "qsofa", tmp_path / "out")
     assert done.stays == 39
     assert ["p000003.psv" in message for message in done.unreadable] == [True]
 
@@ -180,12 +180,12 @@ def test_a_table_that_was_not_finished_leaves_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("stay_id", ["../elsewhere", "ward/7", ".hidden", ""])
 def test_a_stay_id_that_is_no_file_name_is_refused(stay_id: str, tmp_path: Path) -> None:
-    prediction = StayPrediction(stay_id, "s", np.array([1]), np.array([0.5]), (PRESENT,), ("",))
+    prediction = StayPrediction(stay_id, "s", ADMITTED, np.array([1]), np.array([0.5]), (PRESENT,), ("",))
     with pytest.raises(InvalidInput, match="file name"):
         write_psv(prediction, 0.5, tmp_path)
 
 
 def test_an_unknown_model_is_refused_before_anything_is_written(records: Path, tmp_path: Path) -> None:
     with pytest.raises(UnknownModel):
-        score_source(open_source(records), "crystal-ball", tmp_path / "out")
+        score_challenge(open_source(records), "crystal-ball", tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -15,7 +15,7 @@ import pandas as pd
 
 from models.clinical.interventions import empty_interventions
 from models.clinical.quarantine import Quarantined, Reason
-from models.clinical.stay import Sex, Stay, observation_table
+from models.clinical.stay import Sex, Stay, empty_observations, observation_table
 from models.clinical.variables import variable
 from pipelines.ingest.codes_table import Code
 from pipelines.ingest.facts import PLAUSIBLE_AGE, Facts
@@ -94,57 +94,46 @@ class _Making:
 
     def ingested(self, told: StayFacts, rows: JudgedRows | None) -> IngestedStay:
         """One stay with its rows."""
-        stay, set_aside = _stay(self._source, told)
-        diagnoses = tuple(told.diagnoses or ())
-        if rows is None:
-            return IngestedStay(stay, 0, (), set_aside, diagnoses=diagnoses, charting=told.charting)
-        observed = self._observed[rows.rows.code]
-        kept = self._observations(stay, rows.part(np.flatnonzero(observed)))
-        treated, untreated = empty_interventions(), list[Quarantined]()
-        if not observed.all():
-            treated, untreated = self._treatments.of(rows.part(np.flatnonzero(~observed)), kept.table)
+        kept, treated, untreated = _nothing(), empty_interventions(), list[Quarantined]()
+        if rows is not None:
+            observed = self._observed[rows.rows.code]
+            kept = self._observations(told.admitted_at, rows.part(np.flatnonzero(observed)))
+            if not observed.all():
+                treated, untreated = self._treatments.of(rows.part(np.flatnonzero(~observed)), kept.table)
+        stay, set_aside = _stay(self._source, told, kept.table, treated)
         return IngestedStay(
-            replace(stay, observations=kept.table, interventions=treated),
-            len(rows),
+            stay,
+            0 if rows is None else len(rows),
             tuple(replace(entry, stay_id=told.stay) for entry in (*kept.quarantine, *untreated)),
             set_aside,
             converted=kept.converted,
             lag_assumed=kept.lag_assumed,
-            diagnoses=diagnoses,
+            diagnoses=tuple(told.diagnoses or ()),
             charting=told.charting,
         )
 
-    def _observations(self, stay: Stay, values: JudgedRows) -> _Kept:
+    def _observations(self, admitted_at: datetime, values: JudgedRows) -> _Kept:
         rows = values.rows
         assumed = (rows.known_at == NOT_A_TIME) | (rows.known_at < rows.time)
         known_at = np.where(assumed, rows.time + self._lag[rows.code], rows.known_at)
-        admitted = (stay.admitted_at - _EPOCH) // timedelta(microseconds=1)
+        admitted = (_utc(admitted_at) - _EPOCH) // timedelta(microseconds=1)
         unfit = values.faulty | rows.withdrawn | (rows.time < admitted)  # NOT_A_TIME is before everything
-        entries = [self._fault(stay, values, index) for index in np.flatnonzero(unfit).tolist()]
+        entries = [self._fault(admitted_at, values, index) for index in np.flatnonzero(unfit).tolist()]
         kept = np.flatnonzero(~unfit)
         repeats = self._repeats(values, known_at, kept)
         entries += [self._said_again(values, index) for index in repeats.tolist()]
         kept = np.setdiff1d(kept, repeats, assume_unique=True)
-        target = self._target[rows.code[kept]]
-        other_unit = kept[values.converted[kept]]
-        return _Kept(
-            observation_table(
-                rows.time[kept].view("datetime64[us]"),
-                known_at[kept].view("datetime64[us]"),
-                target,
-                values.value[kept],
-                censored=values.censored[kept],
-            ),
-            entries,
-            Counter(
-                zip(
-                    self._target[rows.code[other_unit]].tolist(),
-                    values.unit[other_unit].tolist(),
-                    strict=True,
-                )
-            ),
-            Counter(target[assumed[kept]].tolist()),
+        target, converted = self._target[rows.code[kept]], values.converted[kept]
+        table = observation_table(
+            rows.time[kept].view("datetime64[us]"),
+            known_at[kept].view("datetime64[us]"),
+            target,
+            values.value[kept],
+            known_until=np.full(len(kept), "NaT", dtype="datetime64[us]"),
+            censored=values.censored[kept],
         )
+        units = zip(target[converted].tolist(), values.unit[kept[converted]].tolist(), strict=True)
+        return _Kept(table, entries, Counter(units), Counter(target[assumed[kept]].tolist()))
 
     def _repeats(self, values: JudgedRows, known_at: Integers, kept: Places) -> Places:
         """Which of `kept` say again what an earlier known row of the same variable and moment says."""
@@ -160,7 +149,7 @@ class _Making:
         repeats: Places = kept[second[same]]
         return repeats
 
-    def _fault(self, stay: Stay, values: JudgedRows, index: int) -> Quarantined:
+    def _fault(self, admitted_at: datetime, values: JudgedRows, index: int) -> Quarantined:
         """Why a row is set aside: withdrawn before all else, its value before its time."""
         rows, time = values.rows, int(values.rows.time[index])
         if rows.withdrawn[index]:
@@ -170,7 +159,7 @@ class _Making:
             return found
         if time == NOT_A_TIME:
             return row_fault(Reason.MALFORMED, "has no time", self._codes, values, index, bound="a time")
-        bound = f">= {stay.admitted_at.isoformat()}"
+        bound = f">= {_utc(admitted_at).isoformat()}"
         what = f"was measured at {moment_text(time)}, before the admission: expected {bound}"
         return row_fault(Reason.BEFORE_ADMISSION, what, self._codes, values, index, bound=bound)
 
@@ -187,11 +176,17 @@ class _Kept:
     lag_assumed: Counter[str]
 
 
+def _nothing() -> _Kept:
+    return _Kept(empty_observations(), [], Counter(), Counter())
+
+
 def _lag(code: Code) -> int:
     return 0 if code.intervention else variable(code.target).lag // timedelta(microseconds=1)
 
 
-def _stay(source: str, told: StayFacts) -> tuple[Stay, tuple[Quarantined, ...]]:
+def _stay(
+    source: str, told: StayFacts, observations: pd.DataFrame, interventions: pd.DataFrame
+) -> tuple[Stay, tuple[Quarantined, ...]]:
     facts = Facts(told.stay)
     discharged_at = told.discharged_at
     if discharged_at is not None and discharged_at < told.admitted_at:
@@ -200,12 +195,14 @@ def _stay(source: str, told: StayFacts) -> tuple[Stay, tuple[Quarantined, ...]]:
     stay = Stay(
         told.stay,
         told.subject,
-        admitted_at=told.admitted_at.replace(tzinfo=UTC),
+        admitted_at=_utc(told.admitted_at),
+        observations=observations,
         age_years=facts.number("age_years", told.age_years, PLAUSIBLE_AGE, "years", 0),
         sex=facts.choice("sex", told.sex, _SEXES, 0),
         care_unit=told.care_unit,
-        hospital_admitted_at=_in_utc(told.hospital_admitted_at),
-        discharged_at=_in_utc(discharged_at),
+        hospital_admitted_at=None if told.hospital_admitted_at is None else _utc(told.hospital_admitted_at),
+        discharged_at=None if discharged_at is None else _utc(discharged_at),
+        interventions=interventions,
         source=source,
     )
     return stay, tuple(facts.quarantined)
@@ -218,5 +215,5 @@ def _discharged_early(told: StayFacts) -> Quarantined:
     return Quarantined(Reason.IMPLAUSIBLE, detail, 0, told.stay, "discharged_at", value, bound)
 
 
-def _in_utc(time: datetime | None) -> datetime | None:
-    return None if time is None else time.replace(tzinfo=UTC)
+def _utc(time: datetime) -> datetime:
+    return time.replace(tzinfo=UTC)

@@ -2,7 +2,8 @@
 
 What must always hold is a constraint here, so that no code path can store its opposite. Times are UTC
 (`UtcDateTime`), values float64 (`Float64`). The scoring watermark and the lease of a stay live on its row:
-`last_observation_id > scored_observation_id` says that something arrived since the last scoring.
+`last_observation_id > scored_observation_id` says that something arrived since the last scoring,
+`withdrawals > scored_withdrawals` that something no longer stands.
 """
 
 from __future__ import annotations
@@ -23,8 +24,12 @@ _FINITE = "BETWEEN -1e308 AND 1e308"
 # a stay that holds data no score covers; a partial index is used where a query has its very text, with the
 # column on the left of a comparison (SQLite turns it round in the query, but not in the index)
 UNSCORED_DATA = text(
-    "(last_observation_id > scored_observation_id OR last_known_at > coalesce(scored_through, admitted_at))"
+    "(last_observation_id > scored_observation_id OR withdrawals > scored_withdrawals"
+    " OR last_known_at > coalesce(scored_through, admitted_at))"
 )
+
+
+_STANDING, _NAMED = text("known_until IS NULL"), text("identifier <> ''")
 
 
 class Condition(StrEnum):
@@ -128,6 +133,9 @@ class StayRow(Row):
     last_known_at: Mapped[datetime | None]
     last_observation_id: Mapped[int] = mapped_column(Identifier, default=0)
     scored_observation_id: Mapped[int] = mapped_column(Identifier, default=0)
+    # how often its observations were corrected or withdrawn, and how much of that the last scoring knew
+    withdrawals: Mapped[int] = mapped_column(default=0, server_default="0")
+    scored_withdrawals: Mapped[int] = mapped_column(default=0, server_default="0")
     scored_through: Mapped[datetime | None]
     tile: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))  # as last put on the feed
     claimed_by: Mapped[str | None]
@@ -137,24 +145,37 @@ class StayRow(Row):
 
 
 class ObservationRow(Row):
-    """One observation; never changed and never deleted. A higher id arrived later in its stay."""
+    """One version of one observation; never deleted. A higher id arrived later in its stay.
+
+    It stands in [known_at, known_until); only `known_until` ever changes, and `identifier` where a name comes
+    later. Of one content and name at most one version stands.
+    """
 
     __tablename__ = "observations"
     __table_args__ = (
-        UniqueConstraint("stay_id", "variable", "time", "value"),
         CheckConstraint("known_at >= time", name="known_at"),
+        CheckConstraint("known_until >= known_at", name="known_until"),
         CheckConstraint(f"value {_FINITE}", name="finite"),
+        CheckConstraint("censored IN ('', '<', '>')", name="censored"),
+        CheckConstraint("status IN ('preliminary', 'final', 'amended', 'corrected')", name="status"),
+        Index("uq_observations_standing", "stay_id", "variable", "time", "value", "censored", "identifier",
+              unique=True, sqlite_where=_STANDING, postgresql_where=_STANDING),
+        Index("ix_observations_named", "stay_id", "identifier", sqlite_where=_NAMED, postgresql_where=_NAMED),
         Index(None, "stay_id", "known_at"),
         {"sqlite_autoincrement": True},
-    )
+    )  # fmt: skip
 
     id: Mapped[int] = mapped_column(Identifier, primary_key=True)
     stay_id: Mapped[int] = mapped_column(ForeignKey("stays.id"))
     time: Mapped[datetime]
     known_at: Mapped[datetime]
+    known_until: Mapped[datetime | None]
     received_at: Mapped[datetime]
     variable: Mapped[str]
     value: Mapped[float]
+    censored: Mapped[str] = mapped_column(default="", server_default="")
+    identifier: Mapped[str] = mapped_column(default="", server_default="")
+    status: Mapped[str] = mapped_column(default="final", server_default="final")
 
 
 class QuarantineRow(Row):

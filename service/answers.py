@@ -97,14 +97,17 @@ def usual_gap_minutes(times: Iterable[datetime]) -> float | None:
     return median(gaps) if len(gaps) > 1 else None
 
 
-def driver(variable_name: str, value: float | None, time: datetime | None, share: float) -> Json:
-    """One variable that moves the score, with its last value."""
+def driver(
+    variable_name: str, value: float | None, time: datetime | None, share: float, censored: str = ""
+) -> Json:
+    """One variable that moves the score, with its last value; `censored` says on which side it is a limit."""
     variable = CATALOGUE[variable_name]
     return {
         "variable": variable.name,
         "short": variable.short,
         "label": variable.label,
         "value": value,
+        "censored": censored,
         "unit": variable.unit,
         "normal": list(variable.normal),
         "time": instant(time),

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
 from pydantic import ValidationError
 
-from db.queries.observations import ObservationFacts, QuarantineFacts
-from models.clinical.quarantine import Accepted, Quarantined, Reason, check_clock
+from db.queries.observations import QuarantineFacts
+from models.clinical.ledger import ObservationFacts, ReportStatus
+from models.clinical.quarantine import Accepted, Quarantined, Reason, check_clock, check_value, number_text
+from models.clinical.variables import variable
 from service.answers import Json
 from service.problems import jsonable, readable
 from service.schemas import ObservationIn
 
 _DETAIL = 500  # characters kept of a sentence or of a row as it came
+
+
+@dataclass(frozen=True)
+class Said:
+    """The content of a row in the variable's canonical unit; `value` is None in a withdrawal without one."""
+
+    variable: str
+    value: float | None
+    censored: str
+
 
 ReadRow = TypeVar("ReadRow", bound=ObservationIn)
 
@@ -55,10 +68,39 @@ def read_row(shape: type[ReadRow], raw: object) -> ReadRow | Quarantined:
     return Quarantined(Reason.MALFORMED, detail, value=value if isinstance(value, str | float) else None)
 
 
+def read_value(row: ObservationIn) -> Said | Quarantined:
+    """What the row says; a withdrawal of a named row, or of whatever was said, needs no value."""
+    verdict = check_value(row.variable, row.value, row.unit)
+    if isinstance(verdict, Accepted):
+        return Said(verdict.variable.name, verdict.value, verdict.censored)
+    needs_value = row.value is not None and row.identifier is None
+    if not ReportStatus(row.status).withdraws or needs_value or verdict.reason is Reason.UNKNOWN_VARIABLE:
+        return verdict
+    return Said(variable(row.variable).name, None, "")
+
+
 def check_times(
-    row: ObservationIn, value: Accepted, *, admitted_at: datetime, known_at: datetime, now: datetime
+    row: ObservationIn, said: Said, *, admitted_at: datetime, known_at: datetime, now: datetime
 ) -> ObservationFacts | Quarantined:
     """The observation, or what is wrong with its clocks; `known_at` is used where the row has none."""
     known_at = row.known_at or known_at
     fault = check_clock(row.time, known_at, admitted_at, now)
-    return fault or ObservationFacts(row.time, known_at, value.variable.name, value.value)
+    return fault or ObservationFacts(
+        row.time,
+        known_at,
+        said.variable,
+        said.value,
+        said.censored,
+        row.identifier or "",
+        ReportStatus(row.status),
+    )
+
+
+def nothing_to_withdraw(facts: ObservationFacts) -> Quarantined:
+    """The verdict on the withdrawal of what was never reported."""
+    what = "" if facts.value is None else f" {facts.censored}{number_text(facts.value)}"
+    named = f" with the identifier {facts.identifier!r}" if facts.identifier else ""
+    detail = f"no {facts.variable}{what} of {facts.time.isoformat()}{named} was reported: nothing to withdraw"
+    return Quarantined(
+        Reason.WITHDRAWN, detail, variable=facts.variable, value=facts.identifier or facts.value
+    )

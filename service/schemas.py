@@ -97,13 +97,18 @@ class StayIn(Shape):
 
 
 class ObservationIn(Shape):
-    """One observation of a stateless request: `variable` is a catalogue name or LOINC code."""
+    """One observation of a stateless request: `variable` is a catalogue name or LOINC code.
+
+    `identifier` is the sender's name for the measurement, `status` one of FHIR's words for what became of it.
+    """
 
     time: Instant
     known_at: Instant | None = None
     variable: Text
-    value: float | int | str | bool | None
+    value: float | int | str | bool | None = None
     unit: Text | None = None
+    identifier: Text | None = None
+    status: Literal["preliminary", "final", "amended", "corrected", "entered-in-error", "cancelled"] = "final"
 
 
 class StayObservationIn(ObservationIn):
@@ -118,6 +123,8 @@ _OBSERVATION: dict[str, JsonValue] = {
     "variable": "heart_rate",
     "value": 92,
     "unit": "1/min",
+    "identifier": "monitor-7-118",
+    "status": "final",
 }
 
 

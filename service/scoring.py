@@ -44,8 +44,10 @@ class CheckedObservation(BaseModel):
 
     time: Instant
     known_at: Instant
+    known_until: Instant | None = None
     variable: str
     value: float
+    censored: str = ""
 
 
 class ScoreQuestion(BaseModel):
@@ -118,6 +120,8 @@ def _unstored_stay(question: ScoreQuestion) -> Stay:
             [row.known_at for row in rows],
             [row.variable for row in rows],
             [row.value for row in rows],
+            known_until=[row.known_until for row in rows],
+            censored=[row.censored for row in rows],
         ),
         age_years=facts.age_years,
         sex=facts.sex,

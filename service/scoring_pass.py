@@ -129,6 +129,8 @@ def _nothing_to_compute(known: _Known, end: datetime) -> bool:
         return True
     hours = (end - known.stay.admitted_at) // GRID_STEP
     complete = known.stay.scored_through == end and len(known.held) == hours
+    if known.stay.withdrawals != known.stay.scored_withdrawals:
+        return False
     seen = known.stay.scored_observation_id
     return complete and not any(row.id > seen and row.known_at <= end for row in known.observations)
 
@@ -155,7 +157,10 @@ def refuse_endless(admitted_at: datetime, end: datetime) -> None:
 def drivers_at(model: EarlyWarningModel, stay: Stay, time: datetime) -> list[Json]:
     """The variables that move the score at `time` most, with their last values."""
     measured = [part for part in model.explain(stay, time).contributions if part.variable in CATALOGUE]
-    return [driver(part.variable, part.value, part.time, part.share) for part in measured[:_DRIVERS]]
+    return [
+        driver(part.variable, part.value, part.time, part.share, part.censored)
+        for part in measured[:_DRIVERS]
+    ]
 
 
 def _commit(known: _Known, outcome: _Outcome, end: datetime) -> None:
@@ -222,7 +227,12 @@ def _series(known: _Known, score: Score) -> ScoreSeries:
 def _mark(session: Session, known: _Known, end: datetime) -> None:
     through = None if end == known.stay.admitted_at else end
     due.mark_scored(
-        session, known.stay.id, known.scorer.worker_id, observation_id=known.watermark, through=through
+        session,
+        known.stay.id,
+        known.scorer.worker_id,
+        observation_id=known.watermark,
+        withdrawals=known.stay.withdrawals,
+        through=through,
     )
 
 
@@ -232,6 +242,7 @@ def _record(session: Session, known: _Known, what: str, at: datetime, detail: Js
         "model": known.scorer.model.name,
         "version": known.scorer.model.version,
         "observation_watermark": known.watermark,
+        "withdrawals": known.stay.withdrawals,
     }
     audit.record(session, known.scorer.worker_id, what, told | detail, at)
 

@@ -40,7 +40,7 @@ def stay_view(
             "sex": stay.sex,
         },
         "scores": [score_json(score) for score in scores],
-        "observations": _by_variable(observations),
+        "observations": _by_variable(observations, as_of),
         "variables": _variables({row.variable for row in observations}),
         "alerts": alerts,
     }
@@ -98,12 +98,25 @@ def _tile(
     )
 
 
-def _by_variable(observations: Sequence[ObservationRow]) -> dict[str, list[Json]]:
+def _by_variable(observations: Sequence[ObservationRow], as_of: datetime | None) -> dict[str, list[Json]]:
     found: dict[str, list[Json]] = {}
     for row in observations:
-        reading = {"time": instant(row.time), "known_at": instant(row.known_at), "value": row.value}
-        found.setdefault(row.variable, []).append(reading)
+        found.setdefault(row.variable, []).append(_reading(row, as_of))
     return found
+
+
+def _reading(row: ObservationRow, as_of: datetime | None) -> Json:
+    """One version; what was corrected or withdrawn after `as_of` still stood then."""
+    ended = row.known_until is not None and (as_of is None or row.known_until <= as_of)
+    return {
+        "time": instant(row.time),
+        "known_at": instant(row.known_at),
+        "known_until": instant(row.known_until) if ended else None,
+        "value": row.value,
+        "censored": row.censored,
+        "identifier": row.identifier or None,
+        "status": row.status,
+    }
 
 
 def _variables(names: set[str]) -> Json:

@@ -19,6 +19,8 @@ def clinical_stay(stay: StayRow, observations: Sequence[ObservationRow]) -> Stay
             [row.known_at for row in observations],
             [row.variable for row in observations],
             [row.value for row in observations],
+            known_until=[row.known_until for row in observations],
+            censored=[row.censored for row in observations],
         ),
         age_years=stay.age_years,
         sex=stay.sex,

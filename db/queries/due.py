@@ -1,8 +1,8 @@
 """Which stays a worker must score, and the lease that keeps two workers from one stay.
 
-A stay is due when something arrived since its last scoring; or when its next grid hour has passed and either
-that hour still covers data or the newest data are younger than 48 h in a stay that goes on. A lease is held
-by wall clock, because the service's clock may run faster.
+A stay is due when something arrived or was withdrawn since its last scoring; or when its next grid hour has
+passed and either that hour still covers data or the newest data are younger than 48 h in a stay that goes on.
+A lease is held by wall clock, because the service's clock may run faster.
 """
 
 from __future__ import annotations
@@ -65,16 +65,26 @@ def count_due_stays(session: Session, now: datetime) -> tuple[int, datetime | No
 
 
 def mark_scored(
-    session: Session, stay_id: int, worker_id: str, *, observation_id: int, through: datetime | None
+    session: Session,
+    stay_id: int,
+    worker_id: str,
+    *,
+    observation_id: int,
+    withdrawals: int,
+    through: datetime | None,
 ) -> None:
-    """Move the watermark to the newest observation used and the last grid hour scored; end the claim.
+    """Move the watermarks to the newest observation and withdrawal used and the hour scored; end the claim.
 
     Call it first in the transaction that stores the scores: from then on nobody else can claim the stay.
     Raises LeaseLost when somebody else has.
     """
     done = update(StayRow).where(StayRow.id == stay_id, StayRow.claimed_by == worker_id)
     marked = done.values(
-        scored_observation_id=observation_id, scored_through=through, claimed_by=None, claimed_until=None
+        scored_observation_id=observation_id,
+        scored_withdrawals=withdrawals,
+        scored_through=through,
+        claimed_by=None,
+        claimed_until=None,
     )
     if session.scalar(marked.returning(StayRow.id)) is None:
         raise LeaseLost(f"worker {worker_id} no longer holds stay {stay_id}")
@@ -98,6 +108,7 @@ def _is_due(now: datetime) -> ColumnElement[bool]:
         StayRow.id.in_(candidates),
         or_(
             StayRow.last_observation_id > StayRow.scored_observation_id,
+            StayRow.withdrawals > StayRow.scored_withdrawals,
             and_(hour_passed, or_(covers_data, silent_but_watched)),
         ),
     )

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
-from sqlalchemy import insert, select
+from sqlalchemy import and_, insert, select, update
 from sqlalchemy.orm import Session
 
-from db.queries.conflict import insert_new
 from db.rows import ObservationRow, QuarantineRow, StayRow
+from models.clinical.ledger import Ledger, ObservationFacts, Receipt, ReportStatus, Version
 
-
-@dataclass(frozen=True)
-class ObservationFacts:
-    """One good observation: catalogue name of the variable, `value` finite in its canonical unit."""
-
-    time: datetime
-    known_at: datetime
-    variable: str
-    value: float
+_NAMES_A_QUERY = 1000  # a statement has a bounded number of parameters
+# in the order of the fields of Version
+_VERSION = (
+    ObservationRow.time,
+    ObservationRow.known_at,
+    ObservationRow.variable,
+    ObservationRow.value,
+    ObservationRow.censored,
+    ObservationRow.identifier,
+    ObservationRow.status,
+    ObservationRow.known_until,
+    ObservationRow.id,
+)
 
 
 @dataclass(frozen=True)
@@ -36,34 +39,26 @@ class QuarantineFacts:
     stay_id: str | None = None
 
 
-class Receipt(StrEnum):
-    """What became of an observation that was handed in."""
-
-    ACCEPTED = "accepted"
-    DUPLICATE = "duplicate"
-
-
 def append_observations(
     session: Session, stay: StayRow, facts: Sequence[ObservationFacts], received_at: datetime
 ) -> list[Receipt]:
-    """Store what is new and say for each fact, in order, whether it was.
+    """Enter reports in order, and say what became of each; a correction ends what it replaces, and stays.
 
     The stay's row is locked first, so within a stay ids rise in the order of commits and a scoring watermark
     never passes an observation that is still under way. Raises InvalidInput for a time without an offset.
     """
+    if not facts:
+        return []
     session.refresh(stay, with_for_update={"of": StayRow, "key_share": True})
-    first_at = _first_positions(facts)
-    new = insert_new(session, ObservationRow).returning(ObservationRow)
-    rows = [
-        # not asdict: it copies every time deeply, and the lock is held meanwhile
-        {"stay_id": stay.id, "received_at": received_at, **vars(facts[position])}
-        for position in first_at.values()
-    ]
-    stored = session.scalars(new, rows).all() if rows else []
-    accepted = {first_at[_key(row)] for row in stored}
-    _note_newest(stay, stored)
+    ledger = Ledger(_concerned(session, stay.id, facts))
+    receipts = [ledger.take(report) for report in facts]
+    if ledger.changed:
+        _update(session, ledger.changed.values())
+        stay.withdrawals += 1
+    if ledger.new:
+        _insert(session, stay, ledger.new, received_at)
     session.flush()
-    return [Receipt.ACCEPTED if i in accepted else Receipt.DUPLICATE for i in range(len(facts))]
+    return receipts
 
 
 def observations_of(
@@ -88,18 +83,49 @@ def quarantine_rows(session: Session, facts: Iterable[QuarantineFacts], received
         session.execute(insert(QuarantineRow), rows)
 
 
-def _key(fact: ObservationFacts | ObservationRow) -> tuple[str, datetime, float]:
-    return fact.variable, fact.time, fact.value
+def _concerned(session: Session, stay_id: int, facts: Sequence[ObservationFacts]) -> Iterator[Version]:
+    """The stored versions that reports may repeat, correct or withdraw: of their moments and their names."""
+    times = [report.time for report in facts]
+    names = sorted({report.identifier for report in facts if report.identifier})
+    known = ObservationRow.known_at >= min(times), ObservationRow.time.between(min(times), max(times))
+    conditions = [and_(*known)]
+    conditions += [
+        ObservationRow.identifier.in_(names[first : first + _NAMES_A_QUERY])
+        for first in range(0, len(names), _NAMES_A_QUERY)
+    ]
+    found: dict[int, Version] = {}
+    for condition in conditions:
+        for row in session.execute(select(*_VERSION).where(ObservationRow.stay_id == stay_id, condition)):
+            *_, status, known_until, row_id = row
+            found[row_id] = Version(*row[:6], ReportStatus(status), known_until, row_id)
+    return iter(found.values())
 
 
-def _first_positions(facts: Sequence[ObservationFacts]) -> dict[tuple[str, datetime, float], int]:
-    first_at: dict[tuple[str, datetime, float], int] = {}
-    for position, fact in enumerate(facts):
-        first_at.setdefault(_key(fact), position)
-    return first_at
+def _update(session: Session, versions: Iterable[Version]) -> None:
+    """Before what replaces them is stored: at most one version of a content stands."""
+    columns = [
+        {"id": one.row_id, "known_until": one.known_until, "identifier": one.identifier} for one in versions
+    ]
+    session.execute(update(ObservationRow), columns)
 
 
-def _note_newest(stay: StayRow, stored: Sequence[ObservationRow]) -> None:
-    for row in stored:
-        stay.last_observation_id = max(stay.last_observation_id, row.id)
-        stay.last_known_at = max(stay.last_known_at or row.known_at, row.known_at)
+def _insert(session: Session, stay: StayRow, versions: Sequence[Version], received_at: datetime) -> None:
+    rows = [
+        {
+            "stay_id": stay.id,
+            "received_at": received_at,
+            "time": one.time,
+            "known_at": one.known_at,
+            "known_until": one.known_until,
+            "variable": one.variable,
+            "value": one.value,
+            "censored": one.censored,
+            "identifier": one.identifier,
+            "status": str(one.status),
+        }
+        for one in versions
+    ]
+    newest = max(session.scalars(insert(ObservationRow).returning(ObservationRow.id), rows))
+    known_at = max(one.known_at for one in versions)
+    stay.last_observation_id = max(stay.last_observation_id, newest)
+    stay.last_known_at = max(stay.last_known_at or known_at, known_at)

@@ -4,22 +4,34 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from fastapi import APIRouter
 from sqlalchemy.orm import Session
 
-from db.queries.observations import ObservationFacts, append_observations, quarantine_rows
+from db.queries.audit import record
+from db.queries.observations import append_observations, quarantine_rows
 from db.queries.stays import stays_for_update
 from db.rows import StayRow
-from models.clinical.quarantine import Accepted, Quarantined, Reason, check_value
+from models.clinical.ledger import ObservationFacts, Receipt
+from models.clinical.quarantine import Quarantined, Reason
 from service.answers import Json
 from service.context import Context, Parts
-from service.intake import check_times, quarantine_facts, read_row, refusal
+from service.intake import (
+    Said,
+    check_times,
+    nothing_to_withdraw,
+    quarantine_facts,
+    read_row,
+    read_value,
+    refusal,
+)
 from service.schemas import ObservationBatch, StayObservationIn
 
 router = APIRouter(prefix="/v1/observations", tags=["observations"])
+
+_STATUSES = ("accepted", "corrected", "withdrawn", "duplicate", "rejected")
 
 
 @dataclass(frozen=True)
@@ -29,7 +41,7 @@ class _ReadRow:
     position: int
     raw: object
     row: StayObservationIn | None
-    value: Accepted | Quarantined
+    said: Said | Quarantined
 
     @classmethod
     def of(cls, position: int, raw: object) -> _ReadRow:
@@ -37,7 +49,7 @@ class _ReadRow:
         row = read_row(StayObservationIn, raw)
         if isinstance(row, Quarantined):
             return cls(position, raw, None, row)
-        return cls(position, raw, row, check_value(row.variable, row.value, row.unit))
+        return cls(position, raw, row, read_value(row))
 
 
 @dataclass(frozen=True)
@@ -48,6 +60,7 @@ class _CheckedRow:
     raw: object
     stay_id: str | None
     verdict: ObservationFacts | Quarantined
+    receipt: Receipt | None = None
 
 
 @router.post("", responses={413: {"description": "A body above the limit"}})
@@ -59,8 +72,9 @@ def take(parts: Parts, body: ObservationBatch) -> Json:
     with parts.writing() as session:
         stays = stays_for_update(session, named)
         checked = [_check(read, stays, now) for read in rows]
-        answers = _append(session, checked, stays, now) | _quarantine(session, checked, now)
-    return _counted(parts, [answers[position] for position in range(len(rows))])
+        checked = _append(session, checked, stays, now)
+        rejected = _quarantine(session, checked, now)
+    return _counted(parts, [_answer(row, rejected) for row in checked])
 
 
 def _check(read: _ReadRow, stays: Mapping[str, StayRow], now: datetime) -> _CheckedRow:
@@ -69,31 +83,45 @@ def _check(read: _ReadRow, stays: Mapping[str, StayRow], now: datetime) -> _Chec
 
 
 def _verdict(read: _ReadRow, stays: Mapping[str, StayRow], now: datetime) -> ObservationFacts | Quarantined:
-    row, value = read.row, read.value
+    row, said = read.row, read.said
     if row is not None and row.stay_id not in stays:
         detail = f"no stay {row.stay_id!r}; announce it with POST /v1/stays"
         return Quarantined(Reason.UNKNOWN_STAY, detail, value=row.stay_id)
-    if row is None or isinstance(value, Quarantined):
-        assert isinstance(value, Quarantined)
-        return value
+    if row is None or isinstance(said, Quarantined):
+        assert isinstance(said, Quarantined)
+        return said
     # a monitor's clock may run a little ahead of ours, and nothing is known before it is measured
     admitted_at = stays[row.stay_id].admitted_at
-    return check_times(row, value, admitted_at=admitted_at, known_at=max(now, row.time), now=now)
+    return check_times(row, said, admitted_at=admitted_at, known_at=max(now, row.time), now=now)
 
 
 def _append(
     session: Session, checked: Sequence[_CheckedRow], stays: Mapping[str, StayRow], now: datetime
-) -> dict[int, Json]:
+) -> list[_CheckedRow]:
+    """The rows with what became of the good ones; a withdrawal of what was never reported is none of them."""
     good: dict[str, dict[int, ObservationFacts]] = {}
     for row in checked:
         if isinstance(row.verdict, ObservationFacts) and row.stay_id is not None:
             good.setdefault(row.stay_id, {})[row.position] = row.verdict
-    answers = {}
+    receipts: dict[int, Receipt] = {}
     for stay_id, facts in good.items():
-        receipts = append_observations(session, stays[stay_id], list(facts.values()), now)
-        for position, receipt in zip(facts, receipts, strict=True):
-            answers[position] = {"row": position, "status": str(receipt)}
-    return answers
+        received = append_observations(session, stays[stay_id], list(facts.values()), now)
+        receipts |= dict(zip(facts, received, strict=True))
+        _record(session, stay_id, Counter(received), now)
+    return [_received(row, receipts.get(row.position)) for row in checked]
+
+
+def _received(row: _CheckedRow, receipt: Receipt | None) -> _CheckedRow:
+    if receipt is Receipt.NOT_FOUND and isinstance(row.verdict, ObservationFacts):
+        return replace(row, verdict=nothing_to_withdraw(row.verdict))
+    return replace(row, receipt=receipt)
+
+
+def _record(session: Session, stay_id: str, received: Counter[Receipt], now: datetime) -> None:
+    """What changes the past of a stay is audited; what only adds to it is told by the rows themselves."""
+    changed = {str(kind): received[kind] for kind in (Receipt.CORRECTED, Receipt.WITHDRAWN) if received[kind]}
+    if changed:
+        record(session, "api", "observations corrected", {"stay_id": stay_id, **changed}, now)
 
 
 def _quarantine(session: Session, checked: Sequence[_CheckedRow], now: datetime) -> dict[int, Json]:
@@ -106,9 +134,13 @@ def _quarantine(session: Session, checked: Sequence[_CheckedRow], now: datetime)
     return answers
 
 
+def _answer(row: _CheckedRow, rejected: Mapping[int, Json]) -> Json:
+    return rejected.get(row.position) or {"row": row.position, "status": str(row.receipt)}
+
+
 def _counted(parts: Context, answers: Sequence[Json]) -> Json:
     counts = Counter(answer["status"] for answer in answers)
     for answer in answers:
         parts.metrics.observations.labels(answer["status"], answer.get("reason", "")).inc()
-    totals = {status: counts[status] for status in ("accepted", "duplicate", "rejected")}
+    totals = {status: counts[status] for status in _STATUSES}
     return {**totals, "rows": answers}

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from db.queries.observations import ObservationFacts
-from models.clinical.quarantine import Quarantined, check_value
+from models.clinical.ledger import Ledger, ObservationFacts, Receipt, Version
+from models.clinical.quarantine import Quarantined
 from service.answers import Json, instant
 from service.context import Parts
-from service.intake import check_times, read_row, refusal
+from service.intake import check_times, nothing_to_withdraw, read_row, read_value, refusal
 from service.schemas import Instant, ObservationIn, ScoreRequest
 
 router = APIRouter(prefix="/v1", tags=["score"])
@@ -21,14 +22,8 @@ router = APIRouter(prefix="/v1", tags=["score"])
 def score(parts: Parts, body: ScoreRequest) -> Json:
     """Hourly scores of a stay that is not stored; a row without `known_at` is known when it was measured."""
     now = parts.clock.now()
-    good: list[Json] = []
-    rejected: list[Json] = []
-    for position, raw in enumerate(body.observations):
-        verdict = _verdict(raw, body.stay.admitted_at, now)
-        if isinstance(verdict, Quarantined):
-            rejected.append(refusal(verdict, position))
-        else:
-            good.append(_canonical(verdict))
+    verdicts = [_verdict(raw, body.stay.admitted_at, now) for raw in body.observations]
+    good, rejected = _sorted_out(verdicts)
     question = {"stay": body.stay.model_dump(mode="json"), "observations": good, "model": body.model}
     return {**parts.scoring.ask("score", question), "rejected": rejected}
 
@@ -50,16 +45,29 @@ def _verdict(raw: object, admitted_at: datetime, now: datetime) -> ObservationFa
     row = read_row(ObservationIn, raw)
     if isinstance(row, Quarantined):
         return row
-    value = check_value(row.variable, row.value, row.unit)
-    if isinstance(value, Quarantined):
-        return value
-    return check_times(row, value, admitted_at=admitted_at, known_at=row.time, now=now)
+    said = read_value(row)
+    if isinstance(said, Quarantined):
+        return said
+    return check_times(row, said, admitted_at=admitted_at, known_at=row.time, now=now)
 
 
-def _canonical(facts: ObservationFacts) -> Json:
+def _sorted_out(verdicts: Sequence[ObservationFacts | Quarantined]) -> tuple[list[Json], list[Json]]:
+    """The versions that the rows make, in whichever order they come, and the rejected rows."""
+    rejected = {row: verdict for row, verdict in enumerate(verdicts) if isinstance(verdict, Quarantined)}
+    good = {row: verdict for row, verdict in enumerate(verdicts) if isinstance(verdict, ObservationFacts)}
+    ledger = Ledger()
+    for row, facts in sorted(good.items(), key=lambda item: item[1].known_at):
+        if ledger.take(facts) is Receipt.NOT_FOUND:
+            rejected[row] = nothing_to_withdraw(facts)
+    return [_canonical(one) for one in ledger.new], [refusal(rejected[row], row) for row in sorted(rejected)]
+
+
+def _canonical(version: Version) -> Json:
     return {
-        "time": instant(facts.time),
-        "known_at": instant(facts.known_at),
-        "variable": facts.variable,
-        "value": facts.value,
+        "time": instant(version.time),
+        "known_at": instant(version.known_at),
+        "known_until": instant(version.known_until),
+        "variable": version.variable,
+        "value": version.value,
+        "censored": version.censored,
     }

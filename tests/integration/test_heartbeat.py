@@ -10,9 +10,10 @@ from sqlalchemy import Engine
 
 from db.queries.audit import last_beat
 from db.queries.due import claim_due_stays
-from db.queries.observations import ObservationFacts, append_observations
+from db.queries.observations import append_observations
 from db.rows import StayRow
 from db.session import reading, writing
+from models.clinical.ledger import ObservationFacts
 from service import heartbeat
 from service.clock import wall_now
 from service.heartbeat import Heartbeat

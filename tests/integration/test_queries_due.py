@@ -11,10 +11,11 @@ import pytest
 from sqlalchemy import Engine, event
 
 from db.queries.due import LeaseLost, claim_due_stays, count_due_stays, mark_scored, rescore_ward
-from db.queries.observations import ObservationFacts, append_observations
+from db.queries.observations import append_observations
 from db.queries.stays import StayFacts, upsert_stay
 from db.rows import StayRow
 from db.session import reading, writing
+from models.clinical.ledger import ObservationFacts
 
 ADMITTED = datetime(2026, 11, 22, 8, tzinfo=UTC)
 WALL = datetime(2030, 1, 1, tzinfo=UTC)
@@ -181,7 +182,7 @@ def _mark(
     engine: Engine, stay_id: int, observation_id: int, through: datetime | None, worker: str = "a"
 ) -> None:
     with writing(engine) as session:
-        mark_scored(session, stay_id, worker, observation_id=observation_id, through=through)
+        mark_scored(session, stay_id, worker, observation_id=observation_id, withdrawals=0, through=through)
 
 
 def _scored(engine: Engine, stay_id: int, observation_id: int, through: datetime | None) -> None:

@@ -14,9 +14,7 @@ from sqlalchemy import Engine, func, select
 
 from db.queries.clinical import clinical_stay
 from db.queries.observations import (
-    ObservationFacts,
     QuarantineFacts,
-    Receipt,
     append_observations,
     observations_of,
     quarantine_rows,
@@ -34,6 +32,7 @@ from db.queries.stays import (
 from db.rows import ObservationRow, QuarantineRow, StayRow
 from db.session import reading, writing
 from models.clinical.errors import InvalidInput
+from models.clinical.ledger import ObservationFacts, Receipt
 
 Result = TypeVar("Result")
 

@@ -46,9 +46,14 @@ BAD_ROWS: list[tuple[dict[str, Any], str, str]] = [
     ({"value": float("nan")}, "not_a_number", "nan"),
     ({"value": float("inf")}, "not_a_number", "inf"),
     ({"value": "NEG"}, "not_a_number", "NEG"),
-    ({"value": None}, "not_a_number", "nothing"),
-    ({"value": "<0.01"}, "censored", "<0.01"),
-    ({"value": ">50"}, "censored", ">50"),
+    ({"value": None}, "no_value", "nothing"),
+    ({"value": "___"}, "no_value", "___"),
+    ({"value": "<0.01"}, "implausible", "<0.01"),
+    ({"value": "HEMOLYZED", "status": "entered-in-error"}, "not_a_number", "HEMOLYZED"),
+    ({"variable": "pulse", "status": "cancelled"}, "unknown_variable", "pulse"),
+    ({"status": "cancelled", "value": 93}, "withdrawn", "nothing to withdraw"),
+    ({"status": "cancelled", "identifier": "m-1", "time": "2026-11-22T09:06:00Z"}, "withdrawn", "'m-1'"),
+    ({"status": "wrong"}, "malformed", "entered-in-error"),
     ({"value": 900}, "implausible", "[10, 300] 1/min"),
     ({"value": int("9" * 400)}, "not_a_number", "inf"),
     ({"time": "2026-11-22T18:45:00Z"}, "in_future", "18:45"),
@@ -78,7 +83,9 @@ def test_every_bad_row_is_named_and_the_good_ones_are_stored(ward: httpx.Client,
         assert len(session.scalars(select(ObservationRow)).all()) == 2
         quarantined = session.scalars(select(QuarantineRow).order_by(QuarantineRow.id)).all()
     assert [row.reason for row in quarantined][: len(BAD_ROWS)] == [reason for _, reason, _ in BAD_ROWS]
-    assert "'value': '<0.01'" in next(row.input for row in quarantined if row.reason == "censored")
+    assert "'value': 'NEG'" in next(
+        row.input for row in quarantined if row.reason == "not_a_number" and "NEG" in row.input
+    )
 
 
 def test_an_implausible_row_says_value_bound_and_unit(ward: httpx.Client) -> None:
@@ -135,7 +142,8 @@ def test_a_body_that_is_no_batch_is_a_problem(ward: httpx.Client) -> None:
 
 
 def test_what_is_counted_is_told(ward: httpx.Client) -> None:
-    assert send(ward) == {"accepted": 0, "duplicate": 0, "rejected": 0, "rows": []}
+    none = dict.fromkeys(("accepted", "corrected", "withdrawn", "duplicate", "rejected"), 0)
+    assert send(ward) == {**none, "rows": []}
     send(ward, ROW, ROW, {**ROW, "value": 900})
     told = ward.get("/metrics").text
     assert 'prodrome_observations_total{reason="",status="accepted"} 1.0' in told

@@ -62,7 +62,7 @@ def test_the_scores_are_the_models_own(with_worker: httpx.Client) -> None:
         expected = [(hour, score.value, score.status) for hour, score in enumerate(model.score(stay), 1)]
         assert told == expected
         assert (answer["model"], answer["version"]) == (model.name, model.version)
-        assert [(row["row"], row["reason"]) for row in answer["rejected"]] == [(0, "censored")]
+        assert [(row["row"], row["reason"]) for row in answer["rejected"]] == [(0, "implausible")]
     assert with_worker.get("/v1/stays").json()["stays"] == []  # nothing was stored
 
 

@@ -12,11 +12,12 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 from sqlalchemy.orm import Session
 
 from db.queries.audit import beat, last_beat, record
-from db.queries.observations import ObservationFacts, append_observations
+from db.queries.observations import append_observations
 from db.queries.stays import StayFacts, stay_by_external_id, upsert_stay
 from db.rows import AuditRow, ObservationRow, ScoreRow, StayRow, SubjectRow
 from db.session import make_engine, reading, writing
 from models.clinical.errors import InvalidInput
+from models.clinical.ledger import ObservationFacts
 
 NOW = datetime(2026, 11, 22, 9, 30, 0, 123456, tzinfo=UTC)
 

@@ -11,10 +11,11 @@ from sqlalchemy import Engine, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from db.queries import alerts
-from db.queries.observations import ObservationFacts, append_observations
+from db.queries.observations import append_observations
 from db.queries.stays import StayFacts, upsert_stay
 from db.rows import AlertEventRow, AlertRow, AuditRow, EventKind, OutboxRow, ScoreRow, StayRow
 from db.session import reading, writing
+from models.clinical.ledger import ObservationFacts
 from models.clinical.score import ScoreSeries
 from models.clinical.stay import Stay
 from models.rules import NEWS2, CarryForward

@@ -8,8 +8,9 @@ columns are ignored. The mapping is that of MIMIC-IV, for `LAB//220045//bpm` nam
   the default lags hold.
 - Without text a blood gas does not say whether it is arterial: the nurses' copy of it does. Nor does the
   number of a verbal response tell a tube from silence. With text both are read as in MIMIC-IV.
-- INFUSION_START carries the rate, in the mapping's unit; the next INFUSION_END of its item ends it.
-- The data hold no cultures.
+- INFUSION_START carries the rate, in the mapping's unit. It and PROCEDURE//START last till the next end of
+  their item.
+- The data hold no cultures; what irrigated bladders give is not mapped.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ _KINDS = {
     "labevents": "LAB",
     "outputevents": "SUBJECT_FLUID_OUTPUT",
     "inputevents": "INFUSION_START",
+    "procedureevents": "PROCEDURE//START",
 }
 
 _STAYS = """
@@ -44,7 +46,8 @@ WITH moves AS (
     FROM meds WHERE kind IN ('ICU_ADMISSION', 'ICU_DISCHARGE') AND time IS NOT NULL
     WINDOW w AS (PARTITION BY subject ORDER BY time, kind DESC)
 ), stays AS (
-    SELECT *, row_number() OVER (PARTITION BY subject ORDER BY time) AS number
+    SELECT subject, time, care_unit, row_number() OVER (PARTITION BY subject ORDER BY time) AS number,
+           CASE WHEN next_kind = 'ICU_DISCHARGE' THEN next_time END AS discharged_at
     FROM moves WHERE kind = 'ICU_ADMISSION'
 ), hospital AS (
     SELECT a.subject, a.time AS admitted_at, d.time AS discharged_at,
@@ -54,29 +57,26 @@ WITH moves AS (
       ON d.subject = a.subject AND d.time >= a.time
     ASOF LEFT JOIN (SELECT * FROM meds WHERE kind = 'ED_REGISTRATION') e
       ON e.subject = a.subject AND e.time <= a.time
-), diagnoses AS (
-    SELECT subject, time, part4 AS icd_code FROM meds WHERE kind = 'DIAGNOSIS'
 ), coded AS (
-    SELECT h.subject, h.admitted_at, list(g.icd_code ORDER BY g.icd_code) AS codes
-    FROM hospital h JOIN diagnoses g
-      ON g.subject = h.subject AND g.time > h.admitted_at AND g.time <= h.discharged_at
+    SELECT h.subject, h.admitted_at, list(g.part3 ORDER BY g.part3) AS codes
+    FROM hospital h JOIN meds g ON g.kind = 'DIAGNOSIS' AND g.subject = h.subject
+      AND g.time > h.admitted_at AND g.time <= h.discharged_at
     GROUP BY ALL
 ), people AS (
     SELECT subject, min(time) FILTER (kind = 'MEDS_BIRTH') AS born, min(item) FILTER (kind = 'GENDER') AS sex
     FROM meds WHERE kind IN ('MEDS_BIRTH', 'GENDER') GROUP BY ALL
 )
-SELECT concat(s.subject, '-', s.number) AS stay, s.subject, s.time AS admitted_at,
-       CASE WHEN s.next_kind = 'ICU_DISCHARGE' THEN s.next_time END AS discharged_at,
-       h.arrived_at AS hospital_admitted_at,
+SELECT concat(s.subject, '-', s.number) AS stay, s.subject, s.time AS admitted_at, s.discharged_at,
+       CASE WHEN h.discharged_at > s.time THEN least(h.arrived_at, s.time) END AS hospital_admitted_at,
        date_diff('day', p.born, s.time) / 365.2425 AS age_years, p.sex, s.care_unit,
-       'metavision' AS charting, c.codes AS diagnoses
-FROM stays s
+       'metavision' AS charting, CASE WHEN h.discharged_at > s.time THEN c.codes END AS diagnoses
+FROM (SELECT *, coalesce(discharged_at, time) AS last_seen FROM stays) s
 LEFT JOIN people p ON p.subject = s.subject
-ASOF LEFT JOIN hospital h ON h.subject = s.subject AND h.admitted_at <= s.time
+ASOF LEFT JOIN hospital h ON h.subject = s.subject AND h.admitted_at <= s.last_seen
 LEFT JOIN coded c ON c.subject = h.subject AND c.admitted_at = h.admitted_at
 """
 
-# one row of `meds` an event; those of medicines are in the_given and the_ordered
+# every event gives one row; those of medicines are in the_given and the_ordered
 _EVENTS = f"""
 SELECT s.stay, CASE WHEN item IN {SIZE_ITEMS} THEN greatest(time, s.begins) ELSE time END AS time,
        NULL AS ended_at,
@@ -84,9 +84,9 @@ SELECT s.stay, CASE WHEN item IN {SIZE_ITEMS} THEN greatest(time, s.begins) ELSE
             ELSE kind || '//' || item END AS code,
        CASE WHEN item = '223900' AND text = 'No Response-ETT' THEN '0' ELSE coalesce(value, text)
        END AS value,
-       CASE WHEN item NOT IN {TEMPERATURE_ITEMS} THEN nullif(part3, 'UNK') END AS unit,
+       CASE WHEN item NOT IN {TEMPERATURE_ITEMS} THEN nullif(part2, 'UNK') END AS unit,
        NULL AS known_at, false AS withdrawn
-FROM meds m
+FROM parsed m
 LEFT JOIN gases g ON g.subject = m.subject AND g.drawn_at = m.time
 LEFT JOIN the_spans s ON s.subject = m.subject AND m.time < s.ends
   AND m.time >= CASE WHEN m.item IN {SIZE_ITEMS} THEN s.cared_from ELSE s.begins END
@@ -94,9 +94,10 @@ WHERE kind IN ('LAB', 'SUBJECT_FLUID_OUTPUT')
 UNION ALL BY NAME
 SELECT s.stay, m.time, e.time AS ended_at, m.kind || '//' || m.item AS code, m.value, NULL AS unit,
        NULL AS known_at, false AS withdrawn
-FROM (SELECT * FROM meds WHERE kind = 'INFUSION_START') m
-ASOF LEFT JOIN (SELECT * FROM meds WHERE kind = 'INFUSION_END') e
-  ON e.subject = m.subject AND e.item = m.item AND e.time > m.time
+FROM (SELECT * FROM meds WHERE kind IN ('INFUSION_START', 'PROCEDURE//START')) m
+ASOF LEFT JOIN (SELECT * FROM meds WHERE kind IN ('INFUSION_END', 'PROCEDURE//END')) e
+  ON e.subject = m.subject AND e.item = m.item AND e.kind = replace(m.kind, 'START', 'END')
+  AND e.time > m.time
 LEFT JOIN the_spans s ON s.subject = m.subject AND m.time >= s.cared_from AND m.time < s.ends
 UNION ALL BY NAME
 SELECT s.stay, d.time, d.ended_at, d.code, NULL AS value, NULL AS unit, NULL AS known_at, d.withdrawn
@@ -107,37 +108,44 @@ UNION ALL BY NAME
 SELECT NULL AS stay, time, NULL AS ended_at, kind AS code, NULL AS value, NULL AS unit, NULL AS known_at,
        false AS withdrawn
 FROM meds
-WHERE kind NOT IN ('LAB', 'SUBJECT_FLUID_OUTPUT', 'INFUSION_START', 'MEDICATION') OR stops
+WHERE kind NOT IN ('INFUSION_START', 'PROCEDURE//START', 'MEDICATION', 'MEDICATION//START')
 """  # noqa: S608
 
 _STAGED = (
-    # every event once, its code in parts; the third of a unit or of what was done, the fourth of a diagnosis
+    # the kind of an event's code, and what follows it, in parts
     """
-CREATE TABLE meds AS
-SELECT subject_id::VARCHAR AS subject, TRY_CAST(time AS TIMESTAMP) AS time,
-       split_part(code, '//', 1) AS kind, split_part(code, '//', 2) AS item,
-       split_part(code, '//', 3) AS part3, split_part(code, '//', 4) AS part4,
-       {value}::VARCHAR AS value, {text} AS text, code LIKE 'MEDICATION//STOP//%' AS stops
-FROM events
+CREATE VIEW parsed AS
+SELECT subject, time, kind, value, text, split_part(rest, '//', 1) AS item,
+       split_part(rest, '//', 2) AS part2, split_part(rest, '//', 3) AS part3
+FROM (
+    SELECT subject_id::VARCHAR AS subject, TRY_CAST(time AS TIMESTAMP) AS time,
+           regexp_extract(code, '^((MEDICATION|PROCEDURE)//(START|STOP|END)|.*?)(//|$)', 1) AS kind,
+           substr(code, length(kind) + 3) AS rest, {value}::VARCHAR AS value, {text} AS text
+    FROM events
+)
+""",
+    # what was done and not measured: few events, read many times
+    """
+CREATE TABLE meds AS SELECT * FROM parsed WHERE kind NOT IN ('LAB', 'SUBJECT_FLUID_OUTPUT')
 """,
     """
 CREATE TABLE gases AS
 SELECT subject, time AS drawn_at, any_value(upper(rtrim(text, '. '))) AS type
-FROM meds WHERE kind = 'LAB' AND item IN ('52033', '50800') AND text IS NOT NULL
+FROM parsed WHERE kind = 'LAB' AND item IN ('52033', '50800') AND text IS NOT NULL
 GROUP BY ALL HAVING count(DISTINCT text) = 1
 """,
     """
 CREATE TABLE ordered AS
-SELECT o.subject, o.time, e.time AS ended_at, o.part3 AS drug, NULL::VARCHAR AS route
-FROM (SELECT * FROM meds WHERE kind = 'MEDICATION' AND item = 'START') o
-ASOF LEFT JOIN (SELECT * FROM meds WHERE stops) e
-  ON e.subject = o.subject AND e.part3 = o.part3 AND e.time > o.time
+SELECT o.subject, o.time, e.time AS ended_at, o.item AS drug, NULL::VARCHAR AS route
+FROM (SELECT * FROM meds WHERE kind = 'MEDICATION//START') o
+ASOF LEFT JOIN (SELECT * FROM meds WHERE kind = 'MEDICATION//STOP') e
+  ON e.subject = o.subject AND e.item = o.item AND e.time > o.time
 """,
     """
 CREATE TABLE given AS
 SELECT subject, time, item AS drug, NULL::VARCHAR AS route,
-       coalesce(nullif(part3, ''), 'administered') AS event
-FROM meds WHERE kind = 'MEDICATION' AND item <> 'START' AND NOT stops
+       coalesce(nullif(part2, ''), 'administered') AS event
+FROM meds WHERE kind = 'MEDICATION'
 """,
     """
 CREATE TABLE infused AS

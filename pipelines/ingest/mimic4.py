@@ -52,7 +52,8 @@ TABLES = ("icustays", "patients", "admissions", "chartevents", "labevents", *_OP
 _STAYS = """
 SELECT i.stay_id AS stay, i.subject_id AS subject,
        i.intime::TIMESTAMP AS admitted_at, TRY_CAST(i.outtime AS TIMESTAMP) AS discharged_at,
-       least(TRY_CAST(a.admittime AS TIMESTAMP), TRY_CAST(a.edregtime AS TIMESTAMP)) AS hospital_admitted_at,
+       least(TRY_CAST(a.admittime AS TIMESTAMP), TRY_CAST(a.edregtime AS TIMESTAMP), i.intime::TIMESTAMP)
+           AS hospital_admitted_at,
        TRY_CAST(p.anchor_age AS INTEGER) + year(i.intime::TIMESTAMP)
            - TRY_CAST(p.anchor_year AS INTEGER) AS age_years,
        p.gender AS sex, i.first_careunit AS care_unit, 'metavision' AS charting, d.codes AS diagnoses

@@ -61,7 +61,7 @@ _Row = Mapping[str, str]
 
 @dataclass(frozen=True)
 class _Phrases:
-    """Rows by the words that name them, at most `longest`; an `open_ended` name may go on in its last word."""
+    """Rows by the words that name them, `longest` at most; an `open_ended` name goes on in its last word."""
 
     whole: Mapping[str, _Row]
     open_ended: tuple[tuple[str, _Row], ...]

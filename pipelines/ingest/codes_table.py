@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from importlib import resources
 
+from models.clinical.errors import UnacceptedUnit
 from models.clinical.interventions import InterventionKind
-from models.clinical.variables import CATALOGUE
+from models.clinical.units import accepted_unit
+from models.clinical.variables import CATALOGUE, variable
 
 _KINDS = frozenset(InterventionKind)
 
@@ -60,12 +62,25 @@ def read_codes(name: str) -> tuple[Code, ...]:
 
 
 def _code(name: str, line: int, row: dict[str, str]) -> Code:
-    target = row["target"]
+    where = f"codes/{name}.csv line {line}"
+    target, unit = row["target"], row["unit"]
     if target not in CATALOGUE and target not in _KINDS:
-        raise ValueError(
-            f"codes/{name}.csv line {line}: {target!r} is neither a variable nor an intervention"
-        )
+        raise ValueError(f"{where}: {target!r} is neither a variable nor an intervention")
+    if row["rule"] and row["rule"] not in frozenset(Rule):
+        raise ValueError(f"{where}: {row['rule']!r} is no rule")
     rule = Rule(row["rule"] or Rule.REPORTED)
-    if target in CATALOGUE and rule in (Rule.FIXED, Rule.REPORTED) and not row["unit"]:
-        raise ValueError(f"codes/{name}.csv line {line}: {target} needs the unit that is assumed")
-    return Code(row["table"], row["code"], row["label"], target, row["unit"], rule, row["agent"], row["note"])
+    if target in CATALOGUE:
+        _check_unit(where, target, unit, rule)
+    return Code(row["table"], row["code"], row["label"], target, unit, rule, row["agent"], row["note"])
+
+
+def _check_unit(where: str, target: str, unit: str, rule: Rule) -> None:
+    if rule is Rule.HELD:
+        raise ValueError(f"{where}: {target} is no intervention, nothing of it is held")
+    if unit:
+        try:
+            accepted_unit(variable(target), unit)
+        except UnacceptedUnit as error:
+            raise ValueError(f"{where}: {error}") from error
+    elif rule in (Rule.FIXED, Rule.REPORTED):
+        raise ValueError(f"{where}: {target} needs the unit that is assumed")

@@ -21,7 +21,7 @@ from models.clinical.stay import Stay
 from pipelines.label.presets import DEFAULT, Baseline, Missing, Sepsis3Options
 from pipelines.label.sepsis3 import label_from
 from pipelines.label.sofa import hourly
-from pipelines.label.suspicion import SuspicionRule
+from pipelines.label.suspicion import SuspicionRule, times
 
 COLUMNS = (
     *("suspicion", "baseline", "missing", "stays", "suspected", "cases", "prevalence"),
@@ -47,9 +47,10 @@ class LabelSensitivity:
     suspected: list[list[bool]] = field(default_factory=list)
 
     def add(self, stay: Stay) -> None:
-        """Label one stay under every option; its SOFA is computed once."""
+        """Label one stay under every option; SOFA and suspicions are computed once."""
         sofa = hourly(stay, definition=self.options[0].definition)
-        labels = [label_from(stay, sofa, options) for options in self.options]
+        suspected = {rule: times(stay, rule) for rule in get_args(SuspicionRule)}
+        labels = [label_from(stay, sofa, suspected[one.suspicion_rule], one) for one in self.options]
         self.onsets.append([np.nan if one.onset_hour is None else one.onset_hour for one in labels])
         self.suspected.append([one.suspicion_time is not None for one in labels])
 
@@ -126,6 +127,7 @@ def plot_sensitivity(table: pd.DataFrame, title: str, path: Path) -> Path:
         counts.barh(range(len(ordered)), 100 * ordered["prevalence"], color=colours, height=0.7)
         counts.set_yticks(range(len(ordered)), names, fontsize=8)
         counts.set_xlabel("stays with sepsis, %", fontsize=9)
+        counts.set_ylim(-0.7, len(ordered) - 0.3)
         _draw_shifts(shifts, ordered, colours)
         for axes in (counts, shifts):
             axes.spines[["top", "right", "left"]].set_visible(False)
@@ -140,4 +142,4 @@ def _draw_shifts(axes: object, ordered: pd.DataFrame, colours: Sequence[str]) ->
         axes.plot([row.shift_low_hours, row.shift_high_hours], [place, place], color=colours[place], lw=3)  # type: ignore[attr-defined]
         axes.plot(row.shift_median_hours, place, "o", color="#22303a", ms=4)  # type: ignore[attr-defined]
     axes.axvline(0, color="#6b7a85", lw=0.8)  # type: ignore[attr-defined]
-    axes.set_xlabel("onset against the reference, h (median, quartiles)", fontsize=9)  # type: ignore[attr-defined]
+    axes.set_xlabel("onset moved by, h\n(median, quartiles)", fontsize=9)  # type: ignore[attr-defined]

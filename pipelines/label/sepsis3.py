@@ -127,12 +127,14 @@ def onset(
 
 def label(stay: Stay, options: Sepsis3Options = DEFAULT) -> Sepsis3Label:
     """The Sepsis-3 label of a stay, from its observations and interventions."""
-    return label_from(stay, hourly(stay, definition=options.definition), options)
+    sofa = hourly(stay, definition=options.definition)
+    return label_from(stay, sofa, suspicion.times(stay, options.suspicion_rule), options)
 
 
-def label_from(stay: Stay, sofa: HourlySofa, options: Sepsis3Options = DEFAULT) -> Sepsis3Label:
-    """The label of a stay whose `sofa`, by the definition of the options, is known: to vary the options."""
-    suspected = suspicion.times(stay, options.suspicion_rule)
+def label_from(
+    stay: Stay, sofa: HourlySofa, suspected: pd.DatetimeIndex, options: Sepsis3Options = DEFAULT
+) -> Sepsis3Label:
+    """The label of a stay whose `sofa` and suspicions (S,), by the options, are known: to vary the others."""
     # before the first measurement an assumed baseline of 0 must not be left by what was measured later
     components = sofa.filled(options.missing, backwards=options.baseline != "zero")
     found = _onset(components.sum(axis=1), stay.hours(suspected), options)

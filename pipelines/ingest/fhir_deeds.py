@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import numpy as np
 import pandas as pd
 
 from models.clinical.interventions import InterventionKind, intervention_table
 from models.clinical.quarantine import Quarantined, Reason
+from models.clinical.stay import Stay
 from pipelines.ingest.fhir_elements import clock
 from pipelines.ingest.fhir_staging import StagedRow
 from pipelines.ingest.fhir_tally import Tally
@@ -32,7 +33,10 @@ _NO_SPECIMEN = StagedSpecimen("", "", [], cultured=False)
 
 @dataclass(frozen=True)
 class Deed:
-    """Something done to a patient: what, and when; `start` is None where `told` is no readable time."""
+    """Something done to a patient: what, and when.
+
+    `start` is None where `told` is no readable time, `end` where it goes on.
+    """
 
     number: int
     done: Done
@@ -61,14 +65,13 @@ def _treatments(rows: Sequence[StagedRow], formulary: Formulary, aside: Tally) -
             name = next(iter(called(treatment, formulary)), "without a name")
             aside.add(Reason.UNKNOWN_VARIABLE, f"medication {name}", f"{name} is no treatment that is kept")
             continue
-        start, end = clock(treatment.start), clock(treatment.end)
         yield Deed(
             row.number,
             done,
             row.encounter,
             treatment.start,
-            start,
-            max(start, end) if start and end else start,
+            clock(treatment.start),
+            clock(treatment.end),
             treatment.rate,
             treatment.rate_unit,
             treatment.withdrawn,
@@ -102,25 +105,24 @@ def _culture(row: StagedRow, done: Done, told: str, *, withdrawn: bool) -> Deed:
     return Deed(row.number, done, row.encounter, told, time, time, None, "", withdrawn)
 
 
-def interventions(done: Sequence[Deed], observations: pd.DataFrame) -> tuple[pd.DataFrame, list[Quarantined]]:
-    """The interventions of a stay and what of them was set aside; weights come from its `observations`."""
-    weighed = observations[observations["variable"] == "body_weight"].sort_values("time")
-    weights = _Weights(weighed["time"].to_numpy(), weighed["value"].to_numpy())
+def interventions(stay: Stay, done: Sequence[Deed]) -> tuple[pd.DataFrame, list[Quarantined]]:
+    """The interventions of a stay and what of them was set aside; weights come from its observations.
+
+    What goes on ends with the stay, or in the moment it began while the stay goes on too.
+    """
+    weighed = stay.observations[stay.observations["variable"] == "body_weight"].sort_values("time")
+    weights = _Weights(list(weighed["time"]), weighed["value"].tolist())
     quarantine: list[Quarantined] = []
     kept: dict[tuple[datetime, datetime, str, float | None, str], None] = {}
     for deed in done:
         if deed.withdrawn:
             quarantine.append(_fault(Reason.WITHDRAWN, "was not done", deed))
-        elif deed.start is None or deed.end is None:
+        elif deed.start is None:
             quarantine.append(_fault(Reason.MALFORMED, "has no time of day with an offset", deed))
         else:
-            row = (
-                deed.start,
-                deed.end,
-                str(deed.done.kind),
-                _rate(deed, deed.start, weights),
-                deed.done.agent,
-            )
+            rate = _rate(deed, deed.start, weights)
+            end = max(deed.start, deed.end or stay.discharged_at or deed.start)
+            row = (deed.start, end, str(deed.done.kind), rate, deed.done.agent)
             if row in kept:
                 quarantine.append(_fault(Reason.DUPLICATE, "was read before", deed))
             kept[row] = None
@@ -131,17 +133,14 @@ def interventions(done: Sequence[Deed], observations: pd.DataFrame) -> tuple[pd.
 
 @dataclass(frozen=True)
 class _Weights:
-    """The weighings of a stay by time: `time` (W,) datetime64, `kg` (W,)."""
+    """The weighings of a stay by time, in kg."""
 
-    time: np.ndarray
-    kg: np.ndarray
+    times: list[datetime]
+    kg: list[float]
 
     def at(self, moment: datetime) -> float | None:
-        """The last weight before a moment, else the first after it."""
-        if len(self.kg) == 0:
-            return None
-        before = int(np.searchsorted(self.time, np.datetime64(moment.replace(tzinfo=None)), side="right"))
-        return float(self.kg[max(before - 1, 0)])
+        """The last weight before a moment, else the first after it; None where nobody was weighed."""
+        return self.kg[max(bisect_right(self.times, moment) - 1, 0)] if self.kg else None
 
 
 def _rate(deed: Deed, start: datetime, weights: _Weights) -> float | None:

@@ -25,7 +25,7 @@ from pipelines.ingest.fhir_elements import (
 )
 
 WITHDRAWN = frozenset({"entered-in-error", "cancelled"})
-CORRECTING = WITHDRAWN | {"amended", "corrected"}
+_VERSIONED = WITHDRAWN | {"amended", "corrected", "preliminary"}
 _ORDINAL = (
     "http://hl7.org/fhir/StructureDefinition/ordinalValue",
     "http://hl7.org/fhir/StructureDefinition/itemWeight",
@@ -34,7 +34,9 @@ _OTHER_VALUES = ("Boolean", "Range", "Ratio", "Time", "DateTime", "Period", "Att
 
 
 class StagedCell(NamedTuple):
-    """A cell as it is staged: JSON can hold every field. `times` are time, issued and lastUpdated as sent."""
+    """A cell as it is staged, times as sent; `versioned` says that another version of it may come by the same
+    business identifier under another id.
+    """
 
     variable: str
     value: Cell
@@ -45,7 +47,7 @@ class StagedCell(NamedTuple):
     updated: str
     identity: str
     business: list[str]
-    correcting: bool
+    versioned: bool
     withdrawn: bool
 
 
@@ -95,7 +97,7 @@ def staged(resource: dict[str, Any], cell: ObservedCell, code: Code, identity: s
         text(element(resource, "meta"), "lastUpdated"),
         identity,
         identifiers(resource, "Observation"),
-        status in CORRECTING,
+        status in _VERSIONED,
         status in WITHDRAWN,
     )
 

@@ -96,7 +96,7 @@ def _ingested(patient: str, encounter: Encounter, found: _Gathered, known: Known
     facts = Facts(stay_id)
     stay = _stay(stay_id, patient, encounter, facts, known)
     ingested = with_readings(stay, _readings(found.cells), tuple(facts.quarantined))
-    kept, quarantine = interventions(found.deeds, ingested.stay.observations)
+    kept, quarantine = interventions(ingested.stay, found.deeds)
     return replace(
         ingested,
         stay=replace(ingested.stay, interventions=kept),
@@ -145,7 +145,7 @@ def _age(told: dict[str, Any], at: datetime) -> float | None:
 
 def _readings(cells: Sequence[tuple[int, StagedCell]]) -> list[Reading]:
     """The cells as readings, the versions of a measurement under one name."""
-    shared = {name for _, cell in cells if cell.correcting for name in cell.business}
+    shared = {name for _, cell in cells if cell.versioned for name in cell.business}
     versions: defaultdict[tuple[str, str], list[tuple[int, StagedCell]]] = defaultdict(list)
     for number, cell in cells:
         name = next((one for one in cell.business if one in shared), cell.identity)

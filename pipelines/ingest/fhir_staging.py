@@ -72,7 +72,7 @@ class Staging:
     def by_patient(
         self, patient_of: Mapping[str, str], patient_of_encounter: Mapping[str, str]
     ) -> Iterator[tuple[str, list[StagedRow]]]:
-        """Each patient with the rows in the order they came; a row of no known patient goes by its encounter."""
+        """Each patient with its rows in the order they came; a row of no known patient goes by encounter."""
         self._flush()
         self._writer.close()
         connection = duckdb.connect(str(self._folder / "sorted.duckdb"))

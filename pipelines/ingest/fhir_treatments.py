@@ -34,7 +34,10 @@ _NAMED_IN_IDENTIFIER = re.compile(r"medication-name$")
 
 
 class StagedTreatment(NamedTuple):
-    """A treatment as it is staged; `kind` is set where its code already tells what it is."""
+    """A treatment as it is staged.
+
+    `kind` is set where its code already tells what it is; `end` is "" where it goes on.
+    """
 
     kind: str
     agent: str
@@ -114,8 +117,7 @@ def staged_administration(resource: dict[str, Any], owner: str) -> StagedTreatme
     coded = [f"{one.system}|{one.code}" for one in codings(concept)]
     method = " ".join(words(dosage.get("method"))[:1])
     rate, unit = _rate(dosage)
-    period = element(resource, "effectivePeriod")
-    start = text(period, "start") or effective(resource)
+    start, end = _span(resource, "effective")
     return StagedTreatment(
         "",
         "",
@@ -124,7 +126,7 @@ def staged_administration(resource: dict[str, Any], owner: str) -> StagedTreatme
         _route(dosage) or _route_of_category(resource),
         reference(resource, "request", "MedicationRequest", owner),
         start,
-        text(period, "end") or start,
+        end,
         rate,
         unit,
         text(resource, "status") in _NOT_DONE or _NOT_GIVEN.match(method) is not None,
@@ -133,12 +135,18 @@ def staged_administration(resource: dict[str, Any], owner: str) -> StagedTreatme
 
 def staged_deed(resource: dict[str, Any], kind: str, agent: str, name: str) -> StagedTreatment:
     """A Procedure or Observation whose code says what was done; `name` is the time element's name."""
-    period = element(resource, f"{name}Period")
-    start = text(period, "start") or effective(resource, name)
+    start, end = _span(resource, name)
     withdrawn = text(resource, "status") in _NOT_DONE
-    return StagedTreatment(
-        kind, agent, [], "", "", "", start, text(period, "end") or start, None, "", withdrawn
-    )
+    return StagedTreatment(kind, agent, [], "", "", "", start, end, None, "", withdrawn)
+
+
+def _span(resource: dict[str, Any], name: str) -> tuple[str, str]:
+    """When something began and ended: what is given at a time ends with it, a period may be open."""
+    period = element(resource, f"{name}Period")
+    if start := text(period, "start"):
+        return start, text(period, "end")
+    at = effective(resource, name)
+    return at, at
 
 
 def staged_specimen(resource: dict[str, Any], named: list[str]) -> StagedSpecimen:
@@ -193,12 +201,13 @@ def meaning(treatment: StagedTreatment, formulary: Formulary, routes: Mapping[st
     """What a treatment is; None where it is no antibiotic, no vasopressor and nothing else that is known."""
     if treatment.kind:
         return Done(InterventionKind(treatment.kind), treatment.agent)
-    route = treatment.route if treatment.route else routes.get(treatment.request, "")
-    for name in called(treatment, formulary):
-        if ingredient := antibiotic(name, route or None):
-            return Done(InterventionKind.ANTIBIOTIC, ingredient)
-        if kind := vasopressor(name):
-            return Done(kind, vasopressor_agent(name) or name)
+    route = treatment.route or routes.get(treatment.request, "")
+    # all of its names together: one alone may leave out that it is drops for the eye
+    name = "; ".join(called(treatment, formulary))
+    if ingredient := antibiotic(name, route or None):
+        return Done(InterventionKind.ANTIBIOTIC, ingredient)
+    if kind := vasopressor(name):
+        return Done(kind, vasopressor_agent(name) or name)
     return None
 
 

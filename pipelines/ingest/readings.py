@@ -139,7 +139,7 @@ def _timed(reading: Reading, verdict: Accepted, admitted_at: datetime) -> _Kept 
             clocks.append(clocks[0] + verdict.variable.lag)
             continue
         clock = read_time(cell)
-        if clock is None:
+        if clock is None or _is_date(cell):
             bound = "an ISO 8601 time with an offset"
             detail = f"{name} {cell_text(cell)} is not {bound}"
             of = verdict.variable.name
@@ -150,6 +150,11 @@ def _timed(reading: Reading, verdict: Accepted, admitted_at: datetime) -> _Kept 
     assumed = reading.known_at in (None, "")
     value, sign = verdict.value, verdict.censored
     return _Kept(clocks[0], clocks[1], verdict.variable, value, sign, reading, assumed)
+
+
+def _is_date(cell: object) -> bool:
+    """Whether a text is a date alone, which reads as its midnight."""
+    return isinstance(cell, str) and ":" not in cell and "T" not in cell
 
 
 def _news(kept: Sequence[_Kept]) -> tuple[list[_Kept], list[Quarantined]]:

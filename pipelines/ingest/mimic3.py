@@ -147,7 +147,8 @@ def open_source(path: Path, limits: Limits | None = None) -> RelationalSource:
     """
     files = find_tables(path, TABLES, OPTIONAL)
     diagnoses = (
-        "(SELECT list(icd9_code ORDER BY icd9_code) FROM diagnoses_icd WHERE hadm_id = icustays.hadm_id)"
+        "(SELECT list(icd9_code ORDER BY icd9_code) FROM diagnoses_icd "
+        "WHERE hadm_id = icustays.hadm_id AND icd9_code IS NOT NULL)"
         if "diagnoses_icd" in files
         else "NULL"
     )

@@ -6,15 +6,19 @@ an observation, once at the API and once on the way to a model, by the same rule
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from models.clinical.ledger import ReportStatus
 from models.clinical.stay import Sex
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One measurement as it was sent; `artefact` names what is wrong with it, empty where nothing is."""
+    """One measurement as it was sent; `artefact` names what is wrong with it, empty where nothing is.
+
+    Versions of one measurement share an `identifier`; `status` says whether this one corrects or withdraws.
+    """
 
     time: datetime
     known_at: datetime
@@ -22,17 +26,12 @@ class Reading:
     value: float | str
     unit: str
     artefact: str = ""
+    identifier: str = ""
+    status: ReportStatus = ReportStatus.FINAL
 
     def shifted(self, offset: timedelta) -> Reading:
         """The same reading `offset` later, exact to the microsecond."""
-        return Reading(
-            self.time + offset,
-            self.known_at + offset,
-            self.variable,
-            self.value,
-            self.unit,
-            self.artefact,
-        )
+        return replace(self, time=self.time + offset, known_at=self.known_at + offset)
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ class ServiceTime:
 
 @dataclass(frozen=True)
 class RowVerdict:
-    """What became of one row: `status` is accepted, duplicate or rejected."""
+    """What became of one row: `status` is accepted, corrected, withdrawn, duplicate or rejected."""
 
     status: str
     reason: str = ""
@@ -142,6 +142,7 @@ def stay_body(stay: BedsideStay, discharged_at: datetime | None = None) -> dict[
 
 def reading_body(stay_id: str, reading: Reading) -> dict[str, object]:
     """The reading as a row of `POST /v1/observations`; floats survive JSON bit for bit."""
+    named = {"identifier": reading.identifier, "status": str(reading.status)} if reading.identifier else {}
     return {
         "stay_id": stay_id,
         "time": reading.time.isoformat(),
@@ -149,6 +150,7 @@ def reading_body(stay_id: str, reading: Reading) -> dict[str, object]:
         "variable": reading.variable,
         "value": reading.value,
         "unit": reading.unit,
+        **named,
     }
 
 

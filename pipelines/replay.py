@@ -36,6 +36,8 @@ class Progress:
     admitted: int = 0
     discharged: int = 0
     accepted: int = 0
+    corrected: int = 0
+    withdrawn: int = 0
     duplicate: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     refused: tuple[str, ...] = ()
@@ -43,7 +45,8 @@ class Progress:
     @property
     def rows(self) -> int:
         """How many rows the service has answered."""
-        return self.accepted + self.duplicate + self.rejected.total()
+        taken = self.accepted + self.corrected + self.withdrawn + self.duplicate
+        return taken + self.rejected.total()
 
 
 class Pace(Protocol):
@@ -192,6 +195,8 @@ class _Replay:
             self._counts["admitted"],
             self._counts["discharged"],
             self._counts["accepted"],
+            self._counts["corrected"],
+            self._counts["withdrawn"],
             self._counts["duplicate"],
             Counter(self._rejected),
             tuple(self._refused.values()),

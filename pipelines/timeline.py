@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
 
+import pandas as pd
+
 from models.clinical.errors import InvalidInput
+from models.clinical.ledger import ReportStatus
 from models.clinical.stay import Stay
 from models.clinical.variables import CATALOGUE
 from pipelines.bedside import BedsideStay, Reading
 
 # Real stays end with their last row; a bed is free this long after it, when its last hour has been scored.
 DISCHARGE_AFTER = timedelta(hours=1)
+
+_FINAL, _CORRECTED, _WITHDRAWN = ReportStatus.FINAL, ReportStatus.CORRECTED, ReportStatus.ENTERED_IN_ERROR
 
 
 @dataclass(frozen=True)
@@ -84,23 +90,17 @@ def _events(stay: BedsideStay) -> Iterator[Event]:
 
 
 def from_stay(stay: Stay) -> BedsideStay:
-    """A checked stay as a bed would send it: canonical units, no discharge, nothing set aside."""
-    table = stay.observations
-    rows = zip(
-        table["time"].dt.to_pydatetime(),
-        table["known_at"].dt.to_pydatetime(),
-        table["variable"].tolist(),
-        table["value"].tolist(),
-        strict=True,
-    )
+    """A checked stay as a bed would send it: canonical units, no discharge, nothing set aside.
+
+    A value that stands no longer is followed by its correction or withdrawal when that became known.
+    """
+    readings = sorted(_reported(stay.observations), key=lambda one: (one.known_at, one.time, one.variable))
     return BedsideStay(
         stay_id=stay.stay_id,
         subject_id=stay.subject_id,
         admitted_at=stay.admitted_at,
         discharged_at=None,
-        readings=tuple(
-            Reading(time, known_at, name, value, CATALOGUE[name].unit) for time, known_at, name, value in rows
-        ),
+        readings=tuple(readings),
         care_unit=stay.care_unit,
         age_years=stay.age_years,
         sex=stay.sex,
@@ -108,6 +108,36 @@ def from_stay(stay: Stay) -> BedsideStay:
         synthetic=stay.synthetic,
         source=stay.source,
     )
+
+
+def _reported(table: pd.DataFrame) -> Iterator[Reading]:
+    """The rows as reports: what replaces one another shares a name, as a laboratory's results do."""
+    rows = [
+        (Reading(time, known_at, name, sign + repr(value) if sign else value, CATALOGUE[name].unit), until)
+        for time, known_at, until, name, value, sign in zip(
+            *(table[column].dt.to_pydatetime() for column in ("time", "known_at", "known_until")),
+            *(table[column].tolist() for column in ("variable", "value", "censored")),
+            strict=True,
+        )
+    ]
+    revised = {(one.variable, one.time) for one, until in rows if not pd.isna(until)}
+    successors = Counter((one.variable, one.time, one.known_at) for one, _ in rows)
+    names: dict[tuple[str, datetime, datetime], list[str]] = {}
+    for number, (one, until) in enumerate(rows):
+        if (one.variable, one.time) not in revised:
+            yield one
+            continue
+        inherited = names.get((one.variable, one.time, one.known_at), [])
+        name, status = (inherited.pop(), _CORRECTED) if inherited else (f"{one.variable}-{number}", _FINAL)
+        yield replace(one, identifier=name, status=status)
+        if pd.isna(until):
+            continue
+        end = one.variable, one.time, until
+        if until > one.known_at and successors[end] > 0:
+            successors[end] -= 1
+            names.setdefault(end, []).append(name)
+        else:
+            yield replace(one, identifier=name, known_at=max(until, one.known_at), status=_WITHDRAWN)
 
 
 def shifted(stay: BedsideStay, offset: timedelta) -> BedsideStay:

@@ -52,7 +52,8 @@ def _stay(raw: BedsideStay) -> Stay:
 
 
 def _received(row: int, sent: SentReading) -> Reading:
-    return Reading(sent.time, sent.known_at, sent.variable, sent.value, sent.unit, row)
+    clocks, withdrawn = (sent.time, sent.known_at), sent.status.withdraws
+    return Reading(*clocks, sent.variable, sent.value, sent.unit, row, sent.identifier, withdrawn)
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,9 @@ class DisturbanceConfig:
     silence_hours: tuple[float, float] = (1.0, 4.0)
     spoiled_share: float = 0.004  # of laboratory readings
     troponin_limit: float = 0.3  # ng/mL, the smallest value that set A reports
+    mixed_up_share: float = 0.006  # of laboratory results, for a while: somebody else's sample
+    noticed_hours: tuple[float, float] = (0.4, 3.0)
+    withdrawn_share: float = 0.4  # of the mixed-up are withdrawn, the others corrected
 
 
 # A zero from an unplugged cable, the code 127 of an oximeter, the flush of an arterial line, a temperature

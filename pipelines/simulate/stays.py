@@ -29,6 +29,7 @@ from pipelines.simulate.disturbances import (
     within,
 )
 from pipelines.simulate.latent import Body, draw_body
+from pipelines.simulate.mix_ups import mixed_up
 
 Array = npt.NDArray[np.float64]
 
@@ -36,7 +37,7 @@ SOURCE = "simulator"
 EPOCH = datetime(2019, 1, 1, tzinfo=UTC)  # the same as the CinC 2019 source, so that hours compare
 
 # What a random stream is for. A new use takes the next number; the others keep their draws.
-_COURSE, _PERSON, _BODY, _DISTURBANCE, _PANEL = range(5)
+_COURSE, _PERSON, _BODY, _DISTURBANCE, _PANEL, _MIX_UP = range(6)
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,13 @@ def _readings(
                 Reading(*clocks[row], name, value[row], unit, artefact[row])
                 for row in np.flatnonzero(included & sent).tolist()
             ]
-    return tuple(sorted(readings, key=lambda reading: (reading.known_at, reading.time, reading.variable)))
+    readings.sort(key=_order)
+    told = mixed_up(seed.stream(_MIX_UP), readings, wrong, _after(admitted_at, end_hour))
+    return tuple(sorted(told, key=_order))
+
+
+def _order(reading: Reading) -> tuple[datetime, datetime, str]:
+    return reading.known_at, reading.time, reading.variable
 
 
 def _values(

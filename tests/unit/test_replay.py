@@ -148,6 +148,35 @@ def test_a_checked_stay_is_sent_as_it_is() -> None:
     assert (progress.admitted, progress.accepted, progress.discharged) == (1, 2, 0)
 
 
+def test_what_was_corrected_or_withdrawn_is_sent_as_its_sender_would() -> None:
+    table = observation_table(
+        [START] * 5,
+        [START, START, START + HOUR, START, START + HOUR],
+        ["lactate", "lactate", "lactate", "heart_rate", "ph"],
+        [9.1, 0.05, 2.0, 81.0, 7.3],
+        known_until=[START + HOUR, START + 2 * HOUR, None, None, START + HOUR],
+        censored=["", "<", "", "", ""],
+    )
+    readings = from_stay(Stay("a", "s", START, table)).readings
+    told = [((one.known_at - START) // HOUR, one.variable, one.value, one.status) for one in readings]
+    assert told == [
+        (0, "heart_rate", 81.0, "final"),
+        (0, "lactate", "<0.05", "final"),
+        (0, "lactate", 9.1, "final"),
+        (1, "lactate", 2.0, "corrected"),
+        (1, "ph", 7.3, "final"),
+        (1, "ph", 7.3, "entered-in-error"),
+        (2, "lactate", "<0.05", "entered-in-error"),
+    ]
+    names = [one.identifier for one in readings]
+    assert names[0] == ""
+    assert names[1] == names[6] != names[2] == names[3]
+    ward = Ward()
+    replay([from_stay(Stay("a", "s", START, table))], ward.client(), AtSpeed(math.inf))
+    sent = {(row["known_at"], row["value"]): row.get("status") for row in ward.rows}
+    assert sent["2026-11-22T10:00:00+00:00", "<0.05"] == "entered-in-error"
+
+
 def test_large_replays_are_cut_between_instants_never_within() -> None:
     size = ROWS_PER_REQUEST * 2 // 5
     stays = [bedside(name, *(reading(1) for _ in range(size))) for name in "abc"]

@@ -10,12 +10,14 @@ import pandas as pd
 import pytest
 
 from models.clinical.errors import InvalidInput
+from models.clinical.ledger import ReportStatus
 from models.clinical.quarantine import Reason
 from models.mgp.standardise import VARIABLES
 from pipelines.bedside import BedsideStay
 from pipelines.simulate.charting import PANELS
 from pipelines.simulate.checked import SimulatedSource, checked, hourly_label
 from pipelines.simulate.course import CourseKind
+from pipelines.simulate.mix_ups import MIXED_UP, WITHDRAWAL
 from pipelines.simulate.physiology import DECIMALS
 from pipelines.simulate.stays import EPOCH, Seed, Wish, simulate, simulate_stay
 from pipelines.simulate.ward import SCRIPT, ward
@@ -130,7 +132,11 @@ def test_vitals_come_irregularly_and_laboratories_report_late(stays: list[Bedsid
 
 
 def test_the_quarantine_catches_every_spike_and_text_and_nothing_else(stays: list[BedsideStay]) -> None:
-    caught = {"spike": Reason.IMPLAUSIBLE, "spoiled sample": Reason.NOT_A_NUMBER}
+    caught = {
+        "spike": Reason.IMPLAUSIBLE,
+        "spoiled sample": Reason.NOT_A_NUMBER,
+        WITHDRAWAL: Reason.WITHDRAWN,
+    }
     seen: Counter[str] = Counter()
     for raw in stays:
         entries = {entry.row: entry.reason for entry in checked(raw).quarantine}
@@ -141,7 +147,26 @@ def test_the_quarantine_catches_every_spike_and_text_and_nothing_else(stays: lis
         }
         assert entries == expected
         seen.update(reading.artefact for reading in raw.readings)
-    assert all(seen[artefact] for artefact in (*caught, "probe off", "censored"))
+    assert all(seen[artefact] for artefact in (*caught, "probe off", "censored", MIXED_UP))
+
+
+def test_a_mixed_up_result_stands_until_it_is_corrected_or_withdrawn(stays: list[BedsideStay]) -> None:
+    kinds: Counter[str] = Counter()
+    for raw in stays:
+        table = checked(raw).stay.observations
+        for wrong in (one for one in raw.readings if one.artefact == MIXED_UP):
+            (last,) = [
+                one
+                for one in raw.readings
+                if one.identifier == wrong.identifier and one.status != wrong.status
+            ]
+            rows = table[(table["variable"] == wrong.variable) & (table["time"] == wrong.time)]
+            first = rows[rows["value"] == wrong.value].iloc[0]
+            assert (first["known_at"], first["known_until"]) == (wrong.known_at, last.known_at)
+            assert len(rows) == (1 if last.status.withdraws else 2)
+            kinds[last.status] += 1
+    assert set(kinds) == {ReportStatus.CORRECTED, ReportStatus.ENTERED_IN_ERROR}
+    assert 0.2 < kinds.total() / len(stays) < 3
 
 
 def test_the_label_is_one_from_six_hours_before_onset() -> None:

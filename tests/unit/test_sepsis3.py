@@ -1,7 +1,9 @@
 """The onset of sepsis on plain arrays, and the label of a stay with its audit trail."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -10,8 +12,9 @@ from models.clinical.errors import InvalidInput
 from models.clinical.interventions import intervention_table
 from models.clinical.stay import Stay, observation_table
 from pipelines.label import presets, sepsis3
-from pipelines.label.presets import CINC2019, DEFAULT, PRESETS, RICU, YAIB, Baseline
+from pipelines.label.presets import CINC2019, DEFAULT, PRESETS, RICU, YAIB, Baseline, Missing, Sepsis3Options
 from pipelines.label.sepsis3 import LABEL_COLUMNS, NO_ONSET, Onset
+from pipelines.label.suspicion import SuspicionRule
 
 ADMITTED = datetime(2026, 3, 1, 7, 30, tzinfo=UTC)
 NAN = float("nan")
@@ -188,3 +191,11 @@ def test_presets_by_name() -> None:
     assert list(PRESETS) == ["default", "cinc2019", "ricu", "yaib"]
     with pytest.raises(InvalidInput, match="expected one of default, cinc2019, ricu, yaib"):
         presets.preset("sepsis2")
+
+
+def test_the_guide_names_every_option_and_choice() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "label.md").read_text(encoding="utf-8")
+    words = [field.name for field in fields(Sepsis3Options)]
+    words += [choice for kind in (SuspicionRule, Baseline, Missing) for choice in get_args(kind)]
+    words += [*PRESETS, *LABEL_COLUMNS]
+    assert [word for word in words if f"`{word}`" not in guide] == []

@@ -67,6 +67,7 @@ def test_respiration_above_two_points_needs_support(pao2: float, supported: int,
     ("seen", "given", "expected"),
     [
         ([(1, "fio2", 0.5)], (("noninvasive_ventilation", 0, 9, np.nan),), 4),
+        ([(1, "fio2", 0.5)], (("noninvasive_ventilation", 0, 2, np.nan),), 4),
         ([(1, "fio2", 0.5)], (("noninvasive_ventilation", 0, 1.9, np.nan),), 2),  # over before the gas
         ([(1, "fio2", 0.5), (0, "total_peep", 5)], (), 4),  # no ventilation charted: its settings tell
         ([(1, "fio2", 0.5), (0, "total_peep", 0)], (), 2),
@@ -94,6 +95,12 @@ def test_an_oxygen_fraction_holds_for_8_hours_and_forbids_room_air_for_24() -> N
     # the newest counts, and what was set later does not
     seen: list[Seen] = [(0, "fio2", 1), (1, "fio2", 0.25), (2, "pao2", 90), (2.1, "fio2", 1)]
     assert points(stay_of(seen), "respiration", 2) == 1
+
+
+@pytest.mark.parametrize(("hour", "expected"), [(8, 3), (8.1, 2)])
+def test_a_ventilator_setting_holds_for_8_hours(hour: float, expected: int) -> None:
+    seen: list[Seen] = [(0, "total_peep", 5), (hour, "fio2", 0.5), (hour, "pao2", 80)]
+    assert points(stay_of(seen), "respiration", 8) == expected
 
 
 def test_mean_pressure_is_worked_out_where_it_was_not_charted() -> None:

@@ -138,7 +138,13 @@ def test_urine_by_weight(volume: float, expected: int) -> None:
 
 def test_urine_of_6_and_12_hours() -> None:
     seen: list[Seen] = [(0.5, "body_weight", 60)]
-    seen += [(float(h), "urine_output", 10 if h > 10 else 60) for h in range(1, 30)]
+    seen += [(float(h), "urine_output", 27 if h > 10 else 60) for h in range(1, 30)]
     found = {hour: points(stay_of(seen), "renal", hour) for hour in (5, 12, 16, 22)}
     np.testing.assert_equal(found[5], np.nan)
     assert [found[hour] for hour in (12, 16, 22)] == [0, 1, 2]
+
+
+def test_anuria_of_12_hours() -> None:
+    seen: list[Seen] = [(0.5, "body_weight", 60)]
+    seen += [(float(h), "urine_output", 100 if h < 13 else 0) for h in range(1, 30)]
+    assert [points(stay_of(seen), "renal", hour) for hour in (23, 24)] == [2, 3]

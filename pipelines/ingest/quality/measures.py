@@ -201,20 +201,22 @@ def measured_aside(
     for whole in () if facts else set_aside:
         key = str(whole["reason"]), whole["code"]
         counts[key] += whole["count"]
-        examples[key].append({"detail": whole["example"], "value": None, "bound": "", "unit": ""})
+        told = {"detail": whole["example"], "value": None, "bound": "", "unit": "", "count": whole["count"]}
+        examples[key].append(told)
     return [Aside(*key, count, tuple(examples[key][:EXAMPLES])) for key, count in counts.most_common()]
 
 
-_ASIDE = """
+_ASIDE = r"""
 WITH told AS (
-    SELECT reason, variable, detail, bound, unit, coalesce(value_text, value_number::VARCHAR) AS value,
-           count(*) AS n
+    SELECT reason, variable, detail, bound, unit, count(*) AS n,
+           coalesce(value_text, regexp_replace(value_number::VARCHAR, '\.0$', '')) AS value
     FROM read_parquet($1) WHERE fact = $2 GROUP BY ALL
 ), ordered AS (
     SELECT *, row_number() OVER (PARTITION BY reason, variable ORDER BY n DESC, detail) AS place FROM told
 )
 SELECT reason, variable, sum(n)::BIGINT AS total,
-       list({detail: detail, value: value, bound: bound, unit: unit} ORDER BY place) FILTER (place <= $3)
+       list({detail: detail, value: value, bound: bound, unit: unit, count: n} ORDER BY place)
+           FILTER (place <= $3)
 FROM ordered GROUP BY reason, variable ORDER BY total DESC, reason, variable
 """
 

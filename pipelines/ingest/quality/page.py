@@ -14,6 +14,10 @@ from pipelines.ingest.quality.findings import grouped, percent
 
 _KINDS = {Kind.VITAL: "Vital signs and ventilation", Kind.LAB: "Laboratory", Kind.ASSESSMENT: "Assessments"}
 
+_LISTED_APART = ("unknown_variable", "outside_stay")
+# where the value itself is what a reader must see
+_OF_VALUES = ("implausible", "not_a_number", "unaccepted_unit", "missing_unit")
+
 # what each reason means, for a reader who did not write the rule
 MEANINGS = {
     "unknown_stay": "nobody admitted such a stay",
@@ -43,11 +47,46 @@ def page(report: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"grouped": grouped, "percent": percent, "number": number, "hours": hours}
-    environment.globals["shape"] = shape
+    environment.globals |= {"shape": shape, "notes": notes}
     kinds = [
         (title, [one for one in report["variables"] if one["kind"] == kind]) for kind, title in _KINDS.items()
     ]
-    return environment.get_template("page.html.j2").render(report=report, kinds=kinds, meanings=MEANINGS)
+    return environment.get_template("page.html.j2").render(
+        report=report,
+        kinds=kinds,
+        meanings=MEANINGS,
+        parts=parts(report),
+        listed_apart=_LISTED_APART,
+        of_values=_OF_VALUES,
+    )
+
+
+def parts(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What all that was read became: counts that sum to it, each with the mark of its colour."""
+    rows = report["rows"]
+    reasons = {group["reason"]: group["count"] for group in report["quarantined"]}
+    apart = {
+        "u": (reasons.pop("unknown_variable", 0), "not mapped"),
+        "s": (reasons.pop("outside_stay", 0), "outside stays"),
+        "d": (reasons.pop("duplicate", 0), "duplicates"),
+        "q": (sum(reasons.values()), "rejected"),
+    }
+    kept = {"o": (rows["observations"], "observations"), "t": (rows["interventions"], "interventions")}
+    return [{"mark": mark, "count": count, "name": name} for mark, (count, name) in (kept | apart).items()]
+
+
+def notes(one: Mapping[str, Any]) -> list[str]:
+    """What else is worth saying of a variable, in few words."""
+    said = [f"{sign} limit: {grouped(count)}" for sign, count in one["censored"].items() if count]
+    said += [f"from {unit}: {grouped(count)}" for unit, count in one["converted"].items()]
+    if one["lag_assumed"]:
+        lag = hours(one["lag_assumed_hours"]) if one["lag_assumed_hours"] else "none"
+        said.append(f"lag assumed, {lag}: {grouped(one['lag_assumed'])}")
+    if one["superseded"]:
+        said.append(f"corrected later: {grouped(one['superseded'])}")
+    if one["duplicates"]:
+        said.append(f"duplicates: {grouped(one['duplicates'])}")
+    return said
 
 
 def number(value: float) -> str:

@@ -55,7 +55,7 @@ LEFT JOIN admissions ON admissions.hadm_id = icustays.hadm_id
 
 _CHARTEVENTS = """
 SELECT icustay_id AS stay, charttime AS time, NULL AS ended_at, storetime AS known_at,
-       CASE WHEN itemid IN ('152', '467', '720', '226732') THEN itemid || ' ' || value
+       CASE WHEN itemid IN ('152', '467', '720', '226732') THEN concat_ws(' ', itemid, value)
             ELSE itemid END AS code,
        CASE WHEN itemid IN ('152', '467', '720', '226732') THEN NULL
             WHEN itemid IN ('723', '223900') AND value IN ('1.0 ET/Trach', 'No Response-ETT') THEN '0'
@@ -181,7 +181,7 @@ def _antibiotics(connection: duckdb.DuckDBPyConnection, present: frozenset[str])
     for drug, route in connection.execute(query).fetchall():
         if ingredient := antibiotic(drug, route):
             name = f"{drug} by {route or '?'}"
-            yield Code("prescriptions", name, name, InterventionKind.ANTIBIOTIC, agent=ingredient)
+            yield Code("prescriptions", name, name, str(InterventionKind.ANTIBIOTIC), agent=ingredient)
 
 
 def _cultures(connection: duckdb.DuckDBPyConnection, present: frozenset[str]) -> Iterator[Code]:
@@ -193,4 +193,4 @@ def _cultures(connection: duckdb.DuckDBPyConnection, present: frozenset[str]) ->
     for (specimen,) in connection.execute(query).fetchall():
         if is_culture(specimen):
             agent = specimen.casefold()
-            yield Code("microbiologyevents", specimen, specimen, InterventionKind.CULTURE, agent=agent)
+            yield Code("microbiologyevents", specimen, specimen, str(InterventionKind.CULTURE), agent=agent)

@@ -215,7 +215,7 @@ def row_fault(
     cell: Cell = values.rows.text[index] if math.isnan(number) else number
     unit = str(values.unit[index])
     given = f"{code.target} {cell_text(cell)} {unit} ({code.table} {code.code})"
-    return Quarantined(reason, f"{given} {what}", None, "", code.target, as_json(cell), bound, unit)
+    return Quarantined(reason, f"{given} {what}", None, "", str(code.target), as_json(cell), bound, unit)
 
 
 def moment_text(microseconds: int) -> str:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pandas as pd
 import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.csv  # type: ignore[import-untyped]
 import pyarrow.parquet  # type: ignore[import-untyped]
@@ -175,7 +174,7 @@ def test_interventions(tmp_path: Path) -> None:
     )
     ingested = _read(_opened(tmp_path, rows))[0]["a"]
     table = ingested.stay.interventions
-    hours = ((table["end"] - table["start"]) / pd.Timedelta(hours=1)).tolist()
+    hours = ((table["end"] - table["start"]).dt.total_seconds() / 3600).tolist()
     rates = table["rate"].fillna(-1.0).round(3)
     assert list(zip(table["kind"], hours, rates, strict=True)) == [
         ("sedation", 0.0, -1.0),

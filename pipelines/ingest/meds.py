@@ -81,9 +81,10 @@ _EVENTS = f"""
 SELECT s.stay, CASE WHEN item IN {SIZE_ITEMS} THEN greatest(time, s.begins) ELSE time END AS time,
        NULL AS ended_at,
        CASE WHEN item IN {BLOOD_GAS_ITEMS} THEN concat_ws(' ', kind || '//' || item, g.type)
+            WHEN item = '226732' THEN concat_ws(' ', kind || '//' || item, rtrim(text))
             ELSE kind || '//' || item END AS code,
-       CASE WHEN item = '223900' AND text = 'No Response-ETT' THEN '0' ELSE coalesce(value, text)
-       END AS value,
+       CASE WHEN item = '223900' AND text = 'No Response-ETT' THEN '0'
+            WHEN item <> '226732' THEN coalesce(value, text) END AS value,
        CASE WHEN item NOT IN {TEMPERATURE_ITEMS} THEN nullif(part2, 'UNK') END AS unit,
        NULL AS known_at, false AS withdrawn
 FROM parsed m

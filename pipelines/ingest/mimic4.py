@@ -65,9 +65,11 @@ LEFT JOIN (SELECT hadm_id, list(icd_code ORDER BY icd_code) AS codes FROM diagno
 _CHARTEVENTS = f"""
 SELECT c.stay_id AS stay,
        CASE WHEN itemid IN {SIZE_ITEMS} THEN greatest(charttime, s.admitted_at::VARCHAR) ELSE charttime
-       END AS time, NULL AS ended_at, storetime AS known_at, itemid AS code,
-       CASE WHEN itemid = '223900' AND value = 'No Response-ETT' THEN '0' ELSE coalesce(valuenum, value)
-       END AS value, CASE WHEN itemid NOT IN {TEMPERATURE_ITEMS} THEN valueuom END AS unit, false AS withdrawn
+       END AS time, NULL AS ended_at, storetime AS known_at,
+       CASE WHEN itemid = '226732' THEN concat_ws(' ', itemid, rtrim(value)) ELSE itemid END AS code,
+       CASE WHEN itemid = '223900' AND value = 'No Response-ETT' THEN '0'
+            WHEN itemid <> '226732' THEN coalesce(valuenum, value) END AS value,
+       CASE WHEN itemid NOT IN {TEMPERATURE_ITEMS} THEN valueuom END AS unit, false AS withdrawn
 FROM chartevents c LEFT JOIN the_stays s ON s.stay = c.stay_id
 """  # noqa: S608
 

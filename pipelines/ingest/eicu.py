@@ -8,10 +8,12 @@ doi:10.1038/sdata.2018.178.
 Every non-null cell of the wide vital tables and of the weights and heights in `patient` is a row. Orders of
 `medication` are taken for what was given; 41 % of the demo's have no name, and those whose HICL number is
 known are read by it (`codes/eicu_drugs.csv`). Hospitals that send no `microLab` have no cultures: label their
-stays by antibiotics alone. The offsets of ventilation in `respiratoryCare` are 4 to 8 h early, as if
-they were in UTC (in the demo 99 % of the statuses that tell a start come at least 240 minutes after it, and the
-first ventilator setting of 40 in 48 stays comes 230 to 500 minutes after it), so a status is read by its own
-time: ventilated from then to the next status.
+stays by antibiotics alone.
+
+The offsets of ventilation in `respiratoryCare` are 4 to 8 h early, as if they were in UTC: in the demo 99 %
+of the statuses that tell a start come at least 240 minutes after it, and the first ventilator setting of 40
+in 48 stays comes 230 to 500 minutes after it. So a status is read by its own time: ventilated from then to
+the next.
 
 Not read: admissionDrug, admissionDx, allergy, apache*, carePlan*, customLab, hospital, note, nurseAssessment,
 nurseCare, pastHistory. `diagnosis` gives the codes of a stay.

@@ -39,7 +39,7 @@ from pipelines.ingest.source import IngestedStay, SetAside
 
 SOURCE = "cinc2012"
 ADMITTED_AT = datetime(2012, 1, 1, tzinfo=UTC)
-LONGEST_CHARTING_GAP = timedelta(hours=8)  # nine in ten of the gaps between MechVent rows are below 4 h
+LONGEST_CHARTING_GAP = timedelta(hours=8)  # 99 of 100 gaps between MechVent rows are no longer
 
 HEADER = "Time,Parameter,Value"
 FACTS = ("RecordID", "Age", "Gender", "ICUType")

@@ -25,7 +25,7 @@ BATCH_ROWS = 20_000
 
 @dataclass
 class TableFile:
-    """A CSV (UTF-8, commas, a header) or Parquet file; `broken_rows` are CSV rows of the wrong width."""
+    """A CSV (commas, a header) or Parquet file; `broken_rows` are CSV rows of the wrong width."""
 
     path: Path
     broken_rows: list[UnreadableSource] = field(default_factory=list)
@@ -35,8 +35,9 @@ class TableFile:
         with _reading(self.path):
             if self.path.suffix == ".parquet":
                 return tuple(pa.parquet.read_schema(self.path).names)
-            with self.path.open(encoding="utf-8-sig", errors="replace") as lines:
-                return tuple(name.strip().strip('"') for name in lines.readline(LONGEST_HEADER).split(","))
+            with self.path.open("rb") as lines:
+                header = _text(lines.readline(LONGEST_HEADER).removeprefix(b"\xef\xbb\xbf")) or ""
+            return tuple(name.strip().strip('"') for name in header.split(","))
 
     def batches(self, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Tables of some thousand rows with `columns` and `ROW`. Raises UnreadableSource."""
@@ -68,7 +69,9 @@ class TableFile:
 
         options = pa.csv.ConvertOptions(
             include_columns=list(columns),
-            column_types=dict.fromkeys(columns, pa.string()),
+            column_types=dict.fromkeys(
+                columns, pa.binary()
+            ),  # text later: one bad byte must not end the file
             strings_can_be_null=True,
             null_values=[""],
         )
@@ -122,9 +125,28 @@ def _table(batch: pa.RecordBatch) -> pa.Table:
     return pa.Table.from_batches([batch])
 
 
+def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Bytes as text: UTF-8, or Latin 1 for the cells that are not, such as the µ of an old export."""
+    try:
+        return column.cast(pa.string())
+    except pa.ArrowInvalid:
+        return pa.chunked_array([pa.array([_text(cell) for cell in column.to_pylist()], pa.string())])
+
+
+def _text(cell: bytes | None) -> str | None:
+    if cell is None:
+        return None
+    try:
+        return cell.decode("utf-8")
+    except UnicodeDecodeError:
+        return cell.decode("latin-1")
+
+
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Categories as their values, times to the microsecond, decimals as floats."""
+    """Bytes as text, categories as their values, times to the microsecond, decimals as floats."""
     kind = column.type
+    if pa.types.is_binary(kind):
+        return _decoded(column)
     if pa.types.is_dictionary(kind):
         return column.cast(kind.value_type)
     if pa.types.is_timestamp(kind):
@@ -139,4 +161,4 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError) as error:
-        raise UnreadableSource(f"{path}: expected a whole table in UTF-8, but {error}") from error
+        raise UnreadableSource(f"{path}: expected a whole table, but {error}") from error

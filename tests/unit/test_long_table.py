@@ -9,6 +9,7 @@ import pytest
 
 from models.clinical.errors import UnreadableSource
 from models.clinical.quarantine import Reason
+from models.clinical.variables import variable
 from pipelines.ingest.long_table import open_source
 from pipelines.ingest.source import IngestedStay
 
@@ -137,7 +138,12 @@ def test_a_stay_described_twice_is_refused(tmp_path: Path) -> None:
     [
         ("rows.csv", b"", "missing column stay, time, value, unit, variable or code"),
         ("rows.csv", b"stay,time,variable,value\n", "missing column unit; found stay, time, variable, value"),
-        ("rows.csv", f"{HEADER}\na,b,c,d,e,".encode() + b"\xb5mol/L\n", "expected a whole table in UTF-8"),
+        (
+            "rows.csv",
+            b"stay,time,heart_rate,lactate\n",
+            r"heart_rate, lactate has no unit; .*heart_rate \[1/min\]",
+        ),
+        ("rows.csv", b"time,heart_rate [1/min]\n", "missing column stay, value"),
         ("rows.parquet", b"PAR1 no more", "expected a whole table"),
         ("rows.xlsx", b"", r"expected a \.csv or \.parquet file"),
     ],
@@ -154,3 +160,105 @@ def test_an_unreadable_table_names_file_and_expectation(
 def test_an_absent_table_is_named(tmp_path: Path) -> None:
     with pytest.raises(UnreadableSource, match=r"absent\.csv: no such file"):
         open_source(tmp_path / "absent.csv")
+
+
+def test_when_a_laboratory_result_became_known_is_assumed_where_it_is_not_said(tmp_path: Path) -> None:
+    ingested = _stays(_written(tmp_path, ["a,2026-01-01T08:30:00Z,,sodium,140,mmol/L"]))["a"]
+    table = ingested.stay.observations
+    assert (table["known_at"] - table["time"]).tolist() == [variable("sodium").lag]
+    assert ingested.lag_assumed == {"sodium": 1}
+
+
+def test_versions_of_one_measurement_replace_and_withdraw(tmp_path: Path) -> None:
+    header = f"{HEADER},identifier,status"
+    rows = [
+        "a,2026-01-01T08:30:00Z,2026-01-01T09:00:00Z,potassium,5.9,mmol/L,k1,preliminary",
+        "a,2026-01-01T08:30:00Z,2026-01-01T10:00:00Z,potassium,4.1,mmol/L,k1,final",
+        "a,2026-01-01T08:30:00Z,2026-01-01T09:00:00Z,sodium,140,mmol/L,n1,final",
+        "a,2026-01-01T08:30:00Z,2026-01-01T11:00:00Z,sodium,140,mmol/L,n1,entered-in-error",
+    ]
+    ingested = _stays(_written(tmp_path, rows, header))["a"]
+    table = ingested.stay.observations.sort_values(["variable", "known_at"])
+    assert table["value"].tolist() == [5.9, 4.1, 140.0]
+    hours = [None if pd.isna(end) else end.hour for end in table["known_until"]]
+    assert hours == [10, None, 11]
+    assert [entry.reason for entry in ingested.quarantine] == [Reason.WITHDRAWN]
+
+
+def test_a_detection_limit_is_said_by_the_value_or_by_a_column(tmp_path: Path) -> None:
+    rows = ["a,2026-01-01T08:30:00Z,,lactate,<0.5,mmol/L,", "a,2026-01-01T09:30:00Z,,lactate,0.4,mmol/L,<"]
+    table = _stays(_written(tmp_path, rows, f"{HEADER},censored"))["a"].stay.observations
+    assert list(zip(table["value"], table["censored"], strict=True)) == [(0.5, "<"), (0.4, "<")]
+
+
+@pytest.mark.parametrize(
+    ("name", "suggested"),
+    [("heartrate", "heart_rate"), ("SpO2", "oxygen_saturation"), ("Creatinin", "creatinine")],
+)
+def test_an_unknown_name_is_answered_with_the_closest(tmp_path: Path, name: str, suggested: str) -> None:
+    ingested = _stays(_written(tmp_path, [GOOD[0], f"a,2026-01-01T08:30:00Z,,{name},90,1/min"]))["a"]
+    assert f"Did you mean {suggested}" in ingested.quarantine[0].detail
+
+
+def test_a_wide_table_is_read_cell_by_cell(tmp_path: Path) -> None:
+    header = "stay,time,heart_rate [1/min],temperature [[degF]],pulse [bpm],note"
+    rows = [
+        "a,2026-01-01T08:30:00Z,90,98.6,,well",
+        "a,2026-01-01T09:30:00Z,,,71,",
+        "b,2026-01-01T08:30:00Z,900,,,",
+    ]
+    stays = _stays(_written(tmp_path, rows, header))
+    table = stays["a"].stay.observations
+    assert list(zip(table["variable"], table["value"], strict=True)) == [
+        ("heart_rate", 90),
+        ("temperature", 37),
+    ]
+    assert [(entry.reason, entry.row) for entry in stays["a"].quarantine] == [(Reason.UNKNOWN_VARIABLE, 1)]
+    assert [(entry.reason, entry.row) for entry in stays["b"].quarantine] == [(Reason.IMPLAUSIBLE, 2)]
+
+
+def test_a_byte_that_is_no_utf8_costs_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    rows = "\n".join((HEADER, *GOOD, "b,2026-01-01T11:00:00Z,,creatinine,88,µmol/L", "ü,x,,lactate,1,é"))
+    path.write_bytes(rows.encode("latin-1"))
+    stays = _stays(path)
+    assert stays["b"].stay.observations["value"].round(2).tolist() == [37.0, 1.0]
+
+
+def test_rows_scattered_over_the_file_are_put_together(tmp_path: Path) -> None:
+    grouped, scattered = (
+        _stays(_written(tmp_path, GOOD)),
+        _stays(_written(tmp_path, [GOOD[i] for i in (2, 0, 3, 1)])),
+    )
+    assert list(scattered) == list(grouped)
+    for stay_id, ingested in grouped.items():
+        assert ingested.stay.observations.equals(scattered[stay_id].stay.observations)
+
+
+def test_interventions_stand_beside_the_table(tmp_path: Path) -> None:
+    done = [
+        "a,2026-01-01T07:00:00Z,,antibiotic,,,ceftriaxone",
+        "a,2026-01-01T09:00:00Z,2026-01-01T12:00:00Z,norepinephrine,6,mcg/kg/h,",
+        "a,2026-01-01T09:00:00Z,2026-01-01T12:00:00Z,norepinephrine,6,mcg/kg/h,",
+        "a,2026-01-01T09:00:00Z,,norepinephrine,6,mL/h,",
+        "a,2026-01-01T09:00:00Z,2026-01-01T08:00:00Z,sedation,,,",
+        "a,2026-01-01T09:00:00Z,,aspirin,,,",
+        "z,2026-01-01T09:00:00Z,,culture,,,blood",
+    ]
+    _written(tmp_path, done, "stay,start,end,kind,rate,unit,agent", "rows.interventions.csv")
+    source = open_source(_written(tmp_path, GOOD))
+    first, _ = source.stays()
+    table = first.stay.interventions
+    assert list(zip(table["kind"], table["agent"], strict=True)) == [
+        ("antibiotic", "ceftriaxone"),
+        ("norepinephrine", ""),
+    ]
+    assert table["rate"].iloc[1] == pytest.approx(0.1)
+    assert [entry.reason for entry in first.quarantine] == [
+        Reason.DUPLICATE,
+        Reason.UNACCEPTED_UNIT,
+        Reason.MALFORMED,
+        Reason.UNKNOWN_VARIABLE,
+    ]
+    assert first.cells_read == 2 + 6
+    assert [(one.reason, one.count) for one in source.set_aside] == [(Reason.UNKNOWN_STAY, 1)]

@@ -16,8 +16,8 @@ potassium >= 6.0 mmol/L, or pH <= 7.2 with bicarbonate <= 12 mmol/L.
 
 Source: Ranzani et al. 2025, doi:10.1001/jama.2025.20516; Moreno et al. 2025,
 doi:10.1001/jamanetworkopen.2025.45040. The article's table could not be read for this file: the thresholds
-are those on which three independent open implementations of it agree, so check them against the article before
-they carry a result. Not scored, because no source records them: drugs against delirium (1 point), the motor
+are those of open implementations of it, which differ in places (coma bands, bilirubin), so check them against
+the article before they carry a result. Not scored, because no source records them: drugs against delirium (1 point), the motor
 response in place of the whole coma scale, and the limits for patients to whom vasopressors are not given.
 """  # noqa: E501  the table is as wide as it is
 

@@ -39,14 +39,11 @@ from pipelines.ingest.fhir_tally import Tally
 from pipelines.ingest.fhir_treatments import (
     StagedCulture,
     route_of_request,
-    says_culture,
     staged_administration,
     staged_deed,
     staged_specimen,
 )
 from pipelines.ingest.source import IngestedStay, SetAside
-
-_MICROBIOLOGY = frozenset({"MB", "microbiology"})
 
 
 class FhirSource:
@@ -193,8 +190,6 @@ class _Pass:
 
     def _cell(self, one: _Resource, cell: ObservedCell) -> None:
         code = cell.code
-        if code is None and _is_microbiology(one.content, cell):
-            code = Code("", "", "", InterventionKind.CULTURE)
         if code is None:
             name, value = _code_text(cell), cell_text(cell.quantity.value)
             self._aside.add(
@@ -209,7 +204,10 @@ class _Pass:
             self._stage("cell", one, "encounter", staged(one.content, cell, code, one.key))
 
     def _administration(self, one: _Resource) -> None:
+        code = code_map().meaning(codings(one.content.get("medicationCodeableConcept")), ())
         row = staged_administration(one.content, one.key)
+        if code is not None and code.intervention is not None:
+            row = row._replace(kind=code.intervention, agent=code.agent)
         self._stage("treatment", one, "context", row)
 
     def _request(self, one: _Resource) -> None:
@@ -238,13 +236,6 @@ class _Pass:
         patient = reference(one.content, "subject", "Patient", one.key)
         within = reference(one.content, encounter_name, "Encounter", one.key)
         self._staging.add(kind, patient, within, content)
-
-
-def _is_microbiology(resource: dict[str, Any], cell: ObservedCell) -> bool:
-    categories = {coding.code for concept in elements(resource, "category") for coding in codings(concept)}
-    return bool(categories & _MICROBIOLOGY) or any(
-        "microbiology-test" in coding.system or says_culture(coding.text) for coding in cell.codings
-    )
 
 
 def _culture(one: _Resource, cell: ObservedCell, code: Code) -> StagedCulture:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from models.clinical.interventions import InterventionKind
 from models.clinical.quarantine import Cell
 from pipelines.ingest.codes_table import Code
 from pipelines.ingest.fhir_codes import UCUM, Quantity, code_map, in_accepted_unit
@@ -23,6 +24,7 @@ from pipelines.ingest.fhir_elements import (
     identifiers,
     text,
 )
+from pipelines.ingest.fhir_treatments import says_culture
 
 WITHDRAWN = frozenset({"entered-in-error", "cancelled"})
 _VERSIONED = WITHDRAWN | {"amended", "corrected", "preliminary"}
@@ -30,6 +32,8 @@ _ORDINAL = (
     "http://hl7.org/fhir/StructureDefinition/ordinalValue",
     "http://hl7.org/fhir/StructureDefinition/itemWeight",
 )
+_MICROBIOLOGY = frozenset({"MB", "microbiology"})
+_CULTURE = Code("", "", "", InterventionKind.CULTURE)  # perhaps: its specimen and test decide
 _OTHER_VALUES = ("Boolean", "Range", "Ratio", "Time", "DateTime", "Period", "Attachment")
 
 
@@ -61,7 +65,7 @@ class ObservedCell:
 
 
 def observed_cells(resource: dict[str, Any]) -> Iterator[ObservedCell]:
-    """Every cell of an Observation."""
+    """Every cell of an Observation; a culture is one even where it holds only the organisms it found."""
     categories = [
         coding.code
         for concept in elements(resource, "category")
@@ -70,17 +74,31 @@ def observed_cells(resource: dict[str, Any]) -> Iterator[ObservedCell]:
     ]
     components = elements(resource, "component")
     own = quantity_of(resource)
-    if own is not None and not (own.value is None and components):
-        yield _cell(resource, own, categories)
-    elif own is None and not components and not elements(resource, "hasMember"):
-        yield _cell(resource, Quantity(None), categories)
+    cell = _cell(resource, own or Quantity(None), categories)
+    has_parts = bool(components or elements(resource, "hasMember"))
+    says_something = own is not None and not (own.value is None and components)
+    if says_something or not has_parts or _is_culture(cell):
+        yield cell
     for component in components:
         yield _cell(component, quantity_of(component) or Quantity(None), categories)
 
 
 def _cell(holder: dict[str, Any], quantity: Quantity, categories: list[str]) -> ObservedCell:
     coded = codings(holder.get("code"))
-    return ObservedCell(coded, code_map().meaning(coded, categories), quantity)
+    code = code_map().meaning(coded, categories)
+    if code is None and _is_microbiology(coded, categories):
+        code = _CULTURE
+    return ObservedCell(coded, code, quantity)
+
+
+def _is_culture(cell: ObservedCell) -> bool:
+    return cell.code is not None and cell.code.intervention is InterventionKind.CULTURE
+
+
+def _is_microbiology(coded: list[Coding], categories: list[str]) -> bool:
+    return not _MICROBIOLOGY.isdisjoint(categories) or any(
+        coding.system.endswith("microbiology-test") or says_culture(coding.text) for coding in coded
+    )
 
 
 def staged(resource: dict[str, Any], cell: ObservedCell, code: Code, identity: str) -> StagedCell:

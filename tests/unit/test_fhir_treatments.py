@@ -187,6 +187,14 @@ def test_a_culture_counts_when_its_specimen_was_taken(read: Read) -> None:
     assert ingested.cells_read == 1
 
 
+def test_a_culture_that_holds_only_what_grew_counts_once(read: Read) -> None:
+    found = _test("Blood Culture, Routine", hasMember=[{"reference": "Observation/o"}])
+    del found["valueString"]
+    organism = found | {"id": "o", "code": {"text": "ESCHERICHIA COLI"}, "category": []}
+    ingested = read(_specimen("BLOOD CULTURE", subject={"reference": "Patient/p"}), found, organism)
+    assert done(ingested) == [("culture", "blood culture")]
+
+
 def test_a_screen_is_no_culture(read: Read) -> None:
     assert done(read(_test("MRSA SCREEN"))) == []
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from types import MappingProxyType
+from typing import NamedTuple
 
 from models.clinical.errors import UnacceptedUnit
 from models.clinical.quarantine import read_censored
@@ -81,26 +82,30 @@ def triplets(coded: Sequence[str]) -> Iterator[tuple[str, str, str]]:
             yield code, text, system
 
 
-def in_accepted_unit(code: Code, value: str, coded: Sequence[str]) -> tuple[str, str]:
-    """A value and its OBX-6 as the value and the unit that the catalogue accepts.
+class InUnit(NamedTuple):
+    """A cell and its unit; `sent_unit` is that of the message, where the cell was scaled from it."""
+
+    value: str
+    unit: str
+    sent_unit: str = ""
+
+
+def in_accepted_unit(code: Code, value: str, coded: Sequence[str]) -> InUnit:
+    """A value and its OBX-6 in a unit that the catalogue accepts.
 
     What is not accepted comes back as it was sent, to be quarantined with its unit.
     """
     variable = CATALOGUE[code.target]
     sent = [part for triplet in triplets(coded) for part in triplet[:2] if part]
     if code.rule is Rule.FIXED or (not sent and variable.unit in _DIMENSIONLESS):
-        return value, code.unit
+        return InUnit(value, code.unit)
     for spelling in sent:
         with suppress(UnacceptedUnit):
             factor, unit = scaled(variable, _UNITS.get("".join(spelling.split()).casefold(), spelling))
-            return _by_rule(code, _times(value, factor), unit)
-    return value, sent[0] if sent else ""
-
-
-def _by_rule(code: Code, value: str, unit: str) -> tuple[str, str]:
-    if code.rule is not Rule.SHARE:
-        return value, unit
-    return value, "%" if read_censored(value)[0] > 1 else "fraction"
+            if code.rule is Rule.SHARE:
+                return InUnit(value, "%" if read_censored(value)[0] > 1 else "fraction")
+            return InUnit(_times(value, factor), unit, "" if factor == 1 else spelling)
+    return InUnit(value, sent[0] if sent else "")
 
 
 def _times(value: str, factor: float) -> str:

@@ -20,7 +20,7 @@ from models.clinical.errors import UnreadableSource
 from models.clinical.interventions import InterventionKind
 from models.clinical.quarantine import Accepted, Quarantined, Reason, as_json, check_clock, check_value
 from pipelines.ingest.codes_table import Code
-from pipelines.ingest.hl7v2_codes import code_name, in_accepted_unit, meaning
+from pipelines.ingest.hl7v2_codes import InUnit, code_name, in_accepted_unit, meaning
 from pipelines.ingest.hl7v2_segments import Segment, first_text, read_hl7_time, read_offset, segments
 from pipelines.ingest.readings import Reading
 
@@ -202,15 +202,18 @@ def _result(segment: Segment, order: Segment | None, channels: dict[str, str], m
     status, value = segment.text(11).upper(), _value(segment)
     number = first_text(order, (3, 2))
     time, known_at = _clocks(segment, order, channels, message)
-    name, unit = (label, "") if code is None else (code.target, "")
+    found = InUnit(value or "", "")
     if code is not None and code.intervention is None:
-        sent = next(iter(segment.repetitions(6)), [])
-        converted, unit = in_accepted_unit(code, value or "", sent)
-        value = None if value is None else converted
-    if status == "X":
-        value = None
-    withdrawn = status in _WITHDRAWING
-    reading = Reading(time, known_at, name, value, unit, None, withdrawn=withdrawn)
+        found = in_accepted_unit(code, value or "", next(iter(segment.repetitions(6)), []))
+    reading = Reading(
+        time,
+        known_at,
+        label if code is None else code.target,
+        None if value is None or status == "X" else found.value,
+        found.unit,
+        withdrawn=status in _WITHDRAWING,
+        sent_unit=found.sent_unit,
+    )
     fault = _status_fault(status, segment, reading, code)
     return Result(
         segment.place,

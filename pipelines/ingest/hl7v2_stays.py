@@ -41,6 +41,7 @@ class ResultRow(NamedTuple):
     code: str
     value: str | None
     unit: str
+    sent_unit: str
     measurement: str
     ordered: bool
     corrects: bool
@@ -95,6 +96,7 @@ def result_row(message: Message, patient: PatientResults, result: Result, row: i
         reading.code,
         None if reading.value is None else str(reading.value),
         reading.unit or "",
+        reading.sent_unit,
         result.measurement,
         result.ordered,
         result.corrects,
@@ -222,7 +224,17 @@ def _named(mine: Sequence[ResultRow]) -> list[Reading]:
             known_at = _after(last_known.get(identifier), known_at, row.sent_at)
             last_known[identifier] = known_at or row.time
         readings.append(
-            Reading(row.time, known_at, row.code, row.value, row.unit, row.row, identifier, row.withdrawn)
+            Reading(
+                row.time,
+                known_at,
+                row.code,
+                row.value,
+                row.unit,
+                row.row,
+                identifier,
+                row.withdrawn,
+                row.sent_unit,
+            )
         )
     return readings
 

@@ -61,7 +61,8 @@ def open_source(path: Path, limits: Limits | None = None) -> RelationalSource:
 
 def _prepare(connection: duckdb.DuckDBPyConnection, present: frozenset[str]) -> Sequence[Code]:
     """The codes that stand in free text: orders, infusions and culture sites."""
-    connection.execute(ANCHORED)
+    for statement in ANCHORED:
+        connection.execute(statement)
     if "diagnosis" not in present:
         connection.execute("CREATE TABLE diagnosis (patientunitstayid VARCHAR, icd9code VARCHAR)")
     codes: list[Code] = []

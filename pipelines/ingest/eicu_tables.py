@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 STAYS = """
-SELECT p.patientunitstayid AS stay, p.uniquepid AS subject, p.at AS admitted_at,
-       p.at + to_minutes(TRY_CAST(unitdischargeoffset AS BIGINT)) AS discharged_at,
-       p.at + to_minutes(least(0, TRY_CAST(hospitaladmitoffset AS BIGINT))) AS hospital_admitted_at,
+SELECT p.patientunitstayid AS stay, p.uniquepid AS subject, p.admitted_at,
+       TRY(p.admitted_at + to_minutes(TRY_CAST(unitdischargeoffset AS BIGINT))) AS discharged_at,
+       TRY(p.admitted_at + to_minutes(least(0, TRY_CAST(hospitaladmitoffset AS BIGINT))))
+           AS hospital_admitted_at,
        CASE WHEN trim(age) = '> 89' THEN '90' ELSE nullif(trim(age), '') END AS age_years,
        nullif(trim(gender), '') AS sex, unittype AS care_unit, NULL AS charting, d.codes AS diagnoses
 FROM anchored p
@@ -21,27 +22,35 @@ LEFT JOIN (
 ) d USING (patientunitstayid)
 """
 
-ANCHORED = """
+ANCHORED = (
+    """
 CREATE TABLE anchored AS
 SELECT *, make_date(coalesce(TRY_CAST(hospitaldischargeyear AS BIGINT), 2014), 1, 1)
-          + coalesce(TRY_CAST(unitadmittime24 AS TIME), TIME '00:00:00') AS at
+          + coalesce(TRY_CAST(unitadmittime24 AS TIME), TIME '00:00:00') AS admitted_at
 FROM patient
-"""
+""",
+    # a stay told twice must not double the rows that are joined to it
+    """
+CREATE TABLE anchors AS
+SELECT DISTINCT ON (patientunitstayid) patientunitstayid, admitted_at, unitdischargeoffset
+FROM anchored ORDER BY patientunitstayid, admitted_at
+""",
+)
 
 
 def _rows(table: str, code: str, value: str, time: str, **more: str) -> str:
-    """The SELECT of one table; offsets in minutes, the table as `t`, its stay's admission as `p.at`."""
+    """The SELECT of one table, which is `t`; offsets are in minutes after `p.admitted_at`."""
     told = {"known_at": "NULL", "ended_at": "NULL", "unit": "NULL", "withdrawn": "false"} | more
     return f"""
         SELECT t.patientunitstayid AS stay, {_at(time)} AS time, {_at(told["ended_at"])} AS ended_at,
                {_at(told["known_at"])} AS known_at, {code} AS code, {value} AS value, {told["unit"]} AS unit,
                {told["withdrawn"]} AS withdrawn
-        FROM {table} t LEFT JOIN anchored p USING (patientunitstayid)
+        FROM {table} t LEFT JOIN anchors p USING (patientunitstayid)
     """  # noqa: S608
 
 
 def _at(offset: str) -> str:
-    return f"p.at + to_minutes(TRY_CAST({offset} AS BIGINT))"
+    return f"TRY(p.admitted_at + to_minutes(TRY_CAST({offset} AS BIGINT)))"  # some offsets leave the calendar
 
 
 def _cells(table: str, time: str, columns: Sequence[str]) -> str:

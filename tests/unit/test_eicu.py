@@ -123,8 +123,10 @@ def test_laboratory_results_keep_their_limit_their_unit_and_the_time_of_their_re
         "7,1,10,7,Base Deficit,2.0,2.0,mEq/L,meq/L,20",
         "8,1,10,3,WBC x 1000,8.5,8.5,K/mcL,THS/uL,20",
         "9,1,10,1,creatinine,1.5,1.5,mg/dL,MG/DL,5",
+        "10,1,9000000000000000000,1,creatinine,1.5,1.5,mg/dL,MG/DL,5",
     ]
     ingested = _stay(tmp_path, "LAB.csv", LAB, rows)
+    assert [entry.reason for entry in ingested.quarantine] == [Reason.MALFORMED]
     observations = ingested.stay.observations
     troponin = observations[observations["variable"] == "troponin_i"]
     revised_at = pd.Timestamp(ADMITTED_AT + timedelta(minutes=55))
@@ -283,6 +285,17 @@ def test_examinations_give_the_coma_scale_and_treatments_a_day(tmp_path: Path) -
     assert _values(ingested, "gcs_motor") == [5]
     assert _values(ingested, "gcs_total") == [14]
     assert _given(ingested)[["start", "end"]].to_numpy().tolist() == [[1, 25], [40, 48]]
+
+
+def test_a_stay_told_twice_does_not_double_its_rows(tmp_path: Path) -> None:
+    _write(tmp_path, "patient.csv", PATIENT, [*PEOPLE, PEOPLE[0]])
+    _write(tmp_path, "lab.csv", LAB, ["9,1,10,1,creatinine,1.5,1.5,mg/dL,mg/dL,20"])
+    summary = IngestSummary()
+    ingested = next(summary.counting_all(open_source(tmp_path)))
+    assert _values(ingested, "creatinine") == [1.5]
+    assert Reason.DUPLICATE not in {
+        entry.reason for entry in ingested.quarantine if entry.variable == "creatinine"
+    }
 
 
 def test_a_folder_without_patients_is_no_source(tmp_path: Path) -> None:

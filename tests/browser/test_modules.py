@@ -141,10 +141,16 @@ def test_a_sparkline_has_gaps_where_there_is_no_score(run: Run) -> None:
     assert drawing["threshold"] == "14.0"
 
 
-def test_observations_do_not_cut_the_band_and_late_ones_are_apart(run: Run) -> None:
+def test_observations_do_not_cut_the_band_and_late_and_withdrawn_ones_are_apart(run: Run) -> None:
     seen = [
         {"time": text(NOW), "known_at": text(NOW), "value": 1},
         {"time": text(NOW + MINUTE), "known_at": text(NOW + 2 * HOUR), "value": 2},
+        {
+            "time": text(NOW + MINUTE),
+            "known_at": text(NOW + MINUTE),
+            "known_until": text(NOW + HOUR),
+            "value": 9,
+        },
     ]
     band = {"time": [text(NOW - 1000)], "mean": [5], "low": [4], "high": [6]}
     columns = run(
@@ -152,9 +158,19 @@ def test_observations_do_not_cut_the_band_and_late_ones_are_apart(run: Run) -> N
         "it.variableColumns(...given).map((cells) => cells.map((it) => it === undefined ? 'skip' : it))",
         [seen, band, {"from": NOW - HOUR, "to": NOW + HOUR}],
     )
-    assert columns[3] == [None, 5, "skip", "skip", None]
-    assert columns[4] == [None, None, 1, None, None]
-    assert columns[5] == [None, None, None, 2, None]
+    assert columns[3] == [None, 5, "skip", "skip", "skip", None]
+    assert columns[4] == [None, None, 1, None, None, None]
+    assert columns[5] == [None, None, None, 2, None, None]
+    assert columns[6] == [None, None, None, None, 9, None]
+
+
+@pytest.mark.parametrize(
+    ("value", "sign", "words"), [(0.01, "<", "<0.01"), (50, ">", ">50"), (1234.5, "", "1235")]
+)
+def test_a_result_beyond_a_limit_is_shown_with_its_sign(
+    run: Run, value: float, sign: str, words: str
+) -> None:
+    assert run("format", "it.measured(...given)", [value, sign]) == words
 
 
 @pytest.mark.parametrize(("paused_at", "sounds"), [("high", False), ("medium", True), (None, True)])

@@ -7,17 +7,19 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from threading import Timer
 
 import httpx
+import numpy as np
+import pandas as pd
 import pytest
 
 from models import registry
-from models.clinical.stay import Stay
+from models.clinical.stay import Stay, observation_table
 from pipelines.bedside import BedsideStay
 from pipelines.ingest.cinc2019 import open_source
 from pipelines.replay import AtSpeed, Progress, WithService, connect, replay
@@ -127,6 +129,21 @@ def simulated(number: int, admitted_at: datetime = EPOCH) -> list[BedsideStay]:
     ]
 
 
+def revised(stay: Stay, name: str) -> Stay:
+    """The stay under another name, with every tenth row withdrawn after 40 minutes, and as many corrected."""
+    table = stay.observations
+    number = np.arange(len(table))
+    later = table["known_at"] + timedelta(minutes=40)
+    ends = later.where((number % 10 < 2) & table["known_until"].isna(), table["known_until"])
+    ended = table.assign(known_until=ends)
+    corrected = ended[(number % 10 == 1) & (ends == later)]
+    right = corrected.assign(known_at=corrected["known_until"], known_until=pd.NaT)
+    right["value"] = [round(value * 0.99 - 0.001, 4) for value in right["value"]]
+    none = corrected["known_until"].where(corrected["value"].isna())
+    both = pd.concat([ended, right.assign(known_until=none)])
+    return replace(stay, stay_id=name, observations=observation_table(**{name: both[name] for name in both}))
+
+
 @pytest.fixture(scope="module", params=["news2", "mgp-tcn"])
 def model(request: pytest.FixtureRequest) -> str:
     name: str = request.param
@@ -148,9 +165,26 @@ def test_simulated_stays_as_recorded(service: Service, model: str) -> None:
     with connect(service.url) as client:
         progress = replay(stays, client, FAST)
     ingested = [checked(stay) for stay in stays]
-    assert progress.accepted == sum(stay.cells_kept for stay in ingested)
-    assert progress.rejected.total() == sum(len(stay.quarantine) for stay in ingested)
+    assert progress.accepted + progress.corrected == sum(stay.cells_kept for stay in ingested)
+    set_aside = progress.rejected.total() + progress.withdrawn
+    assert set_aside == sum(len(stay.quarantine) for stay in ingested)
     assert_equals_batch(service, model, [stay.stay for stay in ingested])
+
+
+def test_corrected_and_withdrawn_rows(service: Service, model: str) -> None:
+    """A past stay whose rows have ends is sent with the corrections and withdrawals that ended them."""
+    stays = [revised(checked(raw).stay, f"revised-{number}") for number, raw in enumerate(simulated(2))]
+    with connect(service.url) as client:
+        progress = replay(map(from_stay, stays), client, FAST)
+        again = replay(map(from_stay, stays), client, FAST)
+    assert progress.accepted + progress.corrected == sum(len(stay.observations) for stay in stays)
+    assert progress.corrected > 10
+    assert progress.withdrawn > 10
+    assert again.duplicate == again.rows == progress.rows
+    assert_equals_batch(service, model, stays)
+    told = service.get(f"/v1/stays/{stays[0].stay_id}").json()["observations"]
+    ends = sum(one["known_until"] is not None for rows in told.values() for one in rows)
+    assert ends == stays[0].observations["known_until"].notna().sum()
 
 
 @pytest.mark.data
@@ -200,6 +234,8 @@ def test_the_web_process_dies_in_between_and_nothing_is_lost(
         for timer in kills:
             timer.join(20)
         ingested = [checked(stay) for stay in stays]
-        assert progress.accepted + progress.duplicate == sum(stay.cells_kept for stay in ingested)
-        assert progress.rejected.total() == sum(len(stay.quarantine) for stay in ingested)
+        taken = progress.corrected + progress.withdrawn + progress.duplicate
+        assert progress.accepted + taken + progress.rejected.total() == sum(
+            stay.cells_read for stay in ingested
+        )
         assert_equals_batch(service, "news2", [stay.stay for stay in ingested])

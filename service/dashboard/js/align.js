@@ -4,6 +4,12 @@ const LATE_MS = 3_600_000; // known more than a grid hour after it was measured:
 
 const seconds = (time) => (typeof time === "number" ? time : Date.parse(time)) / 1000;
 
+/** Whether a version was corrected or withdrawn: it no longer stands, and is shown crossed. */
+export const isEnded = (observation) => Boolean(observation.known_until);
+
+/** What stands of `observations`. */
+export const standing = (observations) => observations.filter((observation) => !isEnded(observation));
+
 export const isLate = (observation) => Date.parse(observation.known_at) - Date.parse(observation.time) > LATE_MS;
 
 // null breaks a line, undefined does not: observations in between must not cut the band
@@ -18,22 +24,21 @@ export const scoreColumns = (scores, span) =>
   columns(scores.map((score) => ({ at: seconds(score.time), cells: [score.value] })), 1, span);
 
 /**
- * [time, low, high, mean, prompt, late] of one variable: the band where the posterior has one, then what was
- * observed, split by whether it was known in time. `band` is {time, mean, low, high} or null.
+ * [time, low, high, mean, prompt, late, ended] of one variable: the band where the posterior has one, then what
+ * was observed, split by whether it was known in time and still stands. `band` is {time, mean, low, high} or null.
  */
 export function variableColumns(observations, band, span) {
   const none = undefined;
+  const kind = (observation) => (isEnded(observation) ? 2 : isLate(observation) ? 1 : 0);
   const points = observations.map((observation) => ({
     at: seconds(observation.time),
-    cells: isLate(observation)
-      ? [none, none, none, null, observation.value]
-      : [none, none, none, observation.value, null],
+    cells: [none, none, none, ...[0, 1, 2].map((column) => (column === kind(observation) ? observation.value : null))],
   }));
   const curve = (band?.time ?? []).map((time, index) => ({
     at: seconds(time),
-    cells: [band.low[index], band.high[index], band.mean[index], null, null],
+    cells: [band.low[index], band.high[index], band.mean[index], null, null, null],
   }));
-  return columns([...points, ...curve], 5, span);
+  return columns([...points, ...curve], 6, span);
 }
 
 /** The newest of `items` (sorted by time) at or before `time` in milliseconds, or undefined. */

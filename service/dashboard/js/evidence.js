@@ -22,7 +22,7 @@ const bandOf = (posterior, name) =>
 
 function Legend({ failure }) {
   const entry = (kind, words) => html`<span class="entry"><i class=${`key ${kind}`}></i> ${words}</span>`;
-  return html`<p class="legend">${entry("prompt", "observed")}${entry("late", "known over 1 h later")}
+  return html`<p class="legend">${entry("prompt", "observed")}${entry("late", "known over 1 h later")}${entry("ended", "corrected or withdrawn")}
     ${failure
       ? html`<span class="reason">no Gaussian-process band: ${failure}</span>`
       : entry("band", "Gaussian-process mean and 95 % band")}

@@ -37,10 +37,10 @@ export function scoreText(value, threshold) {
   return value.toFixed(threshold < 0.1 ? 3 : 2);
 }
 
-/** A measured value to three figures at most. */
-export function measured(value) {
+/** A measured value to three figures at most; `<0.01` where it is only known to lie beyond a limit. */
+export function measured(value, censored = "") {
   if (value === null || value === undefined) return "—";
-  return String(Number(value.toPrecision(Math.abs(value) >= 1000 ? 4 : 3)));
+  return `${censored}${Number(value.toPrecision(Math.abs(value) >= 1000 ? 4 : 3))}`;
 }
 
 const UNITS = { "1/min": "/min", degC: "°C", pH: "", fraction: "", "10^9/L": "10⁹/L", "ug/L": "µg/L" };

@@ -4,7 +4,7 @@ import { html, memo } from "./html.js";
 import { Mark } from "./marks.js";
 
 const Driver = ({ driver }) => html`<span class="driver">
-  <b>${driver.short}</b> ${measured(driver.value)} ${outside(driver.value, driver.normal)}
+  <b>${driver.short}</b> ${measured(driver.value, driver.censored)} ${outside(driver.value, driver.normal)}
   ${" "}<small>${unitText(driver.unit)}</small></span>`;
 
 const raising = (drivers) => drivers.filter((driver) => driver.share > 0);

@@ -1,5 +1,5 @@
 /** The score over the stay: threshold, gaps where there is none, and the alerts it raised. */
-import { useMemo, useRef } from "../vendor/hooks.js";
+import { useEffect, useMemo, useRef } from "../vendor/hooks.js";
 import { latestBefore, scoreColumns } from "./align.js";
 import { Chart, colour } from "./chart.js";
 import { hourMinute, scoreText } from "./format.js";
@@ -86,10 +86,15 @@ export function ScoreChart({ scores, alerts, threshold, span, theme, onPick }) {
   const show = (time) => {
     reading.current.textContent = words(time === null ? scores.at(-1) : latestBefore(scores, time), threshold);
   };
-  const label = `Score over the stay, ${scores.length} hours, threshold ${threshold}. Newest: ${words(scores.at(-1), threshold)}`;
+  const newest = words(scores.at(-1), threshold);
+  // the pointer writes here too, past the drawing of the page: so the newest is written by hand as well
+  useEffect(() => {
+    reading.current.textContent = newest;
+  }, [newest]);
+  const label = `Score over the stay, ${scores.length} hours, threshold ${threshold}. Newest: ${newest}`;
   return html`<figure>
     <figcaption><b>Score</b> <small>threshold ${scoreText(threshold, threshold)}</small>
-      <output class="reading" ref=${reading}>${words(scores.at(-1), threshold)}</output></figcaption>
+      <output class="reading" ref=${reading}></output></figcaption>
     <${Chart} kind=${`${theme}${threshold}`} make=${make(threshold)} data=${data} label=${label} paint=${paint}
       onCursor=${show} onPick=${onPick} />
   </figure>`;

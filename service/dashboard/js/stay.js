@@ -51,7 +51,7 @@ const Why = ({ drivers, variables, threshold, now }) => html`<section class="why
   ${!drivers.some(stands) && html`<p class="quiet">No variable stands out.</p>`}
   <ul>${drivers.filter(stands).map((driver) => html`<li key=${driver.variable}>
     <span><b>${driver.label}</b></span>
-    <span>${measured(driver.value)} ${outside(driver.value, variables[driver.variable]?.normal)}
+    <span>${measured(driver.value, driver.censored)} ${outside(driver.value, variables[driver.variable]?.normal)}
       ${" "}<small>${unitText(driver.unit)}${driver.time ? ` at ${hourMinute(driver.time, now)}` : ""}</small></span>
     <span class="share">${driver.share >= 0 ? "raises" : "lowers"} the score by ${scoreText(Math.abs(driver.share), threshold)}</span>
   </li>`)}</ul></section>`;

@@ -1,11 +1,12 @@
 /** One variable over the stay: what was observed, the Gaussian-process mean and 95 % band, the normal range. */
-import { useMemo, useRef } from "../vendor/hooks.js";
-import { isLate, latestBefore, variableColumns } from "./align.js";
+import { useEffect, useMemo, useRef } from "../vendor/hooks.js";
+import { isLate, latestBefore, standing, variableColumns } from "./align.js";
 import { Chart, colour } from "./chart.js";
 import { hourMinute, measured, outside, unitText } from "./format.js";
 import { html } from "./html.js";
 
-const [LOW, HIGH] = [1, 2]; // columns of the chart's data
+const [LOW, HIGH, ENDED] = [1, 2, 6]; // columns of the chart's data
+const ARM = 4; // half a cross, in CSS pixels
 
 function shadeNormal(chart, [low, high]) {
   const { left, top, width, height } = chart.bbox;
@@ -14,6 +15,30 @@ function shadeNormal(chart, [low, high]) {
   const to = Math.max(top, Math.min(lower, top + height));
   chart.ctx.fillStyle = colour("normal");
   chart.ctx.fillRect(left, from, width, Math.max(to - from, devicePixelRatio));
+}
+
+/** A cross where a value was that no longer stands. */
+function crossEnded(chart) {
+  const { ctx, data } = chart;
+  const arm = ARM * devicePixelRatio;
+  const { left, top, width, height } = chart.bbox;
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(left, top, width, height);
+  ctx.clip();
+  ctx.strokeStyle = colour("text");
+  ctx.lineWidth = 1.5 * devicePixelRatio;
+  ctx.beginPath();
+  data[ENDED].forEach((value, row) => {
+    if (value === null || value === undefined) return;
+    const [x, y] = [chart.valToPos(data[0][row], "x", true), chart.valToPos(value, "y", true)];
+    ctx.moveTo(x - arm, y - arm);
+    ctx.lineTo(x + arm, y + arm);
+    ctx.moveTo(x - arm, y + arm);
+    ctx.lineTo(x + arm, y - arm);
+  });
+  ctx.stroke();
+  ctx.restore();
 }
 
 // the normal range belongs to the picture unless it would squash the course to a line
@@ -44,31 +69,40 @@ const make = (normal, showTime) => () => ({
     { stroke: colour("mean"), width: 1.5, points: { show: false } },
     points(colour("text")),
     points(colour("ground")),
+    { paths: () => null, points: { show: false } },
   ],
 });
 
-function words(observation, { unit, normal }) {
-  if (!observation) return "not measured yet";
+function words(observation, { unit, normal }, none) {
+  if (!observation) return none;
   const arrow = outside(observation.value, normal);
   const late = isLate(observation) ? `, known ${hourMinute(observation.known_at, observation.time)}` : "";
-  return `${measured(observation.value)} ${arrow} ${unitText(unit)} at ${hourMinute(observation.time)}${late}`.replace(/ +/g, " ");
+  return `${measured(observation.value, observation.censored)} ${arrow} ${unitText(unit)} at ${hourMinute(observation.time)}${late}`.replace(/ +/g, " ");
 }
 
 /** The chart with its heading: label, unit, normal range and the last value before the pointer. */
 export function VariableChart({ name, variable, observations, band, span, theme, showTime, onPick }) {
   const reading = useRef(null);
   const data = useMemo(() => variableColumns(observations, band, span), [observations, band, span]);
+  const stood = useMemo(() => standing(observations), [observations]);
+  const none = stood.length ? "not measured yet" : "withdrawn";
   const show = (time) => {
-    const observation = time === null ? observations.at(-1) : latestBefore(observations, time);
-    reading.current.textContent = words(observation, variable);
+    const observation = time === null ? stood.at(-1) : latestBefore(stood, time);
+    reading.current.textContent = words(observation, variable, none);
   };
   const [low, high] = variable.normal;
-  const newest = words(observations.at(-1), variable);
+  const newest = words(stood.at(-1), variable, none);
+  // the pointer writes here too, past the drawing of the page: so the newest is written by hand as well
+  useEffect(() => {
+    reading.current.textContent = newest;
+  }, [newest]);
+  const ended = observations.length - stood.length;
+  const counted = `${observations.length} observations${ended ? `, ${ended} of them corrected or withdrawn` : ""}`;
   return html`<figure data-variable=${name}>
     <figcaption><b>${variable.label}</b> <small>${unitText(variable.unit)} normal ${low === high ? low : `${low}–${high}`}</small>
-      <output class="reading" ref=${reading}>${newest}</output></figcaption>
+      <output class="reading" ref=${reading}></output></figcaption>
     <${Chart} kind=${`${theme}${showTime}`} make=${make(variable.normal, showTime)} data=${data}
-      label=${`${variable.label}: ${observations.length} observations, newest ${newest}`}
-      under=${(chart) => shadeNormal(chart, variable.normal)} onCursor=${show} onPick=${onPick} />
+      label=${`${variable.label}: ${counted}, newest ${newest}`}
+      under=${(chart) => shadeNormal(chart, variable.normal)} paint=${crossEnded} onCursor=${show} onPick=${onPick} />
   </figure>`;
 }

@@ -12,6 +12,7 @@ from typer.main import get_command
 from db.schema import migrated
 from db.session import make_engine
 from pipelines.ingest.cinc2019 import COLUMNS, FACTS
+from pipelines.ingest.sources import SOURCES
 from prodrome import app
 
 HEADER = (*COLUMNS, *FACTS)
@@ -57,6 +58,31 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    "command",
+    [("ingest",), ("score",), ("evaluate", "--model", "news2"), ("replay",)],
+    ids=lambda words: words[0],
+)
+def test_an_unknown_source_is_answered_with_those_there_are(command: tuple[str, ...], tmp_path: Path) -> None:
+    out = () if command[0] == "replay" else ("--out", str(tmp_path / "out"))
+    done = prodrome(command[0], "mimic5", str(tmp_path), *command[1:], *out)
+    assert done.returncode == 2
+    assert f"no source 'mimic5'; there are: {', '.join(SOURCES)}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_ingest_needs_a_place_to_go(tmp_path: Path) -> None:
+    (tmp_path / "p1.psv").write_text("HR|ICULOS\n80|1\n", encoding="utf-8")
+    done = prodrome("ingest", "cinc2019", str(tmp_path))
+    assert done.returncode == 2
+    assert "needs a folder (--out), a database (--database), or both" in done.stderr
+
+
+def test_the_page_lists_every_source() -> None:
+    listed = dict(re.findall(r"^\| `(\w+)` \| ([^|]*) \|$", PAGE, flags=re.MULTILINE))
+    assert listed == {name: kind.path for name, kind in SOURCES.items()}
+
+
 def test_an_unknown_model_is_named(tmp_path: Path) -> None:
     (tmp_path / "p1.psv").write_text("HR|ICULOS\n80|1\n", encoding="utf-8")
     done = prodrome("score", "cinc2019", str(tmp_path), "--model", "oracle", "--out", str(tmp_path / "out"))
@@ -85,7 +111,7 @@ def test_what_was_set_aside_is_said(tmp_path: Path) -> None:
 
 
 def test_starting_the_command_line_imports_neither_torch_nor_pandas() -> None:
-    heavy = ("torch", "pandas", "numba", "sqlalchemy")
+    heavy = ("torch", "pandas", "numba", "sqlalchemy", "duckdb", "pyarrow", "numpy")
     code = f"import sys, prodrome; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -21,14 +21,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pipelines.bedside import BedsideStay
-    from pipelines.ingest.source import Source
+    from pipelines.ingest.source import IngestedStay, Source
+    from pipelines.label.presets import Sepsis3Options
+    from pipelines.label.study import LabelledStudy
     from pipelines.replay import Pace
     from pipelines.replay import Progress as ReplayProgress
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 metrics = typer.Typer(no_args_is_help=True, help="Figures of predictions that were made before.")
+label = typer.Typer(no_args_is_help=True, help="Label the stays of a source with what happened to them.")
 train = typer.Typer(no_args_is_help=True, help="Train a model from a source.")
-for name, group in [("metrics", metrics), ("train", train)]:
+for name, group in [("metrics", metrics), ("label", label), ("train", train)]:
     app.add_typer(group, name=name)
 
 SourceName = Annotated[
@@ -37,6 +40,8 @@ SourceName = Annotated[
 SourcePath = Annotated[Path, typer.Argument(metavar="PATH", help="The file or folder of the source.")]
 OutFolder = Annotated[Path, typer.Option("--out", help="Folder to write to; made where it is missing.")]
 Workers = Annotated[int, typer.Option(min=1, help="Processes to score with.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")]
+Preset = Annotated[str, typer.Option(help="The options by name: default, cinc2019, ricu or yaib.")]
 
 
 @app.callback()
@@ -251,6 +256,94 @@ def replay(
     _replay_source(open_named(source, path), url, speed, beds, start)
 
 
+@label.command("sepsis3")
+def label_sepsis3(
+    source: SourceName,
+    path: SourcePath,
+    *,
+    out: Annotated[Path, typer.Option(help="The table of labels to write (Parquet), a row a stay.")],
+    preset: Preset = "default",
+    suspicion: Annotated[
+        str | None, typer.Option(help="and, antibiotics, and_72h or antibiotics_72h.")
+    ] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="cumulative_minimum, window_start, minimum_24h or zero.")
+    ] = None,
+    missing: Annotated[
+        str | None, typer.Option(help="What an unmeasured component is: zero or unknown.")
+    ] = None,
+    sofa: Annotated[str | None, typer.Option(help="sofa (1996) or sofa2 (2025).")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Sepsis-3 onset of every stay, with its audit trail: suspicion, SOFA, baseline, which organs moved."""
+    from pipelines.label.presets import preset as named
+
+    options = named(preset, suspicion_rule=suspicion, baseline=baseline, missing=missing, definition=sofa)
+    with _labelled(source, path, options, as_json=as_json) as study:
+        study.write(out)
+
+
+@label.command("cohort")
+def label_cohort(
+    cohort: Annotated[
+        str, typer.Argument(metavar="COHORT", help="moor2019 (matched controls) or hourly (every stay).")
+    ],
+    source: SourceName,
+    path: SourcePath,
+    *,
+    out: OutFolder,
+    preset: Preset = "default",
+    horizon_hours: Annotated[float, typer.Option(min=0, help="Data end so long before the onset.")] = 0.0,
+    controls: Annotated[int, typer.Option(min=1, help="Controls a case, for moor2019.")] = 10,
+    as_json: AsJson = False,
+) -> None:
+    """Write labels.parquet, cohort.parquet and the attrition: who takes part, and why the others do not."""
+    from pipelines.label.attrition import attrition_text, plot_attrition
+    from pipelines.label.cohorts import COHORTS, CohortOptions
+    from pipelines.label.presets import preset as named
+
+    if cohort not in COHORTS:
+        raise typer.BadParameter(f"{cohort!r} is none of {', '.join(COHORTS)}", param_hint="COHORT")
+    chosen = CohortOptions(horizon_hours=horizon_hours, controls_per_case=controls)
+    with _labelled(source, path, named(preset), as_json=as_json) as study:
+        found = COHORTS[cohort](study.candidates, chosen)
+        out.mkdir(parents=True, exist_ok=True)
+        study.write(out / "labels.parquet")
+        found.members.to_parquet(out / "cohort.parquet", index=False)
+        text = attrition_text(found.attrition)
+        (out / "attrition.txt").write_text(f"{text}\n", encoding="utf-8")
+        plot_attrition(found.attrition, f"Cohort {cohort} of {source}", out / "attrition.png")
+        _say(text)
+
+
+@label.command("sensitivity")
+def label_sensitivity(
+    source: SourceName,
+    path: SourcePath,
+    *,
+    out: OutFolder,
+    preset: Preset = "default",
+    as_json: AsJson = False,
+) -> None:
+    """How the cohort depends on suspicion rule, baseline and missing components: a table and a figure."""
+    from pipelines.ingest.source import IngestSummary
+    from pipelines.label.presets import preset as named
+    from pipelines.label.sensitivity import plot_sensitivity, sensitivity, sensitivity_text
+
+    opened, ingested = open_named(source, path), IngestSummary()
+    with _progress("labelling", opened) as advance:
+        stays = (one.stay for one in _advancing(ingested.counting_all(opened), advance))
+        table = sensitivity(stays, named(preset))
+    out.mkdir(parents=True, exist_ok=True)
+    table.to_csv(out / "sensitivity.csv", index=False)
+    plot_sensitivity(table, f"Sepsis-3 label of {source}", out / "sensitivity.png")
+    if as_json:
+        typer.echo(table.to_json(orient="records"))
+    _say(sensitivity_text(table))
+    _say(ingested.sentence())
+    _complain(tuple(str(failure) for failure in opened.failures))
+
+
 @train.command("mgp-tcn")
 def train_mgp_tcn(
     source: Annotated[Path, typer.Option(help="CinC 2019 stays: a folder or the zip as it is.")],
@@ -267,6 +360,30 @@ def train_mgp_tcn(
     settings = None if config is None else read_settings(config)
     model = train_model(source, out, settings, resume=not fresh, console=Console(stderr=True))
     _say(f"{model.name} {model.version}: saved to {out}")
+
+
+@contextmanager
+def _labelled(source: str, path: Path, options: Sepsis3Options, *, as_json: bool) -> Iterator[LabelledStudy]:
+    """The labels of a source, once told; their counts are printed when the block has used them."""
+    from pipelines.ingest.source import IngestSummary
+    from pipelines.label.study import LabelledStudy
+
+    opened, ingested, study = open_named(source, path), IngestSummary(), LabelledStudy(options)
+    with _progress("labelling", opened) as advance:
+        for _ in _advancing(study.labelling(ingested.counting_all(opened)), advance):
+            pass
+    yield study
+    if as_json:
+        typer.echo(json.dumps(study.as_json() | {"ingest": ingested.as_json()}))
+    _say(study.sentence())
+    _say(ingested.sentence())
+    _complain(tuple(str(failure) for failure in opened.failures))
+
+
+def _advancing(stays: Iterable[IngestedStay], advance: Callable[[int], None]) -> Iterator[IngestedStay]:
+    for ingested in stays:
+        yield ingested
+        advance(1)
 
 
 def _replay_source(

@@ -13,10 +13,11 @@ by label and without its billing codes, about ten controls a case).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -134,6 +135,11 @@ def matched(candidates: Iterable[Candidate], options: CohortOptions | None = Non
     members = {row[0] for row in rows}
     left.keep("cases, and controls matched to one", lambda one: one.stay in members)
     return Cohort("moor2019", _table(rows), tuple(left.steps))
+
+
+COHORTS: Mapping[str, Callable[[Iterable[Candidate], CohortOptions | None], Cohort]] = MappingProxyType(
+    {"moor2019": matched, "hourly": hourly}
+)
 
 
 class _Funnel:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from models.clinical.errors import InvalidInput
 from pipelines.label.sofa import SofaDefinition
@@ -87,12 +87,17 @@ PRESETS: Mapping[str, Sepsis3Options] = MappingProxyType(
 )
 
 
-def preset(name: str) -> Sepsis3Options:
-    """The options of that name. Raises InvalidInput for an unknown one."""
+def preset(name: str, **changes: Any) -> Sepsis3Options:
+    """The options of that name, with these fields changed where they are not None.
+
+    Raises InvalidInput for an unknown name or choice.
+    """
     if name not in PRESETS:
         raise InvalidInput(
             f"preset {name!r} is unknown; expected one of {', '.join(PRESETS)}",
             value=name,
             bound=", ".join(PRESETS),
         )
-    return PRESETS[name]
+    return replace(
+        PRESETS[name], **{field: choice for field, choice in changes.items() if choice is not None}
+    )

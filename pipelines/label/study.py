@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,17 @@ class LabelledStudy:
         with replacing(path) as unfinished:
             pq.write_table(pa.Table.from_pylist(self.rows, SCHEMA), unfinished)
 
+    def sentence(self) -> str:
+        """The counts for people."""
+        told = self.as_json()
+        share = f" ({100 * told['sepsis'] / told['stays']:.1f} %)" if told["stays"] else ""
+        when = told["onset_hour"]["median"]
+        onset = "" if when is None else f", onset at hour {when:g} (median)"
+        return (
+            f"{told['stays']} stays: {told['suspected']} with suspicion of infection, "
+            f"{told['sepsis']} with sepsis{share}{onset}"
+        )
+
     def as_json(self) -> dict[str, Any]:
         """Counts of the labels: stays, suspected, with sepsis, and the onset hour's quartiles."""
         onset = [row["onset_hour"] for row in self.rows if row["onset_hour"] is not None]
@@ -66,16 +77,3 @@ class LabelledStudy:
             "onset_hour": {"median": median, "quartiles": [low, high]},
             "options": vars(self.options),
         }
-
-
-def label_source(
-    stays: Iterable[IngestedStay],
-    options: Sepsis3Options = DEFAULT,
-    progress: Callable[[int], None] | None = None,
-) -> LabelledStudy:
-    """Label every stay. Memory grows by a row a stay, not with the stays' data."""
-    study = LabelledStudy(options)
-    for _ in study.labelling(stays):
-        if progress:
-            progress(1)
-    return study

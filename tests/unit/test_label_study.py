@@ -15,7 +15,7 @@ from pipelines.ingest.source import IngestedStay
 from pipelines.label.presets import DEFAULT
 from pipelines.label.sensitivity import plot_sensitivity, sensitivity, sensitivity_text, variations
 from pipelines.label.sepsis3 import LABEL_COLUMNS
-from pipelines.label.study import label_source
+from pipelines.label.study import LabelledStudy
 
 ADMITTED = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -41,6 +41,13 @@ def stay(
         interventions=intervention_table(start, start, kind, [np.nan] * len(start), ["x"] * len(start)),
     )
     return IngestedStay(one, len(times) + len(start))
+
+
+def label_source(stays: list[IngestedStay]) -> LabelledStudy:
+    """The study of these stays."""
+    study = LabelledStudy()
+    assert list(study.labelling(stays)) == stays
+    return study
 
 
 FALL = {1.0: 300.0, 20.0: 90.0}  # no points, then two
@@ -73,6 +80,9 @@ def test_each_stay_is_a_row_with_its_audit_trail(stays: list[IngestedStay], tmp_
         "onset_hour": {"median": 20.0, "quartiles": [20.0, 20.0]},
         "options": None,
     }
+    assert study.sentence() == (
+        "4 stays: 2 with suspicion of infection, 2 with sepsis (50.0 %), onset at hour 20 (median)"
+    )
 
 
 def test_without_sepsis_there_is_no_onset_and_the_counts_say_so(tmp_path: Path) -> None:

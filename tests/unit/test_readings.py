@@ -72,3 +72,22 @@ def test_a_version_that_equals_another_measurement_still_ends_its_own() -> None:
 def test_readings_without_a_name_never_replace_each_other() -> None:
     plain = [_version(known, value)._replace(identifier="") for known, value in ((2, 5.9), (4, 4.1))]
     assert _spans(_read(*plain)) == [(5.9, 2, None), (4.1, 4, None)]
+
+
+def test_a_date_is_not_read_as_its_midnight() -> None:
+    ingested = _read(Reading("2026-01-01", None, "potassium", 4.1, "mmol/L", 3))
+    [entry] = ingested.quarantine
+    assert (entry.reason, entry.row, entry.value) == (Reason.MALFORMED, 3, "2026-01-01")
+
+
+def test_the_lag_of_the_panel_is_assumed_where_nobody_says_when_it_was_known() -> None:
+    ingested = _read(
+        Reading(_at(1), "", "potassium", 4.1, "mmol/L"), Reading(_at(1), None, "heart_rate", 80, "/min")
+    )
+    assert _spans(ingested) == [(80.0, 1, None), (4.1, 2.3, None)]
+    assert ingested.lag_assumed == {"potassium": 1, "heart_rate": 1}
+
+
+def test_a_unit_scaled_before_counts_as_the_one_it_was_sent_in() -> None:
+    ingested = _read(Reading(_at(1), _at(1), "creatinine", 1.2, "mg/dL", sent_unit="ug/dL"))
+    assert ingested.converted == {("creatinine", "ug/dL"): 1}

@@ -7,6 +7,7 @@ label itself, so nothing of this table may reach a score.
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ class InterventionKind(StrEnum):
 
 def empty_interventions() -> pd.DataFrame:
     """An intervention table without rows."""
-    return intervention_table([], [], [], [], [])
+    return _nothing_done().copy()  # made once: most stays of most sources have none
 
 
 def intervention_table(start: object, end: object, kind: object, rate: object, agent: object) -> pd.DataFrame:
@@ -62,3 +63,8 @@ def intervention_table(start: object, end: object, kind: object, rate: object, a
 
 def _microseconds(time: Any) -> pd.DatetimeIndex:
     return pd.DatetimeIndex(pd.to_datetime(time, utc=True)).as_unit("us")
+
+
+@cache
+def _nothing_done() -> pd.DataFrame:
+    return intervention_table([], [], [], [], [])

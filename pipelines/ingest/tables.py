@@ -101,7 +101,7 @@ def rows(batches: Iterator[pa.Table], columns: Sequence[str]) -> Iterator[tuple[
 def sorted_by(batches: Iterator[pa.Table], columns: Sequence[str]) -> Iterator[pa.Table]:
     """The rows of all batches in the order of `columns`, sorted on disk within `SORTING_MEMORY_MB`."""
     with tempfile.TemporaryDirectory(prefix="prodrome-") as folder:
-        connection = duckdb.connect(str(Path(folder) / "rows.duckdb"))
+        connection = duckdb.connect(config={"temp_directory": folder})  # small tables never touch the disk
         try:
             connection.execute(f"SET memory_limit = '{SORTING_MEMORY_MB}MB'")
             connection.execute("SET threads = 1")

@@ -83,6 +83,8 @@ def test_a_stay_is_admitted_on_the_first_of_january_at_its_time_of_day(tmp_path:
     assert stay.hospital_admitted_at == ADMITTED_AT - timedelta(minutes=600)
     assert stay.age_years == 90
     assert ingested.diagnoses == ("038.9", "A41.9")
+    other = list(open_source(tmp_path).stays())[1].stay
+    assert other.admitted_at == other.hospital_admitted_at == datetime(2014, 1, 1, 0, 5, tzinfo=UTC)
 
 
 def test_weights_and_heights_of_the_patient_are_observations_at_admission(tmp_path: Path) -> None:

@@ -110,6 +110,8 @@ def interventions(stay: Stay, done: Sequence[Deed]) -> tuple[pd.DataFrame, list[
 
     What goes on ends with the stay, or in the moment it began while the stay goes on too.
     """
+    if not done:
+        return stay.interventions, []
     weighed = stay.observations[stay.observations["variable"] == "body_weight"].sort_values("time")
     weights = _Weights(list(weighed["time"]), weighed["value"].tolist())
     quarantine: list[Quarantined] = []

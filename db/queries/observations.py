@@ -42,7 +42,7 @@ class QuarantineFacts:
 def append_observations(
     session: Session, stay: StayRow, facts: Sequence[ObservationFacts], received_at: datetime
 ) -> list[Receipt]:
-    """Enter reports in order, and say what became of each; a correction ends what it replaces, and stays.
+    """Enter reports by when they were known, and say what became of each, in the order in which they come.
 
     The stay's row is locked first, so within a stay ids rise in the order of commits and a scoring watermark
     never passes an observation that is still under way. Raises InvalidInput for a time without an offset.
@@ -51,14 +51,15 @@ def append_observations(
         return []
     session.refresh(stay, with_for_update={"of": StayRow, "key_share": True})
     ledger = Ledger(_concerned(session, stay.id, facts))
-    receipts = [ledger.take(report) for report in facts]
+    by_known_at = sorted(range(len(facts)), key=lambda row: facts[row].known_at)
+    receipts = {row: ledger.take(facts[row]) for row in by_known_at}
     if ledger.changed:
         _update(session, ledger.changed.values())
         stay.withdrawals += 1
     if ledger.new:
         _insert(session, stay, ledger.new, received_at)
     session.flush()
-    return receipts
+    return [receipts[row] for row in range(len(facts))]
 
 
 def observations_of(

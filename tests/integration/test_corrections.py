@@ -99,6 +99,14 @@ def test_a_correction_and_a_withdrawal_are_answered_row_by_row_and_idempotent(
         assert audited.all() == [{"stay_id": "icu-7", "corrected": 2, "withdrawn": 1}]
 
 
+def test_a_batch_is_read_in_the_order_in_which_things_became_known(send: Send) -> None:
+    error = said("heart_rate", None, 1, 3, identifier="m-1", status="cancelled")
+    answer = send(
+        error, said("heart_rate", 99, 1, 2, identifier="m-1"), said("heart_rate", 180, 1, identifier="m-1")
+    )
+    assert statuses(answer) == ["withdrawn", "corrected", "accepted"]
+
+
 def test_what_was_withdrawn_may_be_reported_again(send: Send) -> None:
     row = said("heart_rate", 91, 1)
     send(row, said("heart_rate", 91, 1, 2, status="cancelled"))

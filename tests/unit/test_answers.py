@@ -61,6 +61,7 @@ def test_the_usual_gap_is_the_median_of_recent_ones() -> None:
 
 
 def test_a_driver_names_itself_for_people() -> None:
+    assert driver("lactate", 0.3, ADMITTED, 0.12, "<")["censored"] == "<"
     told = driver("lactate", 3.1, ADMITTED, 0.12)
     assert (told["short"], told["unit"], told["time"]) == ("Lact", "mmol/L", "2026-11-22T08:00:00Z")
     assert told["normal"] == [0.5, 2]

@@ -43,6 +43,23 @@ def test_until_keeps_what_was_known_not_what_was_measured() -> None:
     assert len(both.until(at(90)).observations) == 2
 
 
+def test_what_is_withdrawn_later_still_stands_and_what_is_withdrawn_by_then_does_not() -> None:
+    table = observation_table(
+        [at(10), at(20)], [at(10), at(20)], ["ph", "ph"], [7.2, 7.3], known_until=[at(60), None]
+    )
+    both = Stay("s", "p", ADMITTED, table)
+    early, late = both.until(at(59)), both.until(at(60))
+    assert early.observations["known_until"].isna().all()
+    assert late.observations["known_until"].notna().tolist() == [True, False]
+    assert both.standing(at(59)) is both
+    assert both.standing(at(60)).observations["value"].tolist() == [7.3]
+
+
+def test_a_result_beyond_a_limit_keeps_its_sign() -> None:
+    table = observation_table([at(2), at(1)], [at(2), at(1)], ["ph", "ph"], [8, 6], censored=["", "<"])
+    assert table["censored"].tolist() == ["<", ""]
+
+
 def test_table_order_does_not_depend_on_input_order() -> None:
     rows = [(30.0, 30.0, "ph", 7.2), (10.0, 90.0, "ph", 7.1), (30.0, 30.0, "ph", 7.1)]
     pd.testing.assert_frame_equal(stay(*rows).observations, stay(*rows[::-1]).observations)

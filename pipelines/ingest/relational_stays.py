@@ -94,12 +94,7 @@ class _Making:
 
     def ingested(self, told: StayFacts, rows: JudgedRows | None) -> IngestedStay:
         """One stay with its rows."""
-        kept, treated, untreated = _nothing(), empty_interventions(), list[Quarantined]()
-        if rows is not None:
-            observed = self._observed[rows.rows.code]
-            kept = self._observations(told.admitted_at, rows.part(np.flatnonzero(observed)))
-            if not observed.all():
-                treated, untreated = self._treatments.of(rows.part(np.flatnonzero(~observed)), kept.table)
+        kept, treated, untreated = self._kept(told.admitted_at, rows)
         stay, set_aside = _stay(self._source, told, kept.table, treated)
         return IngestedStay(
             stay,
@@ -111,6 +106,19 @@ class _Making:
             diagnoses=tuple(told.diagnoses or ()),
             charting=told.charting,
         )
+
+    def _kept(
+        self, admitted_at: datetime, rows: JudgedRows | None
+    ) -> tuple[_Kept, pd.DataFrame, list[Quarantined]]:
+        """The observations, the interventions, and what of the latter was set aside."""
+        if rows is None:
+            return _Kept(empty_observations(), [], Counter(), Counter()), empty_interventions(), []
+        observed = self._observed[rows.rows.code]
+        kept = self._observations(admitted_at, rows.part(np.flatnonzero(observed)))
+        if observed.all():
+            return kept, empty_interventions(), []
+        treated = self._treatments.of(rows.part(np.flatnonzero(~observed)), kept.table)
+        return kept, *treated
 
     def _observations(self, admitted_at: datetime, values: JudgedRows) -> _Kept:
         rows = values.rows
@@ -174,10 +182,6 @@ class _Kept:
     quarantine: list[Quarantined]
     converted: Counter[tuple[str, str]]
     lag_assumed: Counter[str]
-
-
-def _nothing() -> _Kept:
-    return _Kept(empty_observations(), [], Counter(), Counter())
 
 
 def _lag(code: Code) -> int:

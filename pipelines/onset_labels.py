@@ -1,7 +1,8 @@
 """Labels from a table of onsets: stays that carry none, labelled hour by hour as the challenge does.
 
 Hour h of a stay is positive from `LEAD_HOURS` before its onset on; a stay without an onset has no positive
-hour. A stay that the table does not name is in no cohort and is left out.
+hour. A stay that the table does not name is in no cohort and is left out, and so is one without observations:
+it has no hour that anybody could score.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class LabelledSource:
         """Every stay that has a label, with it."""
         for ingested in self.source.stays():
             onset = self.onset_hour.get(ingested.stay.stay_id)
-            if onset is not None:
+            if onset is not None and len(ingested.stay.observations):
                 yield _labelled(ingested, onset)
 
 

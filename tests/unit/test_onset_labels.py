@@ -19,12 +19,13 @@ START = datetime(2026, 3, 1, tzinfo=UTC)
 
 @pytest.fixture
 def source(tmp_path: Path) -> Source:
-    """Stays a to d, twelve hours each."""
+    """Stays a to d, twelve hours each; e has nothing fit to be kept."""
     rows = [
         f"{stay},{(START + timedelta(hours=hour)).isoformat()},respiratory_rate,{12 + 2 * hour},1/min\n"
         for stay in "abcd"
         for hour in range(13)
     ]
+    rows.append(f"e,{START.isoformat()},respiratory_rate,none,1/min\n")
     path = tmp_path / "ward.csv"
     path.write_text("stay,time,variable,value,unit\n" + "".join(rows), encoding="utf-8")
     return open_source(path)
@@ -32,7 +33,7 @@ def source(tmp_path: Path) -> Source:
 
 def test_hours_are_positive_from_six_before_the_onset(source: Source, tmp_path: Path) -> None:
     labels = tmp_path / "labels.parquet"
-    columns = {"stay": ["a", "b", "c"], "onset_hour": pa.array([8.0, None, 3.0]), "delta": [2, 0, 3]}
+    columns = {"stay": list("abce"), "onset_hour": pa.array([8.0, None, 3.0, 1.0]), "delta": [2, 0, 3, 2]}
     pq.write_table(pa.table(columns), labels)
     found = {one.stay.stay_id: one.label for one in labelled_by(source, labels).stays()}
     assert list(found) == ["a", "b", "c"]  # d is in no cohort

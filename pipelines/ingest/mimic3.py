@@ -18,6 +18,7 @@ What a column cannot say:
 - a culture without a time (4 %) is taken at 00:00 of its day;
 - CareVue charts a rate at a moment: it lasts until the next one. A rate of 0 or a stop ends it; the amounts
   charted beside the rates are the same infusion again (`inputevents_cv 30120 amount`);
+- CHARTEVENTS.stopped says that an item is charted no longer, not that its value is wrong: it is not read;
 - CareVue has no table of ventilation: it is the charted mode of the ventilator, until the next one.
 
 Not read: CALLOUT, CAREGIVERS, CPTEVENTS, DATETIMEEVENTS, DRGCODES, NOTEEVENTS, PROCEDURES_ICD, SERVICES,

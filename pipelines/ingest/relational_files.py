@@ -57,6 +57,8 @@ def create_views(connection: duckdb.DuckDBPyConnection, files: Mapping[str, Path
 def lost_lines(connection: duckdb.DuckDBPyConnection, files: Mapping[str, Path]) -> Iterator[SetAside]:
     """The lines of the files read so far that gave no row, by file."""
     for table, file in files.items():
+        if file.suffix == ".parquet":  # has no lines
+            continue
         ((count, quotes, line, message),) = connection.execute(_REJECTS, [str(file)]).fetchall()
         if not count:
             continue

@@ -133,7 +133,7 @@ _ROWS: tuple[Variable, ...] = (
     Variable("inr", "International normalised ratio", "INR", _L, "{INR}", ("{INR}", "1"), (0.4, 30), (0.9, 1.2),
              "6301-6"),
     Variable("prothrombin_time", "Prothrombin time", "PT", _L, "s", ("s",), (5, 300), (11, 14), "5902-2"),
-    Variable("ionized_calcium", "Calcium, ionised", "iCa", _L, "mmol/L", ("mmol/L", "mg/dL", "mEq/L"),
+    Variable("ionized_calcium", "Calcium, ionised", "iCa", _L, "mmol/L", ("mmol/L", "mg/dL"),
              (0.2, 4), (1.12, 1.32), "1995-0", 40.078),
     Variable("pao2", "Arterial oxygen pressure", "PaO2", _L, "mmHg", _PRESSURE, (10, 800), (75, 100), "2703-7"),
     Variable("troponin_t", "Troponin T", "TropT", _L, "ng/mL", ("ng/mL", "ug/L", "ng/L", "pg/mL"),

@@ -7,6 +7,7 @@ with `sim-`. It shows that the parts work together; it proves nothing about pati
     course      the latent severity over a stay: stable, septic, recovering
     latent      severity and correlated noise -> the true value of each variable over time
     charting    when it is measured, when it becomes known, and what goes wrong
+    mix_ups     laboratory results that were somebody else's, until they are corrected or withdrawn
     stays       the stays of a seed, raw and checked
     ward        an endless stream of admissions to the beds of one ward
 """

@@ -151,6 +151,9 @@ def _connected(folder: Path, limits: Limits) -> duckdb.DuckDBPyConnection:
     connection.execute(f"SET threads = {limits.threads}")
     connection.execute(f"SET temp_directory = '{_quoted(str(folder))}'")
     connection.execute("SET preserve_insertion_order = false")
+    # DuckDB takes a compressed CSV for a few dozen rows and would hold it whole, to join the stays to it; the
+    # SQL here names the small side second
+    connection.execute("SET disabled_optimizers = 'build_side_probe_side'")
     connection.execute("SET TimeZone = 'UTC'")
     for statement in _TABLES:
         connection.execute(statement)

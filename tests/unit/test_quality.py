@@ -187,7 +187,7 @@ def test_every_reason_has_a_meaning() -> None:
     ("value", "text"), [(0, "0"), (0.01234, "0.01234"), (7.4, "7.4"), (1234.5, "1 234"), (-29, "-29")]
 )
 def test_numbers_are_read_at_a_glance(value: float, text: str) -> None:
-    assert number(value).replace(" ", " ") == text
+    assert number(value).replace("\u202f", " ") == text
 
 
 @pytest.mark.parametrize(("value", "text"), [(0.25, "15 min"), (23.04, "23 h"), (456, "19 d"), (0, "0")])

@@ -46,7 +46,7 @@ def percent(share: float) -> str:
 
 def grouped(count: int) -> str:
     """A count with its thousands apart."""
-    return f"{count:,}".replace(",", " ")  # a narrow space that does not break
+    return f"{count:,}".replace(",", "\u202f")  # a narrow space that does not break
 
 
 def counted(count: int, noun: str) -> str:

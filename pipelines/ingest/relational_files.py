@@ -24,7 +24,7 @@ LONGEST_HEADER = 65_536  # bytes
 _REMARK = re.compile(r"_[A-Z]{2}[^.]*")
 
 _NO_COLUMN = re.compile(r'column named "(\w+)"|column "(\w+)" not found', re.IGNORECASE)
-_ITS_TABLE = re.compile(r'Table "(\w+)" does not have', re.IGNORECASE)
+_ITS_TABLE = re.compile(r'"(\w+)" does not have a column', re.IGNORECASE)
 
 
 def find_tables(folder: Path, names: Sequence[str], optional: frozenset[str]) -> dict[str, Path]:
@@ -78,8 +78,8 @@ def as_unreadable(name: str, error: duckdb.Error, files: Mapping[str, Path], tab
     named = _ITS_TABLE.search(text)
     if named and named[1].casefold() in files:
         table = named[1].casefold()
-    column = missing[1] or missing[2]
-    return UnreadableSource(f"{name}: the table {table} ({files.get(table, table)}) has no column {column}")
+    told = f"the table {table} ({files[table]})" if table in files else table
+    return UnreadableSource(f"{name}: no column {missing[1] or missing[2]}, which {told} must have")
 
 
 _REJECTS = """

@@ -290,6 +290,15 @@ def test_headers_in_capitals_and_compressed_files_are_read(tmp_path: Path) -> No
     assert second.stay.observations.empty
 
 
+def test_a_missing_column_is_named(export: Export) -> None:
+    export.stays()
+    stays = export.folder / "ICUSTAYS.csv"
+    stays.write_text(stays.read_text(encoding="utf-8").replace("intime", "in"), encoding="utf-8")
+    complaint = r"no column intime, which the table icustays \(.*ICUSTAYS.csv\) must have"
+    with pytest.raises(UnreadableSource, match=complaint):
+        list(open_source(export.folder).stays())
+
+
 def test_a_missing_table_is_named(tmp_path: Path) -> None:
     with pytest.raises(UnreadableSource, match="no table icustays"):
         open_source(tmp_path)

@@ -272,7 +272,7 @@ def test_parquet_gives_the_same_stays(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (b"stay,time,code,value\n", r"table chart \(.*chart.csv\) has no column \w+"),
+        (b"stay,time,code,value\n", r"no column \w+, which the table chart \(.*chart.csv\) must have"),
         (b"", "expected a line of column names"),
         (b"stay,stay\n", "expected a line of column names"),
     ],

@@ -12,8 +12,8 @@ import pytest
 
 from models.clinical.quarantine import read_censored
 from pipelines.ingest.hl7v2 import open_source
-from pipelines.ingest.hl7v2_results import Result, parse_message
-from pipelines.ingest.hl7v2_segments import RawMessage, Segment, decoded, raw_messages, segments
+from pipelines.ingest.hl7v2.results import Result, parse_message
+from pipelines.ingest.hl7v2.segments import RawMessage, Segment, decoded, raw_messages, segments
 from pipelines.ingest.source import IngestSummary
 
 pytestmark = pytest.mark.data

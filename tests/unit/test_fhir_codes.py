@@ -9,8 +9,8 @@ from models.clinical.quarantine import check_value
 from models.clinical.units import accepted_unit
 from models.clinical.variables import CATALOGUE, variable
 from pipelines.ingest.codes_table import Code, read_codes
-from pipelines.ingest.fhir_codes import Quantity, code_map, in_accepted_unit
-from pipelines.ingest.fhir_elements import Coding
+from pipelines.ingest.fhir.codes import Quantity, code_map, in_accepted_unit
+from pipelines.ingest.fhir.elements import Coding
 
 LOINC = read_codes("loinc")
 

@@ -7,8 +7,8 @@ import pytest
 
 from models.clinical.errors import UnreadableSource
 from models.clinical.quarantine import Accepted, Quarantined, Reason
-from pipelines.ingest.hl7v2_results import Message, parse_message, verdict
-from pipelines.ingest.hl7v2_segments import RawMessage, decoded, raw_messages, read_hl7_time, segments
+from pipelines.ingest.hl7v2.results import Message, parse_message, verdict
+from pipelines.ingest.hl7v2.segments import RawMessage, decoded, raw_messages, read_hl7_time, segments
 
 HEADER = r"MSH|^~\&|LAB|H|P|H|20260101120000+0100||ORU^R01^ORU_R01|m1|P|2.5"
 PATIENT = "PID|1|9|77^^^H^SS~42^^^H^MR||Doe||19600615|F"

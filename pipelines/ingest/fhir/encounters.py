@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from pipelines.ingest.fhir_elements import clock, element, elements, reference, text, words
+from pipelines.ingest.fhir.elements import clock, element, elements, reference, text, words
 
 _END = datetime.max.replace(tzinfo=UTC)
 _BEGIN = datetime.min.replace(tzinfo=UTC)

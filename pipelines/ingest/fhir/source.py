@@ -18,8 +18,8 @@ from models.clinical.errors import UnreadableSource
 from models.clinical.interventions import InterventionKind
 from models.clinical.quarantine import Reason, cell_text
 from pipelines.ingest.codes_table import Code
-from pipelines.ingest.fhir_codes import code_map
-from pipelines.ingest.fhir_elements import (
+from pipelines.ingest.fhir.codes import code_map
+from pipelines.ingest.fhir.elements import (
     Coding,
     codings,
     contained,
@@ -30,13 +30,13 @@ from pipelines.ingest.fhir_elements import (
     reference,
     text,
 )
-from pipelines.ingest.fhir_encounters import encounter
-from pipelines.ingest.fhir_files import Found, Unreadable, find_files, resources
-from pipelines.ingest.fhir_observations import WITHDRAWN, ObservedCell, observed_cells, staged
-from pipelines.ingest.fhir_patients import Known, patient_stays
-from pipelines.ingest.fhir_staging import Staging
-from pipelines.ingest.fhir_tally import Tally
-from pipelines.ingest.fhir_treatments import (
+from pipelines.ingest.fhir.encounters import encounter
+from pipelines.ingest.fhir.files import Found, Unreadable, find_files, resources
+from pipelines.ingest.fhir.observations import WITHDRAWN, ObservedCell, observed_cells, staged
+from pipelines.ingest.fhir.patients import Known, patient_stays
+from pipelines.ingest.fhir.staging import Staging
+from pipelines.ingest.fhir.tally import Tally
+from pipelines.ingest.fhir.treatments import (
     StagedCulture,
     route_of_request,
     staged_administration,

@@ -20,8 +20,8 @@ from models.clinical.errors import UnreadableSource
 from models.clinical.interventions import InterventionKind
 from models.clinical.quarantine import Accepted, Quarantined, Reason, as_json, check_clock, check_value
 from pipelines.ingest.codes_table import Code
-from pipelines.ingest.hl7v2_codes import InUnit, code_name, in_accepted_unit, meaning
-from pipelines.ingest.hl7v2_segments import Segment, first_text, read_hl7_time, read_offset, segments
+from pipelines.ingest.hl7v2.codes import InUnit, code_name, in_accepted_unit, meaning
+from pipelines.ingest.hl7v2.segments import Segment, first_text, read_hl7_time, read_offset, segments
 from pipelines.ingest.readings import Reading
 
 _CORRECTING = frozenset("CADWX")

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from models.clinical.interventions import InterventionKind
 from models.clinical.quarantine import read_number
-from pipelines.ingest.fhir_elements import (
+from pipelines.ingest.fhir.elements import (
     codings,
     effective,
     element,

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 from models.clinical.interventions import InterventionKind
 from models.clinical.quarantine import Cell
 from pipelines.ingest.codes_table import Code
-from pipelines.ingest.fhir_codes import UCUM, Quantity, code_map, in_accepted_unit
-from pipelines.ingest.fhir_elements import (
+from pipelines.ingest.fhir.codes import UCUM, Quantity, code_map, in_accepted_unit
+from pipelines.ingest.fhir.elements import (
     Coding,
     codings,
     effective,
@@ -24,7 +24,7 @@ from pipelines.ingest.fhir_elements import (
     identifiers,
     text,
 )
-from pipelines.ingest.fhir_treatments import says_culture
+from pipelines.ingest.fhir.treatments import says_culture
 
 WITHDRAWN = frozenset({"entered-in-error", "cancelled"})
 _VERSIONED = WITHDRAWN | {"amended", "corrected", "preliminary"}

@@ -13,10 +13,10 @@ import pandas as pd
 from models.clinical.interventions import InterventionKind, intervention_table
 from models.clinical.quarantine import Quarantined, Reason
 from models.clinical.stay import Stay
-from pipelines.ingest.fhir_elements import clock
-from pipelines.ingest.fhir_staging import StagedRow
-from pipelines.ingest.fhir_tally import Tally
-from pipelines.ingest.fhir_treatments import (
+from pipelines.ingest.fhir.elements import clock
+from pipelines.ingest.fhir.staging import StagedRow
+from pipelines.ingest.fhir.tally import Tally
+from pipelines.ingest.fhir.treatments import (
     Done,
     Formulary,
     StagedCulture,

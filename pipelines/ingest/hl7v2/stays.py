@@ -20,7 +20,7 @@ from models.clinical.interventions import intervention_table
 from models.clinical.quarantine import Quarantined, Reason
 from models.clinical.stay import Sex, Stay
 from pipelines.ingest.facts import PLAUSIBLE_AGE, Facts
-from pipelines.ingest.hl7v2_results import Message, PatientResults, Result, Visit
+from pipelines.ingest.hl7v2.results import Message, PatientResults, Result, Visit
 from pipelines.ingest.readings import Reading, with_readings
 from pipelines.ingest.source import IngestedStay
 

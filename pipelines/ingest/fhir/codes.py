@@ -18,7 +18,7 @@ from models.clinical.quarantine import Cell, read_censored, read_number
 from models.clinical.units import accepted_unit
 from models.clinical.variables import CATALOGUE, Variable
 from pipelines.ingest.codes_table import Code, Rule, read_codes
-from pipelines.ingest.fhir_elements import Coding
+from pipelines.ingest.fhir.elements import Coding
 from pipelines.ingest.ucum import Scaled, scaled
 
 _LOINC = ("http://loinc.org", "https://loinc.org", "urn:oid:2.16.840.1.113883.6.1")

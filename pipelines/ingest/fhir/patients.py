@@ -16,13 +16,13 @@ from typing import Any
 from models.clinical.quarantine import cell_text
 from models.clinical.stay import Sex, Stay
 from pipelines.ingest.facts import PLAUSIBLE_AGE, Facts
-from pipelines.ingest.fhir_deeds import Deed, deeds, interventions
-from pipelines.ingest.fhir_elements import clock, text
-from pipelines.ingest.fhir_encounters import Encounter, Encounters
-from pipelines.ingest.fhir_observations import StagedCell
-from pipelines.ingest.fhir_staging import StagedRow
-from pipelines.ingest.fhir_tally import Tally
-from pipelines.ingest.fhir_treatments import Formulary
+from pipelines.ingest.fhir.deeds import Deed, deeds, interventions
+from pipelines.ingest.fhir.elements import clock, text
+from pipelines.ingest.fhir.encounters import Encounter, Encounters
+from pipelines.ingest.fhir.observations import StagedCell
+from pipelines.ingest.fhir.staging import StagedRow
+from pipelines.ingest.fhir.tally import Tally
+from pipelines.ingest.fhir.treatments import Formulary
 from pipelines.ingest.readings import Reading, with_readings
 from pipelines.ingest.source import IngestedStay
 

@@ -23,9 +23,9 @@ import pyarrow as pa  # type: ignore[import-untyped]
 
 from models.clinical.errors import UnreadableSource
 from models.clinical.quarantine import Reason
-from pipelines.ingest.hl7v2_results import Message, PatientResults, Result, parse_message
-from pipelines.ingest.hl7v2_segments import RawMessage, decoded, raw_messages
-from pipelines.ingest.hl7v2_stays import ROW_SCHEMA, Person, ResultRow, result_row, stays_of
+from pipelines.ingest.hl7v2.results import Message, PatientResults, Result, parse_message
+from pipelines.ingest.hl7v2.segments import RawMessage, decoded, raw_messages
+from pipelines.ingest.hl7v2.stays import ROW_SCHEMA, Person, ResultRow, result_row, stays_of
 from pipelines.ingest.source import IngestedStay, SetAside
 from pipelines.ingest.tables import BATCH_ROWS, rows, sorted_by
 

@@ -10,6 +10,7 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa  # type: ignore[import-untyped]
 
 from models.clinical.errors import UnacceptedUnit
@@ -151,7 +152,7 @@ def judged(codes: Sequence[Code], rows: RowBatch) -> JudgedRows:
 def _of_one_code_and_unit(rows: RowBatch) -> list[Places]:
     if not len(rows):
         return []
-    units, unit = np.unique(rows.unit.astype(np.str_), return_inverse=True)
+    unit, units = pd.factorize(rows.unit)  # by hash: sorting them took half of the time of judging
     key = rows.code * len(units) + unit
     order = np.argsort(key, kind="stable")
     return np.split(order, np.flatnonzero(np.diff(key[order])) + 1)

@@ -38,7 +38,7 @@ SHIFT = 1_000_000  # above every id of the export
 def write_export(demo: Path, folder: Path, copies: int) -> None:
     """The tables as plain CSV, each row `copies` times, its ids shifted a copy."""
     connection = duckdb.connect()
-    connection.execute("SET memory_limit = '1GB'")
+    connection.execute("SET preserve_insertion_order = false")  # else a whole table is held
     for table in REPEATED:
         file = next(demo.glob(f"{table}.csv*"))
         source = f"read_csv('{file}', all_varchar = true, header = true, delim = ',', quote = '\"')"

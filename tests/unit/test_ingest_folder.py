@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
@@ -22,9 +24,20 @@ from pipelines.ingest import folder as folder_module
 from pipelines.ingest import write as write_module
 from pipelines.ingest.folder import open_source
 from pipelines.ingest.ingestion import ingest
-from pipelines.ingest.layout import INTERVENTIONS, OBSERVATIONS, SHARDS, shard_of, shard_path
+from pipelines.ingest.layout import (
+    INTERVENTION_SCHEMA,
+    INTERVENTIONS,
+    OBSERVATION_SCHEMA,
+    OBSERVATIONS,
+    QUARANTINE_SCHEMA,
+    SHARDS,
+    STAY_SCHEMA,
+    shard_of,
+    shard_path,
+)
 from pipelines.ingest.source import IngestedStay, SetAside, Source
 
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "ingest.md").read_text(encoding="utf-8")
 ADMITTED = datetime(2026, 3, 1, 8, tzinfo=UTC)
 OUTSIDE = SetAside(Reason.OUTSIDE_STAY, "lactate", 3, "lactate 2 mmol/L lies outside every stay")
 
@@ -224,3 +237,17 @@ def test_the_record_says_what_was_read_with_what(tmp_path: Path) -> None:
     assert record["counts"]["cells_read"] == 3 * 11 + 3
     assert record["units"]["heart_rate"] == "1/min"
     assert record["versions"]["prodrome"]
+
+
+def test_the_page_names_every_column_and_its_query_runs(tmp_path: Path) -> None:
+    for schema in (STAY_SCHEMA, OBSERVATION_SCHEMA, INTERVENTION_SCHEMA, QUARANTINE_SCHEMA):
+        assert [name for name in schema.names if f"`{name}`" not in DOCUMENT] == []
+    ingest(Listed([ingested(number, rows=40) for number in range(4)]), "listed", out=tmp_path / "out")
+    found = re.search(r" {4}SELECT.*?;", DOCUMENT, flags=re.DOTALL)
+    assert found
+    query = found[0].rstrip(";").replace("ingested/mimic3", str(tmp_path / "out"))
+    stays = duckdb.connect().execute(f"SELECT stay FROM ({query})").fetchall()
+    assert {stay for (stay,) in stays} == {f"stay {number}" for number in range(4)}
+    observations = pd.read_parquet(tmp_path / "out" / OBSERVATIONS)
+    assert len(observations) == 160
+    assert set(observations["subject_shard"].astype(int)) == {shard_of(f"subject {n}") for n in (0, 1)}

@@ -157,13 +157,13 @@ class _Rows:
         self._at = 0
 
     def _read(self) -> Iterator[tuple[pa.Array, pd.DataFrame]]:
-        with pq.ParquetFile(self._path) as file:
+        with pq.ParquetFile(self._path, pre_buffer=False) as file:  # else it keeps what it has read
             for batch in file.iter_batches(_BATCH_ROWS, columns=["stay", *self._columns]):
                 yield batch.column("stay"), batch.select(self._columns).to_pandas()
 
 
 def _stay_rows(path: Path) -> Iterator[dict[str, Any]]:
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(path, pre_buffer=False) as file:
         for batch in file.iter_batches(_BATCH_ROWS // 16):
             hourly = [batch.column(name) for name in _HOURLY]
             plain = batch.select([name for name in batch.schema.names if name not in _HOURLY])

@@ -49,7 +49,7 @@ class TableFile:
 
     def _parquet_batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         first = 0
-        with pa.parquet.ParquetFile(self.path) as file:
+        with pa.parquet.ParquetFile(self.path, pre_buffer=False) as file:  # else it keeps all of it
             for batch in file.iter_batches(columns=list(columns)):
                 yield batch.append_column(ROW, pa.array(range(first, first + len(batch)), pa.int64()))
                 first += len(batch)

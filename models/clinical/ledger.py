@@ -113,9 +113,11 @@ class Ledger:
 
     def _store(self, report: ObservationFacts) -> Receipt:
         concerned = self._concerned(report)
+        if any(_is_again(one, report) for one in concerned):
+            return Receipt.DUPLICATE
         held = next((one for one in concerned if _holds(one, report)), None)
         ended = [one for one in self._replaceable(report) if one.stands_at(report.known_at)]
-        ended = [one for one in ended if not one.says(report)]
+        ended = [one for one in ended if not one.says(report) and not _follows(one, report)]
         ends = [one.known_until for one in ended if one.known_until is not None]
         for one in ended:
             self._end(one, report.known_at)
@@ -147,12 +149,18 @@ class Ledger:
 
     def _successors(self, report: ObservationFacts) -> list[Version]:
         """What ends the report though it came before it, because it became known later."""
+        moment = self._of_moment[report.variable, report.time]
+        found = [one for one in moment if one.status.corrects and self._replaces(one, report)]
         if report.identifier:
-            later = self._of_name[report.identifier, report.variable]
-        else:
-            moment = self._of_moment[report.variable, report.time]
-            later = [one for one in moment if one.status.corrects and not one.identifier]
-        return [one for one in later if one.known_at > report.known_at]
+            found += self._of_name[report.identifier, report.variable]
+        return [one for one in found if _follows(one, report)]
+
+    def _replaces(self, correction: Version, report: ObservationFacts) -> bool:
+        """Whether a correction of the moment was meant for the report too, whose name it does not have."""
+        if not correction.identifier:
+            return True
+        own = self._of_name[correction.identifier, correction.variable]
+        return not report.identifier and correction is min(own, key=lambda one: one.known_at)
 
     def _withdraw(self, report: ObservationFacts) -> Receipt:
         concerned = self._concerned(report)
@@ -203,6 +211,19 @@ class Ledger:
     def _note(self, version: Version) -> None:
         if version.row_id is not None:
             self.changed[version.row_id] = version
+
+
+def _is_again(version: Version, report: ObservationFacts) -> bool:
+    """Whether the version is that very report, which changes nothing even where the version has ended."""
+    same = (version.known_at, version.status) == (report.known_at, report.status)
+    return same and version.says(report) and report.identifier in ("", version.identifier)
+
+
+def _follows(version: Version, report: ObservationFacts) -> bool:
+    """Whether the version comes after the report; of one `known_at` a correction comes last."""
+    if version.known_at == report.known_at:
+        return version.status.corrects and not report.status.corrects
+    return version.known_at > report.known_at
 
 
 def _holds(version: Version, report: ObservationFacts) -> bool:

@@ -57,6 +57,20 @@ def test_sending_again_what_was_sent_changes_nothing(said: list[Said], shuffle: 
     assert _standing([*reports, *again]) == _standing(reports)
 
 
+@given(st.lists(st.tuples(st.integers(1, 4), st.one_of(NAMED, UNNAMED)), max_size=6), SHUFFLE)
+def test_a_batch_may_be_repeated_though_many_things_became_known_at_once(
+    said: list[tuple[int, Said]], shuffle: Random
+) -> None:
+    values = range(1, len(said) + 1)  # all differ: what was said twice is a confirmation
+    reports = [
+        ObservationFacts(NINE, NINE + timedelta(minutes=n), "potassium", float(value), "", name, status)
+        for value, (n, (_, name, status)) in zip(values, said, strict=True)
+    ]
+    again = list(reports)
+    shuffle.shuffle(again)
+    assert _standing([*reports, *again]) == _standing(reports)
+
+
 @given(st.lists(NAMED, max_size=8))
 def test_of_one_name_at_most_one_version_stands(said: list[Said]) -> None:
     for standing in _standing(_reports(said)):

@@ -151,6 +151,45 @@ def test_a_senders_clock_that_runs_behind_leaves_no_error_standing() -> None:
     assert versions == {(7.9, 10, 10)}
 
 
+@pytest.mark.parametrize(
+    "history",
+    [
+        [said(10, 7.9, "L1"), said(10, 4.1, "L1", CORRECTED)],
+        [said(10, 7.9), said(10, 4.1, status=CORRECTED)],
+        [said(10, 7.9, "L1"), said(10, None, "L1", ERROR)],
+        [said(10, 7.9, "L1"), said(9, None, "L1", ERROR)],
+    ],
+)
+def test_a_report_sent_again_never_revives_what_ended_in_the_moment_it_became_known(
+    history: list[ObservationFacts],
+) -> None:
+    _, versions = told(*history)
+    receipts, again = told(*history, history[0], *history)
+    assert receipts[len(history) :] == [Receipt.DUPLICATE] * (1 + len(history))
+    assert again == versions
+    assert (7.9, 10, 10) in versions
+
+
+@pytest.mark.parametrize("name", ["", "L1"])
+def test_of_one_known_at_the_correction_is_the_last(name: str) -> None:
+    correction, original = said(10, 4.1, name, CORRECTED), said(10, 7.9, name)
+    assert told(correction, original)[1] == told(original, correction)[1] == {(7.9, 10, 10), (4.1, 10, None)}
+
+
+def test_a_correction_that_came_first_ends_its_original_where_only_one_of_them_has_a_name() -> None:
+    for earlier, later in (("L1", ""), ("", "L1")):
+        original, correction = said(10, 7.9, earlier), said(40, 4.1, later, CORRECTED)
+        assert (
+            told(correction, original)[1] == told(original, correction)[1] == {(7.9, 10, 40), (4.1, 40, None)}
+        )
+
+
+def test_a_repetition_that_brings_a_name_gives_it_to_what_it_repeats() -> None:
+    receipts, versions = told(said(10, 7.9), said(10, 7.9, "L1"), said(40, None, "L1", ERROR))
+    assert receipts[1:] == [Receipt.DUPLICATE, Receipt.WITHDRAWN]
+    assert versions == {(7.9, 10, 40)}
+
+
 def test_a_stored_version_that_ends_or_gets_a_name_is_to_be_changed_and_no_other() -> None:
     stored = [Version(at(0), at(10), "potassium", value, row_id=n) for n, value in enumerate((7.9, 5.0))]
     ledger = Ledger(stored)

@@ -84,9 +84,7 @@ def main() -> None:
     """Print the table of the sources named on the command line, of all without one."""
     folder = Path(os.environ.get("PRODROME_DATA", "../shared/data"))
     wanted = set(sys.argv[1:])
-    print(
-        "| source | stays | rows read | observations + interventions kept | set aside | why | CPU | peak RSS |"
-    )
+    print("| source | stays | rows read | observations + interventions | set aside | why | CPU | peak RSS |")
     print("|---|---|---|---|---|---|---|---|")
     for name, path in FOLDERS:
         if wanted and name not in wanted:

@@ -25,7 +25,7 @@ import pandas as pd
 
 from pipelines.ingest.codes_table import read_codes
 from pipelines.ingest.mimic3 import open_source
-from pipelines.ingest.relational import Limits
+from pipelines.ingest.relational.engine import Limits
 from pipelines.ingest.source import IngestSummary
 
 COPIES = (1, 9, 27)

@@ -33,7 +33,7 @@ import pyarrow as pa  # type: ignore[import-untyped]
 from models.clinical.interventions import InterventionKind
 from pipelines.ingest.codes_table import Code, read_codes
 from pipelines.ingest.eicu_tables import ANCHORED, ROWS, STAYS
-from pipelines.ingest.relational import Limits, RelationalSource, Relations, find_tables
+from pipelines.ingest.relational.engine import Limits, RelationalSource, Relations, find_tables
 from pipelines.ingest.treatments import antibiotic, is_culture, vasopressor, vasopressor_agent
 
 SOURCE = "eicu"

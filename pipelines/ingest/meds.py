@@ -26,7 +26,7 @@ from pipelines.ingest.codes_table import Code, read_codes
 from pipelines.ingest.doses import antibiotic_codes
 from pipelines.ingest.mimic4 import BLOOD_GAS_ITEMS, SIZE_ITEMS, TEMPERATURE_ITEMS, infusible
 from pipelines.ingest.mimic4 import SOURCE as MIMIC4
-from pipelines.ingest.relational import Limits, RelationalSource, Relations
+from pipelines.ingest.relational.engine import Limits, RelationalSource, Relations
 
 SOURCE = "meds"
 

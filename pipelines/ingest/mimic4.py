@@ -24,7 +24,7 @@ import duckdb
 from models.clinical.interventions import InterventionKind
 from pipelines.ingest.codes_table import Code, read_codes
 from pipelines.ingest.doses import antibiotic_codes
-from pipelines.ingest.relational import Limits, RelationalSource, Relations, find_tables
+from pipelines.ingest.relational.engine import Limits, RelationalSource, Relations, find_tables
 from pipelines.ingest.treatments import is_culture
 
 SOURCE = "mimic4"

@@ -55,6 +55,6 @@ def open_named(name: str, path: Path, memory_mb: int | None = None) -> Source:
     kind = SOURCES[name]
     options: dict[str, Any] = {}
     if kind.out_of_core and memory_mb is not None:
-        options["limits"] = import_module("pipelines.ingest.relational").Limits(memory_mb=memory_mb)
+        options["limits"] = import_module("pipelines.ingest.relational.engine").Limits(memory_mb=memory_mb)
     opened: Source = import_module(f"pipelines.ingest.{kind.module}").open_source(path, **options)
     return opened

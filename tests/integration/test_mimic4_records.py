@@ -11,7 +11,7 @@ from models.clinical.quarantine import Reason
 from models.clinical.stay import Stay
 from models.clinical.variables import CATALOGUE
 from pipelines.ingest import meds, mimic4
-from pipelines.ingest.relational import Limits, RelationalSource
+from pipelines.ingest.relational.engine import Limits, RelationalSource
 from pipelines.ingest.source import IngestedStay, IngestSummary
 
 ROWS_OF_TABLES = 257_474 + 107_727 + 9_362 + 20_404 + 1_468 + 2_899 + 35_835 + 18_087

@@ -12,9 +12,9 @@ import pytest
 
 from models.clinical.errors import UnreadableSource
 from models.clinical.quarantine import Reason
-from pipelines.ingest import relational
 from pipelines.ingest.codes_table import Code, Rule
-from pipelines.ingest.relational import Limits, RelationalSource, Relations, find_tables
+from pipelines.ingest.relational import engine
+from pipelines.ingest.relational.engine import Limits, RelationalSource, Relations, find_tables
 from pipelines.ingest.source import IngestedStay, IngestSummary
 
 STAYS = "stay,subject,admitted,discharged,age,sex"
@@ -296,7 +296,7 @@ def test_a_stay_cut_by_a_batch_is_whole(tmp_path: Path, monkeypatch: pytest.Monk
     rows = [f"{stay},2101-01-01 09:{minute:02}:00,,,hr,80,,1" for stay in "ab" for minute in range(60)]
     rows += [f"{stay},2101-01-01 10:{minute:02}:00,,,hr,80,," for stay in "ab" for minute in range(60)]
     whole = _read(_opened(tmp_path, rows))[0]
-    monkeypatch.setattr(relational, "BATCH_ROWS", 7)
+    monkeypatch.setattr(engine, "BATCH_ROWS", 7)
     cut = _read(_opened(tmp_path, rows[::-1]))[0]
     assert [one.quarantine for one in cut.values()] == [one.quarantine for one in whole.values()]
     for stay, ingested in whole.items():

@@ -19,7 +19,7 @@ from models.clinical.stay import Sex, Stay, empty_observations, observation_tabl
 from models.clinical.variables import variable
 from pipelines.ingest.codes_table import Code
 from pipelines.ingest.facts import PLAUSIBLE_AGE, Facts
-from pipelines.ingest.relational_rows import (
+from pipelines.ingest.relational.rows import (
     NOT_A_TIME,
     Integers,
     JudgedRows,
@@ -29,7 +29,7 @@ from pipelines.ingest.relational_rows import (
     moment_text,
     row_fault,
 )
-from pipelines.ingest.relational_treatments import Treatments
+from pipelines.ingest.relational.treatments import Treatments
 from pipelines.ingest.source import IngestedStay
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

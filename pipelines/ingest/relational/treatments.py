@@ -13,7 +13,7 @@ import pandas as pd
 from models.clinical.interventions import InterventionKind, empty_interventions, intervention_table
 from models.clinical.quarantine import Quarantined, Reason
 from pipelines.ingest.codes_table import Code, Rule
-from pipelines.ingest.relational_rows import NOT_A_TIME, Integers, JudgedRows, moment_text, row_fault
+from pipelines.ingest.relational.rows import NOT_A_TIME, Integers, JudgedRows, moment_text, row_fault
 from pipelines.ingest.treatments import rate_in_canonical_unit
 
 # infusion rates are charted hourly, ventilators and dialysis every four hours: after twice that, nobody knows

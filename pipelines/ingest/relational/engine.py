@@ -20,10 +20,10 @@ import pyarrow as pa  # type: ignore[import-untyped]
 from models.clinical.errors import UnreadableSource
 from models.clinical.quarantine import Reason
 from pipelines.ingest.codes_table import Code
-from pipelines.ingest.relational_files import as_unreadable, create_views, lost_lines
-from pipelines.ingest.relational_files import find_tables as find_tables  # noqa: PLC0414 offered here too
-from pipelines.ingest.relational_rows import RowBatch
-from pipelines.ingest.relational_stays import StayFacts, ingested_stays
+from pipelines.ingest.relational.files import as_unreadable, create_views, lost_lines
+from pipelines.ingest.relational.files import find_tables as find_tables  # noqa: PLC0414 offered here too
+from pipelines.ingest.relational.rows import RowBatch
+from pipelines.ingest.relational.stays import StayFacts, ingested_stays
 from pipelines.ingest.source import IngestedStay, SetAside
 
 BATCH_ROWS = 250_000

@@ -22,7 +22,7 @@ What a column cannot say:
 - CareVue has no table of ventilation: it is the charted mode of the ventilator, until the next one.
 
 Not read: CALLOUT, CAREGIVERS, CPTEVENTS, DATETIMEEVENTS, DRGCODES, NOTEEVENTS, PROCEDURES_ICD, SERVICES,
-TRANSFERS and the dictionaries D_*.
+TRANSFERS. D_ITEMS and D_LABITEMS, where they are, name the items that are not mapped.
 """
 
 from __future__ import annotations
@@ -136,8 +136,12 @@ _ROWS = {
     "prescriptions": _PRESCRIPTIONS,
     "microbiologyevents": _MICROBIOLOGYEVENTS,
 }
-OPTIONAL = frozenset({*_ROWS, "diagnoses_icd"}) - {"chartevents"}
-TABLES = ("icustays", "patients", "admissions", *sorted({*_ROWS, "diagnoses_icd"}))
+_LABELS = {
+    "d_items": "SELECT lower(linksto) AS origin, itemid AS code, label FROM d_items",
+    "d_labitems": "SELECT 'labevents' AS origin, itemid AS code, label FROM d_labitems",
+}
+OPTIONAL = frozenset({*_ROWS, *_LABELS, "diagnoses_icd"}) - {"chartevents"}
+TABLES = ("icustays", "patients", "admissions", *sorted({*_ROWS, *_LABELS, "diagnoses_icd"}))
 
 
 def open_source(path: Path, limits: Limits | None = None) -> RelationalSource:
@@ -161,6 +165,7 @@ def open_source(path: Path, limits: Limits | None = None) -> RelationalSource:
         codes=read_codes(SOURCE),
         optional=OPTIONAL,
         prepare=_prepare,
+        labels=_LABELS,
     )
     return RelationalSource(path, relations, files, limits)
 

@@ -47,7 +47,12 @@ _OPTIONAL = {
     "emar": ("subject_id", "pharmacy_id", "charttime", "medication", "event_txt"),
     "prescriptions": ("subject_id", "pharmacy_id", "starttime", "stoptime", "drug", "route"),
 }
-TABLES = ("icustays", "patients", "admissions", "chartevents", "labevents", *_OPTIONAL)
+# what names the items that are not mapped
+_LABELS = {
+    "d_items": "SELECT linksto AS origin, itemid AS code, label FROM d_items",
+    "d_labitems": "SELECT 'labevents' AS origin, itemid AS code, label FROM d_labitems",
+}
+TABLES = ("icustays", "patients", "admissions", "chartevents", "labevents", *_OPTIONAL, *_LABELS)
 
 _STAYS = """
 SELECT i.stay_id AS stay, i.subject_id AS subject,
@@ -163,7 +168,7 @@ def open_source(path: Path, limits: Limits | None = None) -> RelationalSource:
 
     A table's file may carry a remark in capitals after the table's name.
     """
-    optional = frozenset(_OPTIONAL)
+    optional = frozenset({*_OPTIONAL, *_LABELS})
     relations = Relations(
         name=SOURCE,
         tables=TABLES,
@@ -181,6 +186,7 @@ def open_source(path: Path, limits: Limits | None = None) -> RelationalSource:
         codes=read_codes(SOURCE),
         optional=optional,
         prepare=_treatments,
+        labels=_LABELS,
     )
     return RelationalSource(path, relations, find_tables(path, TABLES, optional), limits)
 

@@ -2,6 +2,7 @@
 
 import gzip
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -159,6 +160,33 @@ def test_rows_of_no_stay_or_no_code_are_counted(tmp_path: Path) -> None:
         (Reason.UNKNOWN_VARIABLE, "chart (no code)"): 1,
     }
     assert (summary.cells_read, summary.cells_kept) == (5, 0)
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_code_that_is_not_mapped_has_the_label_of_the_dictionary_where_there_is_one(
+    tmp_path: Path, told: bool
+) -> None:
+    _opened(tmp_path, [_row("hair", "1"), _row("hair of the back", "2"), _row("nail", "3"), _row("hr", "80")])
+    if told:
+        words = "code,label\nhair,Hair \nhair,Hair again\nnail,\nhr,Pulse\n"
+        (tmp_path / "words.csv").write_text(words, encoding="utf-8")
+    relations = replace(
+        RELATIONS,
+        labels={"words": "SELECT 'chart' AS origin, code, label FROM words"},
+        optional=frozenset({"words"}),
+    )
+    source = RelationalSource(
+        tmp_path,
+        relations,
+        find_tables(tmp_path, ("beds", "chart", "words"), relations.optional),
+        Limits(256, 1),
+    )
+    _, summary = _read(source)
+    names = ["chart hair Hair", "chart hair of the back Hair", "chart nail"]
+    assert [rows.code for rows in source.set_aside] == (
+        names if told else ["chart hair", "chart hair of the back", "chart nail"]
+    )
+    assert (summary.cells_read, summary.cells_kept) == (4, 1)
 
 
 def test_interventions(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
@@ -53,7 +53,9 @@ class Relations:
     measurement at t belongs to the `stay` with `begins` <= t < `ends` (times inside the stay), a treatment to
     the one with `cared_from` <= t < `ends` (its hospital admission, or the end of the stay before, till its
     own end). `optional` tables may be absent. `prepare` may register more codes, made
-    of what the tables hold (drug names), before rows are read.
+    of what the tables hold (drug names), before rows are read. `labels` gives for each dictionary that may
+    be there the `origin` (a table of `rows`), the `code`, or its first word, and the `label` in the source's
+    own words: what is not mapped is told by it.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Relations:
     codes: Sequence[Code]
     optional: frozenset[str] = frozenset()
     prepare: Callable[[duckdb.DuckDBPyConnection, frozenset[str]], Sequence[Code]] | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 class RelationalSource:
@@ -125,10 +128,11 @@ class RelationalSource:
             connection.execute(statement)
         ((self._stay_count,),) = connection.execute("SELECT count(*) FROM the_stays").fetchall()
         _number_codes(connection, codes)
-        for table, rows in relations.rows.items():
-            if table in present:
-                with self._reading(table):
-                    connection.execute(_STAGE.format(table=table, rows=rows))
+        for statement, selects in ((_LABEL, relations.labels), (_STAGE, relations.rows)):
+            for table, rows in selects.items():
+                if table in present:
+                    with self._reading(table):
+                        connection.execute(statement.format(table=table, rows=rows))
         self._set_aside = (
             *_unmapped(connection),
             *_outside(connection, codes),
@@ -214,6 +218,7 @@ _TABLES = (
         known_at TIMESTAMP, number DOUBLE, text VARCHAR, unit VARCHAR, withdrawn BOOLEAN
     )
     """,
+    "CREATE TABLE the_labels (origin VARCHAR, code VARCHAR, label VARCHAR)",
     # a time that no calendar holds is none
     """
     CREATE MACRO a_time(cell) AS
@@ -221,6 +226,11 @@ _TABLES = (
          THEN TRY_CAST(cell AS TIMESTAMP) END
     """,
 )
+
+_LABEL = """
+INSERT INTO the_labels
+SELECT origin, code::VARCHAR, min(trim(label)) FROM ({rows}) WHERE trim(label) <> '' GROUP BY ALL
+"""
 
 # what is unmapped keeps only its code: most rows of a full export are, and none of their cells is needed
 _STAGE = """
@@ -244,10 +254,12 @@ LEFT JOIN the_stays s ON s.stay = r.stay::VARCHAR
 
 def _unmapped(connection: duckdb.DuckDBPyConnection) -> Iterator[SetAside]:
     query = (
-        "SELECT origin, code, count(*) FROM staged WHERE code_id IS NULL GROUP BY ALL ORDER BY 3 DESC, 1, 2"
+        "SELECT concat_ws(' ', u.origin, coalesce(u.code, '(no code)'), l.label), u.count FROM ("
+        "  SELECT origin, code, count(*) AS count FROM staged WHERE code_id IS NULL GROUP BY ALL) u "
+        "LEFT JOIN the_labels l ON l.origin = u.origin AND l.code = split_part(u.code, ' ', 1) "
+        "ORDER BY u.count DESC, u.origin, u.code"
     )
-    for origin, code, count in connection.execute(query).fetchall():
-        name = f"{origin} {'(no code)' if code is None else code}"
+    for name, count in connection.execute(query).fetchall():
         yield SetAside(Reason.UNKNOWN_VARIABLE, name, count, f"{name} is not mapped to the catalogue")
 
 

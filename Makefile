@@ -12,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DATA ?=
 
-.PHONY: help setup run test check format bench clean
+.PHONY: help setup run test nightly check format bench clean
 
 help: ## print every target
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
@@ -32,6 +32,9 @@ run: setup ## live ward board on simulated stays, or DATA=path to a CinC 2019 zi
 
 test: setup browser ## every test; real records where PRODROME_DATA has them
 	$(BIN)/pytest
+
+nightly: setup ## the tests of whole data sets that take minutes each
+	$(BIN)/pytest -m nightly
 
 check: setup ## formatting, lint, types and import arrows
 	$(BIN)/ruff format --check .

@@ -99,7 +99,11 @@ def test_mimic3_treatments(mimic3: tuple[list[IngestedStay], IngestSummary]) -> 
 
 @pytest.mark.parametrize(
     ("name", "folder", "stays"),
-    [("mimic4", "mimic4_demo", 140), ("eicu", "eicu_demo", 2520), ("meds", "mimic4_demo_meds", 140)],
+    [
+        ("mimic4", "mimic4_demo", 140),
+        ("meds", "mimic4_demo_meds", 140),
+        pytest.param("eicu", "eicu_demo", 2520, marks=pytest.mark.nightly),
+    ],
 )
 def test_other_demos_are_accounted_for(data_folder: Path, name: str, folder: str, stays: int) -> None:
     summary = IngestSummary()

@@ -261,7 +261,9 @@ def label_sepsis3(
     source: SourceName,
     path: SourcePath,
     *,
-    out: Annotated[Path, typer.Option(help="The table of labels to write (Parquet), a row a stay.")],
+    out: Annotated[
+        Path, typer.Option(dir_okay=False, help="The table of labels to write (Parquet), a row a stay.")
+    ],
     preset: Preset = "default",
     suspicion: Annotated[
         str | None, typer.Option(help="and, antibiotics, and_72h or antibiotics_72h.")
@@ -279,7 +281,7 @@ def label_sepsis3(
     from pipelines.label.presets import preset as named
 
     options = named(preset, suspicion_rule=suspicion, baseline=baseline, missing=missing, definition=sofa)
-    with _labelled(source, path, options, as_json=as_json) as study:
+    with _labelled(source, path, options, out.parent, as_json=as_json) as study:
         study.write(out)
 
 
@@ -295,6 +297,9 @@ def label_cohort(
     preset: Preset = "default",
     horizon_hours: Annotated[float, typer.Option(min=0, help="Data end so long before the onset.")] = 0.0,
     controls: Annotated[int, typer.Option(min=1, help="Controls a case, for moor2019.")] = 10,
+    charting: Annotated[
+        str, typer.Option(help="The charting system, where a source names them: metavision, carevue or any.")
+    ] = "metavision",
     as_json: AsJson = False,
 ) -> None:
     """Write labels.parquet, cohort.parquet and the attrition: who takes part, and why the others do not."""
@@ -304,10 +309,10 @@ def label_cohort(
 
     if cohort not in COHORTS:
         raise typer.BadParameter(f"{cohort!r} is none of {', '.join(COHORTS)}", param_hint="COHORT")
-    chosen = CohortOptions(horizon_hours=horizon_hours, controls_per_case=controls)
-    with _labelled(source, path, named(preset), as_json=as_json) as study:
+    system = None if charting == "any" else charting
+    chosen = CohortOptions(charting=system, horizon_hours=horizon_hours, controls_per_case=controls)
+    with _labelled(source, path, named(preset), out, as_json=as_json) as study:
         found = COHORTS[cohort](study.candidates, chosen)
-        out.mkdir(parents=True, exist_ok=True)
         study.write(out / "labels.parquet")
         found.members.to_parquet(out / "cohort.parquet", index=False)
         text = attrition_text(found.attrition)
@@ -330,11 +335,11 @@ def label_sensitivity(
     from pipelines.label.presets import preset as named
     from pipelines.label.sensitivity import plot_sensitivity, sensitivity, sensitivity_text
 
-    opened, ingested = open_named(source, path), IngestSummary()
+    reference, opened, ingested = named(preset), open_named(source, path), IngestSummary()
+    _made(out)
     with _progress("labelling", opened) as advance:
         stays = (one.stay for one in _advancing(ingested.counting_all(opened), advance))
-        table = sensitivity(stays, named(preset))
-    out.mkdir(parents=True, exist_ok=True)
+        table = sensitivity(stays, reference)
     table.to_csv(out / "sensitivity.csv", index=False)
     plot_sensitivity(table, f"Sepsis-3 label of {source}", out / "sensitivity.png")
     if as_json:
@@ -363,12 +368,15 @@ def train_mgp_tcn(
 
 
 @contextmanager
-def _labelled(source: str, path: Path, options: Sepsis3Options, *, as_json: bool) -> Iterator[LabelledStudy]:
+def _labelled(
+    source: str, path: Path, options: Sepsis3Options, folder: Path, *, as_json: bool
+) -> Iterator[LabelledStudy]:
     """The labels of a source, once told; their counts are printed when the block has used them."""
     from pipelines.ingest.source import IngestSummary
     from pipelines.label.study import LabelledStudy
 
     opened, ingested, study = open_named(source, path), IngestSummary(), LabelledStudy(options)
+    _made(folder)
     with _progress("labelling", opened) as advance:
         for _ in _advancing(study.labelling(ingested.counting_all(opened)), advance):
             pass
@@ -378,6 +386,18 @@ def _labelled(source: str, path: Path, options: Sepsis3Options, *, as_json: bool
     _say(study.sentence())
     _say(ingested.sentence())
     _complain(tuple(str(failure) for failure in opened.failures))
+
+
+def _made(folder: Path) -> None:
+    """Make the folder to write to and try it, before minutes of reading are lost to it."""
+    from tempfile import TemporaryFile
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise typer.BadParameter(f"{folder}: {error.strerror}", param_hint="--out") from None
 
 
 def _advancing(stays: Iterable[IngestedStay], advance: Callable[[int], None]) -> Iterator[IngestedStay]:

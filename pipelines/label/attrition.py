@@ -45,7 +45,7 @@ def plot_attrition(steps: Sequence[Step], title: str, path: Path) -> Path:
             axes.text(step.stays + whole * 0.012, place + 0.2, gone, va="center", color=_QUIET, fontsize=8.5)
         axes.set_yticks(range(len(steps)), [step.name for step in steps], color=_INK, fontsize=9.5)
         axes.invert_yaxis()
-        axes.set_xlim(0, whole * 1.46)
+        axes.set_xlim(0, whole * 1.6)
         axes.tick_params(length=0)
         axes.xaxis.set_visible(False)
         axes.spines[:].set_visible(False)

@@ -4,7 +4,7 @@
 case-control cohort of Moor et al. 2019: each case with onset at hour h of its stay gets controls that stayed
 at least h hours and are cut at h as well, so that length of stay says nothing about the class; data are the
 window from onset - 48 h to onset - horizon. Splits are by subject; controls are matched within their case's
-split.
+split, one a round, so that every case has some where controls are few.
 
 Every exclusion is a step of the attrition table. Source: Moor et al. 2019, PMLR 106:2-26 (their cohort: at
 least 15 years old, charted in MetaVision, onset not before hour 7 in intensive care, controls without sepsis
@@ -183,7 +183,10 @@ _COLUMNS = ("stay", "subject", "split", "case", "onset_hour", "matched_to", "beg
 
 
 def _pairs(stays: Sequence[Candidate], split: Split, options: CohortOptions) -> list[_Row]:
-    """Cases by falling onset hour, so that those who can be matched by few choose first."""
+    """Cases with their controls, dealt one a round so that where controls are few no case takes them all.
+
+    Cases come by falling onset hour: those who can be matched by few choose first.
+    """
     inside = [one for one in stays if split_of(one.subject) == split]
     pool = [one for one in inside if one.onset_hour is None]
     cases = sorted(
@@ -191,18 +194,37 @@ def _pairs(stays: Sequence[Candidate], split: Split, options: CohortOptions) -> 
         key=lambda one: (-(one.onset_hour or 0), one.stay),
     )
     random = np.random.default_rng([options.seed, SPLITS.index(split)])
+    drawn: dict[str, list[Candidate]] = {case.stay: [] for case in cases}
+    for _ in range(options.controls_per_case):
+        pool = _dealt(cases, pool, drawn, random)
     rows: list[_Row] = []
     for case in cases:
         rows.append(_row(case, case.onset_hour, "", options))
-        fitting = [one for one in pool if one.length_hours >= (case.onset_hour or 0)]
-        count = min(options.controls_per_case, len(fitting))
-        drawn = [
-            fitting[index] for index in np.sort(random.choice(len(fitting), count, replace=False)).tolist()
-        ]
-        rows += [_row(one, case.onset_hour, case.stay, options) for one in drawn]
-        taken = {one.stay for one in drawn}
-        pool = [one for one in pool if one.stay not in taken]
+        rows += [_row(one, case.onset_hour, case.stay, options) for one in drawn[case.stay]]
     return rows
+
+
+def _dealt(
+    cases: Sequence[Candidate],
+    pool: Sequence[Candidate],
+    drawn: Mapping[str, list[Candidate]],
+    random: np.random.Generator,
+) -> list[Candidate]:
+    """Give each case, by falling onset hour, one more control that stayed as long; the rest of the pool."""
+    longest_first = sorted(pool, key=lambda one: (-one.length_hours, one.stay))
+    fitting: list[Candidate] = []
+    considered = 0
+    for case in cases:
+        while considered < len(longest_first) and longest_first[considered].length_hours >= (
+            case.onset_hour or 0
+        ):
+            fitting.append(longest_first[considered])
+            considered += 1
+        if fitting:
+            index = int(random.integers(len(fitting)))
+            fitting[index], fitting[-1] = fitting[-1], fitting[index]
+            drawn[case.stay].append(fitting.pop())
+    return [*fitting, *longest_first[considered:]]
 
 
 def _row(

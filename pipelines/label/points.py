@@ -16,6 +16,7 @@ GCS_HOLDS_HOURS = 24.0  # how old the last total before a tube may be
 LONGEST_URINE_GAP_HOURS = 12.0  # nothing charted for longer than a shift is no anuria
 SPOKEN_VERBAL = 2  # the least that is a sound
 SPOKEN_TOTAL = 12  # eyes 4, motor 6 and no sound make 11
+DECIMALS = 9  # 112 / 0.28 is 400 and a day of 499.9999999999 mL is 500: limits are met in decimals
 INFUSION_GAP = HOUR // 4  # a change of syringe interrupts the charting, not the infusion
 
 VENTILATOR_SETTINGS = (
@@ -77,6 +78,11 @@ def oxygen_fraction(stay: StayHours, time: Times) -> Values:
     return np.where(np.isnan(in_force), otherwise, in_force)
 
 
+def oxygenation(stay: StayHours, measured: Series) -> Values:
+    """A pressure or saturation (n,) over the FiO2 in force; NaN where that is not known."""
+    return np.round(measured.value / oxygen_fraction(stay, measured.time), DECIMALS)
+
+
 def arterial_pressure(stay: StayHours) -> Series:
     """Mean arterial pressure: as charted, and (SBP + 2 DBP) / 3 of one time at which it was not."""
     charted = stay.of("mean_arterial_pressure")
@@ -133,7 +139,7 @@ def urine(stay: StayHours, window_hours: int) -> Series:
     gap = np.diff(time, prepend=0) > LONGEST_URINE_GAP_HOURS * HOUR
     last_gap = np.maximum.accumulate(np.where(gap, index, -1))
     full = (time >= window_hours * HOUR) & (last_gap < first)
-    return Series(time, np.where(full, total[after_last] - total[first], np.nan))
+    return Series(time, np.where(full, np.round(total[after_last] - total[first], DECIMALS), np.nan))
 
 
 def infused(hourly: Values, given: Intervals, points: Values) -> None:

@@ -93,7 +93,7 @@ def sensitivity(stays: Iterable[Stay], reference: Sepsis3Options = DEFAULT) -> p
 def sensitivity_text(table: pd.DataFrame) -> str:
     """The table for the terminal."""
     shown = table.assign(
-        prevalence=[f"{100 * share:.1f} %" for share in table["prevalence"]],
+        prevalence=["" if np.isnan(share) else f"{100 * share:.1f} %" for share in table["prevalence"]],
         shift=[
             "" if np.isnan(row[0]) else f"{row[0]:+.0f} ({row[1]:+.0f} to {row[2]:+.0f}) h"
             for row in zip(*(table[f"shift_{name}_hours"] for name in ("median", "low", "high")), strict=True)
@@ -127,6 +127,7 @@ def plot_sensitivity(table: pd.DataFrame, title: str, path: Path) -> Path:
         counts.barh(range(len(ordered)), 100 * ordered["prevalence"], color=colours, height=0.7)
         counts.set_yticks(range(len(ordered)), names, fontsize=8)
         counts.set_xlabel("stays with sepsis, %", fontsize=9)
+        counts.set_xlim(left=0)
         counts.set_ylim(-0.7, len(ordered) - 0.3)
         _draw_shifts(shifts, ordered, colours)
         for axes in (counts, shifts):

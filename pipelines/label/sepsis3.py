@@ -170,8 +170,8 @@ def _onset(sofa: Values, suspected: Values, options: Sepsis3Options) -> Onset:
 
 
 def _in_window(sofa: Values, suspected: float, options: Sepsis3Options) -> Onset:
-    first = max(ceil(suspected - options.before_hours), 0)
-    last = min(floor(suspected + options.after_hours), len(sofa) - 1)
+    first = ceil(max(suspected - options.before_hours, 0))
+    last = floor(min(suspected + options.after_hours, len(sofa) - 1))
     if first > last:
         return NO_ONSET
     lowest = _baseline(sofa, first, last, options.baseline)

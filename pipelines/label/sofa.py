@@ -45,7 +45,7 @@ from pipelines.label.points import (
     below,
     coma_scale,
     infused,
-    oxygen_fraction,
+    oxygenation,
     supported,
     urine,
 )
@@ -114,8 +114,7 @@ def hourly(stay: Stay, *, definition: SofaDefinition = "sofa") -> HourlySofa:
 def respiration(stay: StayHours) -> Values:
     """Points (T,) of PaO2 over the FiO2 in force; without support at most 2."""
     gas = stay.of("pao2")
-    ratio = gas.value / oxygen_fraction(stay, gas.time)
-    points = below(ratio, (400, 300, 200, 100))
+    points = below(oxygenation(stay, gas), (400, 300, 200, 100))
     limited = np.where(supported(stay, gas.time), points, np.minimum(points, 2))
     return last_24_hours(hourly_worst(stay.count, gas.time, limited))
 

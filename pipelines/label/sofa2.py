@@ -46,7 +46,7 @@ from pipelines.label.points import (
     below,
     coma_scale,
     infused,
-    oxygen_fraction,
+    oxygenation,
     supported,
     urine,
 )
@@ -139,7 +139,7 @@ SCORERS: Mapping[str, Callable[[StayHours], Values]] = {
 
 
 def _oxygenation(stay: StayHours, measured: Series, limits: tuple[float, ...]) -> Values:
-    points = at_most(measured.value / oxygen_fraction(stay, measured.time), limits)
+    points = at_most(oxygenation(stay, measured), limits)
     limited = np.where(supported(stay, measured.time), points, np.minimum(points, 2))
     return last_24_hours(hourly_worst(stay.count, measured.time, limited))
 
@@ -156,8 +156,11 @@ def _segments(stay: StayHours) -> Intervals:
 def _rate(given: Intervals, segments: Intervals) -> Values:
     """The highest rate of an agent in each segment (n,), 0 where it does not run."""
     rate = np.nan_to_num(given.rate, nan=np.finfo(np.float64).tiny)
-    runs = (given.start[None, :] <= segments.start[:, None]) & (segments.end[:, None] <= given.end[None, :])
-    highest: Values = np.max(np.where(runs, rate[None, :], 0.0), axis=1, initial=0.0)
+    highest = np.zeros(len(segments.start))
+    first = np.searchsorted(segments.start, given.start)
+    last = np.searchsorted(segments.end, given.end, side="right")
+    for low, high, dose in zip(first.tolist(), last.tolist(), rate.tolist(), strict=True):
+        highest[low:high] = np.maximum(highest[low:high], dose)
     return highest
 
 

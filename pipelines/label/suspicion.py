@@ -113,13 +113,12 @@ def _repeated(start: Values, end: Values) -> npt.NDArray[np.bool_]:
 
 def _continued(start: Values, end: Values) -> npt.NDArray[np.bool_]:
     """Which antibiotics (n,) begin 72 h without a gap of more than 24 h."""
-    covered = np.empty_like(start)  # until when the course of each runs
+    covered = end.copy()  # until when the course of each runs
+    later: list[int] = []  # the courses after it, the next one last; what joins another is gone for good
     for index in range(len(start) - 1, -1, -1):
-        covered[index] = end[index]
-        for later in range(index + 1, len(start)):
-            if start[later] - covered[index] > LONGEST_GAP_HOURS:
-                break
-            covered[index] = max(covered[index], covered[later])
+        while later and start[later[-1]] - covered[index] <= LONGEST_GAP_HOURS:
+            covered[index] = max(covered[index], covered[later.pop()])
+        later.append(index)
     return np.asarray(covered + LONGEST_GAP_HOURS >= start + CONTINUED_HOURS)
 
 

@@ -71,6 +71,31 @@ def test_an_unknown_source_is_answered_with_those_there_are(command: tuple[str, 
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    "command", [("sepsis3", "x.csv/labels.parquet"), ("cohort", "x.csv"), ("sensitivity", "x.csv/deep")]
+)
+def test_labels_that_cannot_be_written_are_refused_before_anything_is_read(
+    command: tuple[str, str], tmp_path: Path
+) -> None:
+    table = tmp_path / "x.csv"
+    table.write_text("stay,time,variable,value,unit\n", encoding="utf-8")
+    name, out = command
+    cohort = ("hourly",) if name == "cohort" else ()
+    result = prodrome("label", name, *cohort, "table", str(table), "--out", str(tmp_path / out))
+    assert result.returncode == 2
+    assert "Invalid value for" in result.stderr
+    assert "--out" in result.stderr
+    assert "labelling" not in result.stderr
+
+
+def test_labels_make_the_folder_they_go_to(tmp_path: Path) -> None:
+    table, out = tmp_path / "x.csv", tmp_path / "new" / "deep" / "labels.parquet"
+    table.write_text("stay,time,variable,value,unit\n", encoding="utf-8")
+    result = prodrome("label", "sepsis3", "table", str(table), "--out", str(out))
+    assert (result.returncode, out.exists()) == (0, True)
+    assert "0 stays" in result.stderr
+
+
 def test_an_ingest_needs_a_place_to_go(tmp_path: Path) -> None:
     (tmp_path / "p1.psv").write_text("HR|ICULOS\n80|1\n", encoding="utf-8")
     done = prodrome("ingest", "cinc2019", str(tmp_path))

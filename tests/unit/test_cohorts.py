@@ -85,6 +85,19 @@ def test_a_control_was_there_when_its_case_fell_ill_and_is_cut_at_that_hour() ->
         assert control.split == case["split"]
 
 
+def test_controls_that_are_few_are_dealt_so_that_no_case_goes_without() -> None:
+    # c0 … c4 can have anyone, the last case one control only
+    cases = [candidate(f"case-{n}", onset_hour=8.0, subject="s") for n in range(5)]
+    late = candidate("late", onset_hour=90.0, subject="s")
+    others = [candidate(f"control-{n}", subject="s", length_hours=50.0) for n in range(6)]
+    members = matched([*cases, late, *others, candidate("long", subject="s")]).members
+    dealt = members["matched_to"].value_counts()
+    assert dealt["late"] == 1
+    assert [int(dealt[f"case-{n}"]) for n in range(5)] in (
+        [1, 1, 1, 1, 2], [1, 1, 1, 2, 1], [1, 1, 2, 1, 1], [1, 2, 1, 1, 1], [2, 1, 1, 1, 1]
+    )  # fmt: skip
+
+
 def test_the_window_ends_at_the_horizon_and_is_48_hours_long_at_most() -> None:
     late = [candidate("case", onset_hour=60.0), candidate("control")]
     members = matched(late, CohortOptions(horizon_hours=4.0)).members

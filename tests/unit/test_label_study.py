@@ -129,3 +129,4 @@ def test_no_stays_give_a_table_without_cases() -> None:
     table = sensitivity([])
     assert (table["stays"] == 0).all()
     assert table["prevalence"].isna().all()
+    assert "nan" not in sensitivity_text(table)

@@ -95,6 +95,8 @@ def test_window_and_rise_are_options() -> None:
     assert sepsis3.onset(sofa, [12], before_hours=3).hour == 10
     assert sepsis3.onset(sofa, [12], rise=3).hour == 20
     assert sepsis3.onset(sofa, [12], rise=3, after_hours=7.5).hour is None
+    assert sepsis3.onset(sofa, [500], before_hours=float("inf")).hour == 10
+    assert sepsis3.onset(sofa, [-90], after_hours=float("inf")).hour == 10
 
 
 @pytest.mark.parametrize(
@@ -184,7 +186,7 @@ def test_a_stay_without_anything_has_a_label() -> None:
 
 
 def test_presets_by_name() -> None:
-    assert presets.preset("cinc2019") is CINC2019
+    assert presets.preset("cinc2019") == CINC2019
     assert (CINC2019.before_hours, CINC2019.after_hours) == (24, 12)
     assert {RICU.suspicions, YAIB.suspicions} == {"first"}
     assert YAIB.suspicion_rule == "and_72h"

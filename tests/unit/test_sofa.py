@@ -63,6 +63,12 @@ def test_respiration_above_two_points_needs_support(pao2: float, supported: int,
     assert points(stay_of(seen), "respiration", 2) == unsupported
 
 
+@pytest.mark.parametrize(("pao2", "expected"), [(112, 0), (111.9, 1), (84, 1), (56, 2)])
+def test_a_ratio_that_is_a_limit_is_not_below_it(pao2: float, expected: int) -> None:
+    # 112 / 0.28 is 399.99999999999994 in binary
+    assert points(stay_of([(1, "fio2", 0.28), (2, "pao2", pao2)]), "respiration", 2) == expected
+
+
 @pytest.mark.parametrize(
     ("seen", "given", "expected"),
     [
@@ -211,6 +217,15 @@ def test_urine_entries_of_one_time_add_up_and_a_repeated_one_does_not() -> None:
 
     assert day(12, 13) == 0  # 600 mL
     assert day(12, 12) == 3  # 288 mL, written twice
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_day_of_urine_in_tenths_is_added_up_exactly(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    day_before, day = random.integers(10, 400, 24), random.integers(100, 210, 23)
+    tenths = [*day_before, *day, 5000 - day.sum()]
+    seen: list[Seen] = [(float(h), "urine_output", int(t) / 10) for h, t in enumerate(tenths, start=1)]
+    assert points(stay_of(seen), "renal", 48) == 0  # 500 mL are not below 500
 
 
 def test_urine_that_recovers_counts_no_longer() -> None:

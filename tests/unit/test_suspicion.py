@@ -1,5 +1,6 @@
 """When infection was suspected: pairs of antibiotics and cultures, and the rules that need no cultures."""
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -76,6 +77,13 @@ def test_a_continued_antibiotic_leaves_no_gap_of_a_day_within_72_hours(
 ) -> None:
     found = suspicion.hours(antibiotics, [], "antibiotics_72h", antibiotic_end_hours=ends)
     assert found == expected
+
+
+def test_thousands_of_doses_are_no_burden() -> None:
+    doses = np.arange(20_000) / 4
+    started = time.perf_counter()
+    assert len(suspicion.hours(doses, [], "antibiotics_72h")) == 20_000 - 4 * 48
+    assert time.perf_counter() - started < 2  # by pairs it is minutes
 
 
 def test_the_paired_rule_of_72_hours_asks_for_both() -> None:

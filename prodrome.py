@@ -444,8 +444,13 @@ def _replay(stays: Iterable[BedsideStay], url: str, speed: float | None) -> None
 
 def _replayed(progress: ReplayProgress) -> str:
     rejected = ", ".join(f"{count} {reason}" for reason, count in progress.rejected.most_common())
+    revised = "".join(
+        f"{count} {what}, "
+        for what, count in (("corrected", progress.corrected), ("withdrawn", progress.withdrawn))
+        if count
+    )
     return (
-        f"{progress.admitted} stays admitted, {progress.accepted} observations accepted, "
+        f"{progress.admitted} stays admitted, {progress.accepted} observations accepted, {revised}"
         f"{progress.duplicate} known before, {progress.rejected.total()} rejected"
         + (f" ({rejected})" if rejected else "")
     )

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.clinical.stay import LabelledStay
+from models.clinical.stay import GRID_STEP, LabelledStay
 from models.mgp.encoding import encode, side_channels
 from models.mgp.posterior import pad
 from models.mgp.standardise import VARIABLES, Standardisation, fit_standardisation
@@ -45,16 +45,18 @@ class BatchLimits:
 
 
 def standardisation_of(train: Sequence[LabelledStay]) -> Standardisation:
-    """The standardisation learnt from the values of the training stays."""
-    names = np.concatenate([one.stay.observations["variable"].to_numpy(dtype=object) for one in train])
-    values = np.concatenate([one.stay.observations["value"].to_numpy(dtype=np.float64) for one in train])
+    """The standardisation learnt from the values of the training stays, without those found to be wrong."""
+    tables = [table[table["known_until"].isna()] for table in (one.stay.observations for one in train)]
+    names = np.concatenate([table["variable"].to_numpy(dtype=object) for table in tables])
+    values = np.concatenate([table["value"].to_numpy(dtype=np.float64) for table in tables])
     return fit_standardisation({name: values[names == name] for name in VARIABLES})
 
 
 def prepare(one: LabelledStay, standardisation: Standardisation) -> TrainingStay:
-    """A labelled stay as tensors; what became known after its last labelled hour is left out."""
+    """A labelled stay as it stood in its last labelled hour; what became known after that is left out."""
     hours = int(one.hour[-1])
-    encoded = encode(one.stay, standardisation, hours)
+    last = one.stay.admitted_at + hours * GRID_STEP
+    encoded = encode(one.stay.standing(last), standardisation, hours)
     rows = int(encoded.known[-1])
     label, labelled = torch.zeros(hours), torch.zeros(hours, dtype=torch.bool)
     label[one.hour - 1] = torch.from_numpy(one.label).float()

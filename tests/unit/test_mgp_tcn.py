@@ -1,9 +1,11 @@
 """The MGP-TCN by the clauses of its contract: silence, posterior, explanation, files, training."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -13,7 +15,7 @@ from models.clinical.stay import LabelledStay, Stay, observation_table
 from models.fitting import Fit, Recipe, Stage, batch_loss, posterior_means
 from models.mgp_tcn import MGPTCN
 from models.registry import SHIPPED
-from models.training_stays import prepare
+from models.training_stays import prepare, standardisation_of
 
 ADMITTED = datetime(2026, 3, 1, 7, 30, tzinfo=UTC)
 VITALS = {"heart_rate": 88.0, "systolic_pressure": 121.0, "respiratory_rate": 17.0, "temperature": 37.1}
@@ -171,6 +173,17 @@ def test_training_and_scoring_compute_the_same_posterior(model: MGPTCN) -> None:
     exact = model._inputs(model._encoded(long.stay, 40))[:40, :34]
     mask = model.network.learnt
     torch.testing.assert_close(batched[0] * mask, exact, rtol=1e-3, atol=1e-3)
+
+
+def test_training_sees_what_stood_at_the_end_and_never_what_was_withdrawn(model: MGPTCN) -> None:
+    right = labelled(6)
+    wrong = right.stay.observations.assign(value=9e9, known_until=right.stay.admitted_at + timedelta(hours=6))
+    both = replace(right.stay, observations=pd.concat([right.stay.observations, wrong], ignore_index=True))
+    told = replace(right, stay=both)
+    for name, tensor in vars(prepare(told, model.standardisation)).items():
+        torch.testing.assert_close(tensor, vars(prepare(right, model.standardisation))[name], rtol=0, atol=0)
+    for name, learnt in vars(standardisation_of([told])).items():
+        np.testing.assert_array_equal(learnt, vars(standardisation_of([right]))[name])
 
 
 def test_joint_training_lowers_the_loss_and_moves_the_kernel(model: MGPTCN) -> None:

@@ -67,8 +67,8 @@ def _row(code: str, value: str, unit: str = "", time: str = "2101-01-01 09:00:00
 
 def test_values_are_read_by_the_rule_of_their_code(tmp_path: Path) -> None:
     rows = (
-        _row("t", "98.6", "?F"),
-        _row("t", "37.5", "?F"),
+        _row("t", "98.6", "deg"),
+        _row("t", "37.5", "deg"),
         _row("t", "310.15", "K"),
         _row("lac", "18.016", "mg/dL"),
         _row("lac", "3"),
@@ -339,3 +339,26 @@ def test_a_remark_may_follow_the_name_of_a_table(tmp_path: Path) -> None:
         "lab": "lab_SUBSET_of_2014.csv",
         "vital": "Vital.CSV.gz",
     }
+
+
+@pytest.mark.parametrize("other", ["chart.csv.gz", "CHART.CSV", "later/chart.csv", "chart.parquet"])
+def test_a_table_in_two_files_is_refused(tmp_path: Path, other: str) -> None:
+    second = tmp_path / other
+    second.parent.mkdir(exist_ok=True)
+    for file in (tmp_path / "chart.csv", second):
+        file.touch()
+    with pytest.raises(UnreadableSource, match="the table chart must be one file, but there are") as told:
+        find_tables(tmp_path, ("chart",), frozenset())
+    assert f" {other}" in str(told.value)
+
+
+def test_links_are_followed_and_give_a_file_once(tmp_path: Path) -> None:
+    store, export = tmp_path / "store", tmp_path / "export"
+    for folder in (store, export):
+        folder.mkdir()
+    (store / "chart.csv").touch()
+    (export / "icu").symlink_to(store)
+    (store / "around").symlink_to(export)
+    (export / "chart.csv").symlink_to(store / "chart.csv")
+    found = find_tables(export, ("chart",), frozenset())["chart"]
+    assert found.resolve() == store / "chart.csv"

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import csv
 import gzip
+import os
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -31,21 +33,51 @@ def find_tables(folder: Path, names: Sequence[str], optional: frozenset[str]) ->
     """The file of each table, by its name in any case, with or without compression, in any sub-folder.
 
     A remark in capitals may follow the name where nothing has the name alone: `lab_SUBSET_of_2014.csv` is the
-    table lab. Raises UnreadableSource naming what is missing.
+    table lab. Links are followed. Raises UnreadableSource naming what is missing, or what there is twice: to
+    choose one of two files would lose the rows of the other.
     """
     if not folder.is_dir():
-        raise UnreadableSource(f"{folder}: no such folder; expected the tables {', '.join(names)}")
-    present = [file for file in sorted(folder.rglob("*"), reverse=True) if file.is_file()]
-    files = {_REMARK.sub("", file.name).casefold(): file for file in present}
-    files |= {file.name.casefold(): file for file in present}
+        needed = ", ".join(name for name in names if name not in optional)
+        raise UnreadableSource(f"{folder}: no such folder; expected one with the tables {needed}")
+    named, remarked = defaultdict(list), defaultdict(list)
+    for file in _files(folder):
+        named[_stem(file.name)].append(file)
+        remarked[_stem(_REMARK.sub("", file.name))].append(file)
     found = {}
     for name in names:
-        match = [files[f"{name}{suffix}"] for suffix in SUFFIXES if f"{name}{suffix}" in files]
+        match = named.get(name) or remarked.get(name) or []
+        if len(match) > 1:
+            told = " and ".join(str(file.relative_to(folder)) for file in sorted(match))
+            raise UnreadableSource(f"{folder}: the table {name} must be one file, but there are {told}")
         if match:
             found[name] = match[0]
         elif name not in optional:
             raise UnreadableSource(f"{folder}: no table {name}; expected {name}.csv, .csv.gz or .parquet")
     return found
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """The files of tables in a folder and its sub-folders; one that links reach twice is given once."""
+    seen: set[Path] = set()
+    for where, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = sorted(name for name in folders if _first(Path(where, name), seen))
+        for name in sorted(names):
+            file = Path(where, name)
+            if name.casefold().endswith(SUFFIXES) and file.is_file() and _first(file, seen):
+                yield file
+
+
+def _first(path: Path, seen: set[Path]) -> bool:
+    real = path.resolve()
+    new = real not in seen
+    seen.add(real)
+    return new
+
+
+def _stem(name: str) -> str:
+    """The name of a file in lower case without what says its format."""
+    folded = name.casefold()
+    return next((folded.removesuffix(suffix) for suffix in SUFFIXES if folded.endswith(suffix)), folded)
 
 
 def create_views(connection: duckdb.DuckDBPyConnection, files: Mapping[str, Path]) -> None:

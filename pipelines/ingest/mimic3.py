@@ -39,6 +39,9 @@ from pipelines.ingest.treatments import antibiotic, is_culture
 
 SOURCE = "mimic3"
 
+# Celsius and Fahrenheit: nurses enter either in the other's item, so their size decides and not their unit
+TEMPERATURE_ITEMS = "('676', '223762', '678', '223761', '226329')"
+
 _STAYS = """
 SELECT icustays.icustay_id AS stay, icustays.subject_id AS subject,
        TRY_CAST(icustays.intime AS TIMESTAMP) AS admitted_at,
@@ -54,16 +57,16 @@ LEFT JOIN patients ON patients.subject_id = icustays.subject_id
 LEFT JOIN admissions ON admissions.hadm_id = icustays.hadm_id
 """
 
-_CHARTEVENTS = """
+_CHARTEVENTS = f"""
 SELECT icustay_id AS stay, charttime AS time, NULL AS ended_at, storetime AS known_at,
        CASE WHEN itemid IN ('152', '467', '720', '226732') THEN concat_ws(' ', itemid, value)
             ELSE itemid END AS code,
        CASE WHEN itemid IN ('152', '467', '720', '226732') THEN NULL
             WHEN itemid IN ('723', '223900') AND value IN ('1.0 ET/Trach', 'No Response-ETT') THEN '0'
             ELSE coalesce(valuenum, value) END AS value,
-       valueuom AS unit, error = '1' AS withdrawn
+       CASE WHEN itemid NOT IN {TEMPERATURE_ITEMS} THEN valueuom END AS unit, error = '1' AS withdrawn
 FROM chartevents
-"""
+"""  # noqa: S608
 
 _LABEVENTS = """
 SELECT s.stay, l.charttime AS time, NULL AS ended_at, NULL AS known_at,

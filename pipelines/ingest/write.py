@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from glob import escape
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pandas as pd
 import pyarrow as pa  # type: ignore[import-untyped]
@@ -47,18 +48,24 @@ _FRAMES_HELD = 200  # a short table costs more as a frame than its rows do
 def replacing_folder(folder: Path) -> Iterator[Path]:
     """A hidden folder to write to, which takes the place of `folder` when the block ends well.
 
-    Only a folder that an ingest wrote, or an empty one, is replaced. Raises InvalidInput for any other.
+    Only a folder that an ingest wrote, or an empty one, is replaced. Raises InvalidInput for any other, and
+    where none can be made.
     """
     folder = folder.resolve()
-    _check_replaceable(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = folder.with_name(f".{folder.name}.unfinished-{os.getpid()}")
-    unfinished.mkdir()
+    run = uuid4().hex[:12]  # not the process id: in a container a killed run and the next have the same
+    unfinished = folder.with_name(f".{folder.name}.unfinished-{run}")
+    try:
+        _check_replaceable(folder)
+        unfinished.mkdir(parents=True)
+    except OSError as error:
+        raise InvalidInput(
+            f"{folder} cannot be made: {error.strerror}", value=str(folder), bound="a place to write"
+        ) from error
     lock = os.open(unfinished, os.O_RDONLY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)  # says that somebody is at work; a killed process lets go
         yield unfinished
-        _take_place(unfinished, folder)
+        _take_place(unfinished, folder, folder.with_name(f".{folder.name}.replaced-{run}"))
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
         os.close(lock)
@@ -241,8 +248,7 @@ def _check_replaceable(folder: Path) -> None:
         )
 
 
-def _take_place(unfinished: Path, folder: Path) -> None:
-    replaced = folder.with_name(f".{folder.name}.replaced-{os.getpid()}")
+def _take_place(unfinished: Path, folder: Path, replaced: Path) -> None:
     if folder.exists():
         folder.rename(replaced)
     unfinished.rename(folder)

@@ -186,6 +186,20 @@ def test_a_second_run_replaces_the_folder_and_clears_what_a_killed_one_left(tmp_
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+def test_a_killed_run_of_the_same_process_id_is_no_obstacle(tmp_path: Path) -> None:
+    for kind in ("unfinished", "replaced"):
+        (tmp_path / f".out.{kind}-{os.getpid()}" / "observations").mkdir(parents=True)
+    for number in (1, 2):
+        ingest(Listed([ingested(number)]), "listed", out=tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder", encoding="utf-8")
+    with pytest.raises(InvalidInput, match="file/out cannot be made: "):
+        ingest(Listed([ingested(1)]), "listed", out=tmp_path / "file" / "out")
+
+
 def test_a_folder_of_something_else_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work", encoding="utf-8")
     with pytest.raises(InvalidInput, match="holds something else"):

@@ -18,7 +18,7 @@ from models.clinical.quarantine import Reason
 from pipelines.ingest.ingestion import ingest
 from pipelines.ingest.quality.counted import BINS, distributions, quantiles
 from pipelines.ingest.quality.findings import percent
-from pipelines.ingest.quality.page import MEANINGS, hours, number, page
+from pipelines.ingest.quality.page import MEANINGS, hours, notes, number, page, shape
 from pipelines.ingest.quality.report import quality, write_quality
 from pipelines.ingest.sources import open_named
 
@@ -171,6 +171,18 @@ def test_the_page_says_what_the_json_says(tmp_path: Path) -> None:
     ):
         assert told in text
     assert "every value accounted for" in text
+
+
+def test_a_bar_that_holds_a_normal_value_stands_out() -> None:
+    """Also where the range is one value: 4 for the eyes lies at the edge of a bar."""
+    eyes = {"distribution": [3] + [0] * 22 + [9], "value": {"p01": 1.0, "p99": 4.0}, "normal": [4, 4]}
+    assert re.findall(r'class="(\w+)"', shape(eyes)) == ["out"] * 23 + ["in"]
+
+
+def test_the_notes_tell_what_lay_outside_stays_from_what_was_wrong(tmp_path: Path) -> None:
+    one = of(of_table(tmp_path, example_of_the_page()), "lactate")
+    one["quarantined_by_reason"] = {"outside_stay": 1934, "implausible": 2}
+    assert "outside stays: 1\u202f934" in notes(one)
 
 
 def test_the_measures_do_not_depend_on_the_memory(tmp_path: Path) -> None:

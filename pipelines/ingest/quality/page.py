@@ -86,6 +86,8 @@ def notes(one: Mapping[str, Any]) -> list[str]:
         said.append(f"corrected later: {grouped(one['superseded'])}")
     if one["duplicates"]:
         said.append(f"duplicates: {grouped(one['duplicates'])}")
+    if outside := one["quarantined_by_reason"].get("outside_stay"):
+        said.append(f"outside stays: {grouped(outside)}")
     return said
 
 
@@ -110,7 +112,7 @@ def hours(value: float) -> str:
 def shape(one: Mapping[str, Any]) -> Markup:
     """The distribution of a variable's values between its 1 % and 99 % quantiles, as a small drawing.
 
-    Bars inside the adult reference range are drawn stronger.
+    Bars that hold a value of the adult reference range are drawn stronger.
     """
     counts, of = one["distribution"], one["value"]
     if of is None or not any(counts):
@@ -121,8 +123,8 @@ def shape(one: Mapping[str, Any]) -> Markup:
     bars = []
     for place, count in enumerate(counts):
         tall = round(height * count / max(counts), 1) if count else 0
-        middle = of["p01"] + (place + 0.5) * step
-        inside = "in" if low <= middle <= high else "out"
+        begins = of["p01"] + place * step
+        inside = "in" if begins <= high and low <= begins + step else "out"
         corner = f'x="{place * width}" y="{height - tall:g}"'
         bars.append(f'<rect class="{inside}" {corner} width="{width - 1}" height="{tall:g}"/>')
     box = f'viewBox="0 0 {width * len(counts)} {height}" width="{width * len(counts)}" height="{height}"'

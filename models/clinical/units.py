@@ -30,6 +30,9 @@ _SPELLINGS = MappingProxyType(
     {
         "cel": "degC", "°c": "degC", "c": "degC", "celsius": "degC",
         "[degf]": "degF", "°f": "degF", "f": "degF", "fahrenheit": "degF", "kelvin": "K",
+        # the degree sign lost on the way: as Latin 1, as its replacement, or another sign that looks like it
+        "\ufffdc": "degC", "?c": "degC", "\u00e2\u00b0c": "degC", "\u00bac": "degC", "\u02dac": "degC",
+        "\ufffdf": "degF", "?f": "degF", "\u00e2\u00b0f": "degF", "\u00baf": "degF", "\u02daf": "degF",
         "mm[hg]": "mmHg", "torr": "mmHg", "cm[h2o]": "cmH2O",
         "{beats}/min": "beats/min", "{breaths}/min": "breaths/min", "min-1": "1/min", "min^-1": "1/min",
         "percent": "%", "[ph]": "pH", "{ph}": "pH", "phunits": "pH", "{fraction}": "fraction",

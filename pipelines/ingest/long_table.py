@@ -20,6 +20,7 @@ A file whose rows are grouped by stay streams in the memory of one stay; any oth
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -47,7 +48,7 @@ SOURCE = "long_table"
 _REQUIRED = ("stay", "time", "value", "unit")
 _WIDE_COLUMNS = ("stay", "time", "known_at")
 _NAMED_COLUMN = re.compile(r"\s*(\S.*?)\s*\[(.+)\]\s*")  # heart_rate [1/min]
-_WITHDRAWING = frozenset({"entered-in-error", "withdrawn", "deleted", "wrong", "d", "w"})
+_WITHDRAWING = frozenset({"entered-in-error", "cancelled", "withdrawn", "deleted", "wrong", "d", "w"})
 _FACTS = (
     "stay", "subject", "admitted_at", "discharged_at", "age_years", "sex", "care_unit",
     "hospital_admitted_at", ROW,
@@ -213,6 +214,14 @@ def _wide_columns(path: Path, columns: Sequence[str]) -> dict[str, tuple[str, st
 
     Raises UnreadableSource naming what is missing of either, and how to write it.
     """
+    twice = [name for name, count in Counter(columns).items() if count > 1 and _is_read(name)]
+    if twice:
+        raise UnreadableSource(
+            f"{path}: column {', '.join(twice)} stands twice; which of them holds is not said"
+        )
+    if len(columns) == 1 and (found_between := {";", "\t", "|"} & set(columns[0])):
+        between = ", ".join(map(repr, sorted(found_between)))
+        raise UnreadableSource(f"{path}: columns stand between {between}; expected commas: {columns[0][:80]}")
     missing = [column for column in _REQUIRED if column not in columns]
     if "variable" not in columns and "code" not in columns:
         missing.append("variable or code")
@@ -233,10 +242,14 @@ def _wide_columns(path: Path, columns: Sequence[str]) -> dict[str, tuple[str, st
     )
 
 
+def _is_read(name: str) -> bool:
+    return name in _Row._fields or _NAMED_COLUMN.fullmatch(name) is not None
+
+
 def _reading(row: _Row) -> Reading:
-    value = row.value
-    if row.censored in ("<", ">") and value is not None:
-        value = f"{row.censored}{value}"
+    value, sign = row.value, str(row.censored or "").strip()
+    if value is not None and not str(value).startswith(sign):  # a sign that is none spoils the number
+        value = f"{sign}{value}"
     withdrawn = str(row.status or "").strip().casefold() in _WITHDRAWING
     code, identifier = str(row.variable or row.code or ""), str(row.identifier or "")
     return Reading(row.time, row.known_at, code, value, row.unit, row.row, identifier, withdrawn)

@@ -2,7 +2,9 @@
 
 Each reading becomes an observation or a quarantined entry. Its value is judged first, then its clocks, then
 whether it is news: a later reading of the same `identifier` supersedes the one before it, also where its own
-value is unfit to stand; a withdrawing one ends it, and a reading that says again what stands is a duplicate.
+value is unfit to stand; a withdrawing one ends it; and a reading that says again what stands is a duplicate.
+A withdrawal without identifier ends what came without one for its variable, time and value, or whatever the
+value was where it gives none.
 Of versions known at the same moment the one that comes later in the input counts.
 """
 
@@ -12,7 +14,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple, TypeAlias
 
 import pandas as pd
@@ -76,6 +78,7 @@ def with_readings(
 
     `stay` may have interventions; it counts them as read and kept.
     """
+    readings = _timed_withdrawals(readings)
     judged = [
         _judged(reading, verdict, stay.admitted_at)
         for reading, verdict in zip(readings, _value_verdicts(readings), strict=True)
@@ -107,6 +110,24 @@ def _table(kept: Sequence[_Kept]) -> pd.DataFrame:
     )
 
 
+def _timed_withdrawals(readings: Sequence[Reading]) -> Sequence[Reading]:
+    """The readings, withdrawals without a time with that of what they withdraw."""
+    bare = {one.identifier for one in readings if one.withdrawn and one.time in (None, "")} - {""}
+    if not bare:
+        return readings
+    times = {
+        (one.identifier, one.code): one.time
+        for one in readings
+        if one.identifier in bare and one.time not in (None, "")
+    }
+    return [
+        one._replace(time=times.get((one.identifier, one.code), one.time))
+        if one.withdrawn and one.time in (None, "")
+        else one
+        for one in readings
+    ]
+
+
 def _value_verdicts(readings: Sequence[Reading]) -> list[Accepted | Quarantined]:
     """The verdict on each reading's value, all values of one code and unit together."""
     groups: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
@@ -125,7 +146,8 @@ def _value_verdicts(readings: Sequence[Reading]) -> list[Accepted | Quarantined]
 def _judged(reading: Reading, verdict: Accepted | Quarantined, admitted_at: datetime) -> _Kept | Quarantined:
     if isinstance(verdict, Accepted):
         return _timed(reading, verdict, admitted_at)
-    if not reading.identifier or verdict.reason is Reason.UNKNOWN_VARIABLE:
+    names_another = reading.identifier or reading.withdrawn
+    if not names_another or verdict.reason is Reason.UNKNOWN_VARIABLE:
         return verdict
     # a version without a readable value still says that the one before it no longer holds
     version = _timed(reading, Accepted(variable(reading.code.strip()), math.nan), admitted_at)
@@ -136,7 +158,7 @@ def _timed(reading: Reading, verdict: Accepted, admitted_at: datetime) -> _Kept 
     clocks: list[datetime] = []
     for name, cell in (("time", reading.time), ("known_at", reading.known_at)):
         if name == "known_at" and cell in (None, ""):
-            clocks.append(clocks[0] + verdict.variable.lag)
+            clocks.append(_later(clocks[0], verdict.variable.lag))
             continue
         clock = read_time(cell)
         if clock is None or _is_date(cell):
@@ -152,6 +174,14 @@ def _timed(reading: Reading, verdict: Accepted, admitted_at: datetime) -> _Kept 
     return _Kept(clocks[0], clocks[1], verdict.variable, value, sign, reading, assumed)
 
 
+def _later(time: datetime, lag: timedelta) -> datetime:
+    """A time plus a lag; the time itself where that would leave the calendar."""
+    try:
+        return time + lag
+    except OverflowError:
+        return time
+
+
 def _is_date(cell: object) -> bool:
     """Whether a text is a date alone, which reads as its midnight."""
     return isinstance(cell, str) and ":" not in cell and "T" not in cell
@@ -163,6 +193,7 @@ def _news(kept: Sequence[_Kept]) -> tuple[list[_Kept], list[Quarantined]]:
     quarantine: list[Quarantined] = []
     latest: dict[tuple[str, str], int] = {}
     seen: set[_Value] = set()
+    nameless: defaultdict[tuple[datetime, str], list[int]] = defaultdict(list)
     for entry in sorted(kept, key=_input_order):
         named = (entry.reading.identifier, entry.variable.name)
         before = latest.get(named) if entry.reading.identifier else None
@@ -174,14 +205,26 @@ def _news(kept: Sequence[_Kept]) -> tuple[list[_Kept], list[Quarantined]]:
             seen.discard(_value(standing[before]))
             standing[before] = replace(standing[before], known_until=entry.known_at)
             del latest[named]
+        if entry.reading.withdrawn and not entry.reading.identifier:
+            for index in nameless[entry.time, entry.variable.name]:
+                if standing[index].known_until is None and _means(entry, standing[index]):
+                    seen.discard(_value(standing[index]))
+                    standing[index] = replace(standing[index], known_until=entry.known_at)
         if not stands or _value(entry) in seen:
             quarantine.append(_never_stood(entry))
             continue
         if entry.reading.identifier:
             latest[named] = len(standing)
+        else:
+            nameless[entry.time, entry.variable.name].append(len(standing))
         seen.add(_value(entry))
         standing.append(entry)
     return _ever_standing(standing, quarantine), quarantine
+
+
+def _means(withdrawal: _Kept, entry: _Kept) -> bool:
+    """Whether a withdrawal without a name is of this entry: of any of its moment, where it gives no value."""
+    return withdrawal.unfit is not None or _value(withdrawal) == _value(entry)
 
 
 def _input_order(entry: _Kept) -> tuple[datetime, int, datetime, str, float]:

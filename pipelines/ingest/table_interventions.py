@@ -8,6 +8,7 @@ memory: a stay has some tens of them.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -144,7 +145,7 @@ def _rate(kind: str, row: _Row) -> float | Quarantined:
         return _refused(
             row, reason, f"{kind} rate {cell_text(row.rate)} in {unit!r}; accepted: {', '.join(known)}"
         )
-    if not value >= 0:
+    if not 0 <= value < math.inf:
         return _refused(
             row, Reason.NOT_A_NUMBER, f"{kind} rate {cell_text(row.rate)} is not a number from 0 up"
         )

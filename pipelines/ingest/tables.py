@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import tempfile
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
@@ -37,7 +38,8 @@ class TableFile:
                 return tuple(pa.parquet.read_schema(self.path).names)
             with self.path.open("rb") as lines:
                 header = _text(lines.readline(LONGEST_HEADER).removeprefix(b"\xef\xbb\xbf")) or ""
-            return tuple(name.strip().strip('"') for name in header.split(","))
+            names: list[str] = next(csv.reader([header.rstrip("\r\n")], skipinitialspace=True), [])
+            return tuple(name.strip() for name in names)
 
     def batches(self, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Tables of some thousand rows with `columns` and `ROW`. Raises UnreadableSource."""
@@ -77,7 +79,8 @@ class TableFile:
         )
         reader = pa.csv.open_csv(
             self.path,
-            read_options=pa.csv.ReadOptions(use_threads=False),  # else broken rows have no number
+            # threads would leave broken rows without a number; the header is read by `columns`
+            read_options=pa.csv.ReadOptions(use_threads=False, column_names=self.columns(), skip_rows=1),
             parse_options=pa.csv.ParseOptions(invalid_row_handler=set_aside),
             convert_options=options,
         )

@@ -309,3 +309,60 @@ def test_each_pass_starts_over(tmp_path: Path) -> None:
     assert [len(list(source.stays())) for _ in range(2)] == [1, 1]
     assert aside(source) == [(Reason.UNKNOWN_VARIABLE, "loinc.org 1-8", 1)]
     assert source.stay_count == 1
+
+
+@pytest.mark.parametrize("left_out", ["effectiveDateTime", "valueQuantity", "subject", "encounter"])
+def test_a_withdrawal_is_of_its_id_whatever_it_leaves_out(read: Read, left_out: str) -> None:
+    first = observation(issued="2026-01-01T09:30:00Z")
+    gone = first | {"status": "entered-in-error", "meta": {"lastUpdated": "2026-01-01T11:00:00Z"}}
+    names = [left_out, "encounter"] if left_out == "subject" else [left_out]
+    [ingested], source = read(PATIENT, STAY, without(gone, *names), first)
+    assert f"{ingested.stay.observations['known_until'].iloc[0]:%H:%M}" == "11:00"
+    assert (reasons(ingested), aside(source)) == ([(Reason.WITHDRAWN, "heart_rate")], [])
+
+
+def test_of_versions_of_one_moment_the_amended_stands(read: Read) -> None:
+    amended = observation(value=90, status="amended")
+    [ingested], _ = read(PATIENT, STAY, amended, observation(value=80))
+    assert kept(ingested) == [("heart_rate", 90.0)]
+
+
+def test_versions_are_ordered_by_time_and_not_by_spelling(read: Read) -> None:
+    old = observation(value=80, meta={"lastUpdated": "2026-01-01T15:00:00+05:00"})
+    new = observation(value=90, meta={"lastUpdated": "2026-01-01T11:00:00Z"})
+    [ingested], _ = read(PATIENT, STAY, new, old)
+    table = ingested.stay.observations
+    assert table[table["known_until"].isna()]["value"].tolist() == [90.0]
+
+
+def test_two_components_of_one_variable_are_two_observations(read: Read) -> None:
+    one = {
+        "code": {"coding": [{"system": LOINC, "code": "8480-6"}]},
+        "valueQuantity": {"value": 120, "system": UCUM, "code": "mm[Hg]"},
+    }
+    two = one | {"valueQuantity": {"value": 130, "system": UCUM, "code": "mm[Hg]"}}
+    panel = without(observation("85354-9"), "valueQuantity") | {"component": [one, two]}
+    [ingested], _ = read(PATIENT, STAY, panel)
+    assert kept(ingested) == [("systolic_pressure", 120.0), ("systolic_pressure", 130.0)]
+
+
+def test_half_a_character_costs_its_own_resource_alone(read: Read) -> None:
+    broken = json.dumps(observation(id="x")).replace('"/min"', r'"/min\udfff"')
+    [ingested], _ = read(PATIENT, STAY, broken, observation())
+    assert kept(ingested) == [("heart_rate", 80.0)]
+    assert reasons(ingested) == [(Reason.UNACCEPTED_UNIT, "heart_rate")]
+
+
+def test_what_names_no_patient_makes_no_stay(read: Read) -> None:
+    stays, source = read(
+        without(observation(), "subject", "encounter"), without(observation(id="o2"), "subject", "encounter")
+    )
+    assert (stays, aside(source)) == ([], [(Reason.UNKNOWN_STAY, "heart_rate", 2)])
+
+
+def test_a_time_at_the_end_of_the_calendar_needs_no_lag(read: Read) -> None:
+    [ingested], _ = read(
+        PATIENT,
+        without(observation("2823-3", 4, "mmol/L", effectiveDateTime="9999-12-31T23:59:59Z"), "encounter"),
+    )
+    assert kept(ingested) == [("potassium", 4.0)]

@@ -103,6 +103,8 @@ def _stored(code: Code, quantity: Quantity) -> tuple[float | None, str]:
         ("creatinine", Quantity(1200, "", "ug/dL"), 1.2, "ug/dL"),
         ("fio2", Quantity(40, "", "%"), 0.4, ""),
         ("fio2", Quantity(0.4, "", "%"), 0.4, ""),  # no mixture has 0.4 percent
+        ("fio2", Quantity(40, "", "mm[Hg]"), None, ""),  # neither percent nor fraction
+        ("fio2", Quantity(40), 0.4, ""),
         ("gcs_eye", Quantity(4), 4, ""),
         ("heart_rate", Quantity(80), None, ""),  # no unit
         ("heart_rate", Quantity(16, "", "{breaths}/min"), None, ""),

@@ -219,3 +219,35 @@ def test_an_absent_path_and_a_folder_without_messages_are_named(tmp_path: Path, 
         open_source(tmp_path / name)
     with pytest.raises(UnreadableSource, match="no file here begins with MSH"):
         open_source(tmp_path)
+
+
+def test_the_order_of_versions_is_that_of_their_messages_not_of_the_feed(tmp_path: Path) -> None:
+    corrected = message(obr(released="20260101120500+0000"), obx("4.1", "C"), sent="20260101150000+0000")
+    first = message(obr(released="20260101120500+0000"), obx("5.9"))
+    assert _spans(_one(tmp_path, corrected, first)) == [(5.9, "12:05", "15:00"), (4.1, "15:00", "")]
+
+
+@pytest.mark.parametrize(("value", "status", "left"), [("4.1", "C", (4.1, "15:00", "")), ("", "D", None)])
+def test_a_correction_that_leaves_out_the_time_means_the_one_measurement_there_is(
+    tmp_path: Path, value: str, status: str, left: tuple[float, str, str] | None
+) -> None:
+    later = message(obr(at=""), obx(value, status), sent="20260101150000+0000")
+    spans = _spans(_one(tmp_path, message(obr(), obx("5.9")), later))
+    assert spans == [(5.9, "12:00", "15:00"), *([left] if left else [])]
+
+
+@pytest.mark.parametrize("time", ["99991231235959-1400", "00010101000000+1400", "2026010112304+0000"])
+def test_a_time_off_the_calendar_costs_its_own_row_alone(tmp_path: Path, time: str) -> None:
+    ingested = _one(tmp_path, message(obr("f-2", at=time), obx("4.4"), obr(), obx("5.9")))
+    assert _spans(ingested) == [(5.9, "12:00", "")]
+    assert [entry.reason for entry in ingested.quarantine] == [Reason.MALFORMED]
+
+
+def test_the_last_second_of_the_calendar_needs_no_lag(tmp_path: Path) -> None:
+    assert len(_spans(_one(tmp_path, message(obr(at="99991231235959+0000"), obx("4.4"))))) == 1
+
+
+def test_an_empty_file_is_a_failure(tmp_path: Path) -> None:
+    source = _source(tmp_path, [])
+    assert list(source.stays()) == []
+    assert ["is empty" in str(failure) for failure in source.failures] == [True]

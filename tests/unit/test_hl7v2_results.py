@@ -73,6 +73,7 @@ def test_a_message_says_who_when_and_what() -> None:
         ),
         ("NM", "40", "%", "3150-0^FiO2^LN", ("fio2", 0.4, "")),
         ("NM", "0.4", "%", "3150-0^FiO2^LN", ("fio2", 0.4, "")),
+        ("NM", "40", "", "3150-0^FiO2^LN", ("fio2", 0.4, "")),
         ("NM", "7.35", "", "2744-1^pH^LN", ("ph", 7.35, "")),
     ],
 )
@@ -171,6 +172,13 @@ def test_separators_and_escapes_are_those_of_the_message() -> None:
         separators = "&|" if other is text else "%#"
         assert isinstance(found, Quarantined)
         assert found.value == rf"8{separators[0]}0 A \ {separators[1]}"
+
+
+def test_a_header_may_end_with_its_separators_but_none_stands_for_two_things() -> None:
+    line = rf"OBX|1|TX|{HEART_RATE}||8\T\0|/min|||||F"
+    assert verdict(parse_message(f"MSH|^~\r{line}").patients[0].results[0]).value == "8&0"
+    with pytest.raises(UnreadableSource, match="stands for two things"):
+        parse_message(f"MSH|^^\\&|\r{line}")
 
 
 def test_a_message_of_two_patients_keeps_them_apart() -> None:

@@ -262,3 +262,59 @@ def test_interventions_stand_beside_the_table(tmp_path: Path) -> None:
     ]
     assert first.cells_read == 2 + 6
     assert [(one.reason, one.count) for one in source.set_aside] == [(Reason.UNKNOWN_STAY, 1)]
+
+
+WIDE = "stay,time,heart_rate [1/min],temperature [°C]"
+
+
+@pytest.mark.parametrize(
+    ("header", "encoding"),
+    [
+        (WIDE.replace(",", ", "), "utf-8"),
+        (WIDE, "latin-1"),
+        (f'{WIDE},"note, free"', "utf-8"),
+        (WIDE, "utf-8-sig"),
+    ],
+)
+def test_a_header_is_read_as_it_was_meant(tmp_path: Path, header: str, encoding: str) -> None:
+    row = "a,2026-01-01T08:30:00Z,80,37" + ",x" * ("note" in header)
+    (tmp_path / "rows.csv").write_bytes(f"{header}\n{row}\n".encode(encoding))
+    table = _stays(tmp_path / "rows.csv")["a"].stay.observations
+    assert table["value"].tolist() == [80.0, 37.0]
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        (HEADER.replace(",", ";"), "columns stand between ';'; expected commas"),
+        (HEADER.replace(",", "\t"), "expected commas"),
+        (f"{HEADER},value", "column value stands twice"),
+        ("stay,time,heart_rate [1/min],heart_rate [1/min]", r"heart_rate \[1/min\] stands twice"),
+    ],
+)
+def test_a_header_that_could_be_misread_is_refused(tmp_path: Path, header: str, message: str) -> None:
+    with pytest.raises(UnreadableSource, match=message):
+        open_source(_written(tmp_path, [], header))
+
+
+def test_cancelled_withdraws_and_a_sign_that_is_none_spoils_the_value(tmp_path: Path) -> None:
+    at = "a,2026-01-01T08:30:00Z,2026-01-01T"
+    rows = [
+        f"{at}09:00:00Z,lactate,5,mmol/L,x,final,",
+        f"{at}10:00:00Z,lactate,5,mmol/L,x,cancelled,",
+        f"{at}10:00:00Z,lactate,50,mmol/L,y,final, >",
+        f"{at}10:00:00Z,lactate,<0.5,mmol/L,z,final,<",
+        f"{at}10:00:00Z,lactate,7,mmol/L,w,final,about",
+    ]
+    ingested = _stays(_written(tmp_path, rows, f"{HEADER},identifier,status,censored"))["a"]
+    table = ingested.stay.observations
+    assert table["known_until"].notna().tolist() == [True, False, False]
+    assert table["censored"].tolist() == ["", "<", ">"]
+    assert [entry.reason for entry in ingested.quarantine] == [Reason.NOT_A_NUMBER, Reason.WITHDRAWN]
+
+
+def test_a_rate_without_end_is_no_rate(tmp_path: Path) -> None:
+    done = ["a,2026-01-01T09:00:00Z,norepinephrine,1e400,ug/kg/min"]
+    _written(tmp_path, done, "stay,start,kind,rate,unit", "rows.interventions.csv")
+    ingested = _stays(_written(tmp_path, GOOD))["a"]
+    assert [entry.reason for entry in ingested.quarantine] == [Reason.NOT_A_NUMBER]

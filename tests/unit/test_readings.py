@@ -91,3 +91,18 @@ def test_the_lag_of_the_panel_is_assumed_where_nobody_says_when_it_was_known() -
 def test_a_unit_scaled_before_counts_as_the_one_it_was_sent_in() -> None:
     ingested = _read(Reading(_at(1), _at(1), "creatinine", 1.2, "mg/dL", sent_unit="ug/dL"))
     assert ingested.converted == {("creatinine", "ug/dL"): 1}
+
+
+def test_a_withdrawal_without_a_name_ends_what_came_without_one() -> None:
+    plain = _version(2, 5.9)._replace(identifier="")
+    for value in (5.9, None):
+        gone = _version(4, value, withdrawn=True)._replace(identifier="", unit="mmol/L" if value else "")
+        assert _spans(_read(plain, gone)) == [(5.9, 2, 4)]
+    other = _version(4, 4.1, withdrawn=True)._replace(identifier="")
+    assert _spans(_read(plain, other)) == [(5.9, 2, None)]
+
+
+def test_a_withdrawal_without_a_time_is_of_its_name() -> None:
+    ingested = _read(_version(2, 5.9), _version(4, None, withdrawn=True)._replace(time=""))
+    assert _spans(ingested) == [(5.9, 2, 4)]
+    assert [entry.reason for entry in ingested.quarantine] == [Reason.WITHDRAWN]

@@ -103,12 +103,14 @@ def _by_rule(code: Code, quantity: Quantity, variable: Variable) -> Scaled | Non
     number = read_number(quantity.value)
     if code.rule is Rule.FIXED:
         return Scaled(1.0, code.unit)
-    if code.rule is Rule.SHARE and not math.isnan(number):
-        return Scaled(1.0, "%" if number > 1.0 else "fraction")
     reported = _reported(variable, quantity)
+    unitless = not (quantity.unit or quantity.code)
+    # the magnitude decides, whichever of the two is said; what is neither stays refused
+    if code.rule is Rule.SHARE and not math.isnan(number) and (unitless or reported is not None):
+        return Scaled(1.0, "%" if number > 1.0 else "fraction")
     if reported is None and code.rule is Rule.TEMPERATURE and not math.isnan(number):
         return Scaled(1.0, "degF" if number > FAHRENHEIT_ABOVE else "degC")
-    if reported is None and not (quantity.unit or quantity.code):
+    if reported is None and unitless:
         return _assumed(code, quantity, variable)
     return reported
 

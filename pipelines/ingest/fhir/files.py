@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from models.clinical.errors import UnreadableSource
 
 SUFFIXES = (".ndjson", ".ndjson.gz", ".jsonl", ".json", ".json.gz")
 LARGEST_TEXT = 256 * 2**20  # bytes of one line, Bundle or resource
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")  # half of a character: no text, and no file can hold it
 _SHOWN = 60  # characters of a line that is no JSON, in its message
 
 
@@ -84,6 +86,8 @@ def _parsed(text: bytes, file: str, where: str) -> Found | Unreadable:
         return Unreadable(file, f"{where}: longer than {LARGEST_TEXT} bytes")
     try:
         read = json.loads(text)
+        if _SURROGATE.search(text):
+            read = json.loads(json.dumps(read, ensure_ascii=False).encode("utf-8", "replace"))
     except (ValueError, RecursionError) as error:
         shown = text[:_SHOWN].decode("utf-8", errors="replace")
         return Unreadable(file, f"{where}: expected a FHIR resource as JSON, but {error}: {shown!r}")

@@ -28,6 +28,7 @@ from pipelines.ingest.fhir.treatments import says_culture
 
 WITHDRAWN = frozenset({"entered-in-error", "cancelled"})
 _VERSIONED = WITHDRAWN | {"amended", "corrected", "preliminary"}
+_RANKS = {"preliminary": 0, "amended": 2, "corrected": 2} | dict.fromkeys(WITHDRAWN, 3)
 _ORDINAL = (
     "http://hl7.org/fhir/StructureDefinition/ordinalValue",
     "http://hl7.org/fhir/StructureDefinition/itemWeight",
@@ -39,7 +40,7 @@ _OTHER_VALUES = ("Boolean", "Range", "Ratio", "Time", "DateTime", "Period", "Att
 
 class StagedCell(NamedTuple):
     """A cell as it is staged, times as sent; `versioned` says that another version of it may come by the same
-    business identifier under another id.
+    business identifier under another id. Of versions without a time of their own the highest `rank` is last.
     """
 
     variable: str
@@ -53,6 +54,7 @@ class StagedCell(NamedTuple):
     business: list[str]
     versioned: bool
     withdrawn: bool
+    rank: int
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def _is_microbiology(coded: list[Coding], categories: list[str]) -> bool:
 
 
 def staged(resource: dict[str, Any], cell: ObservedCell, code: Code, identity: str) -> StagedCell:
-    """The cell with its unit made out; `identity` is the resource's key."""
+    """The cell with its unit made out; `identity` is the resource's key, with a number from its second on."""
     quantity, sent = in_accepted_unit(code, cell.quantity)
     status = text(resource, "status")
     return StagedCell(
@@ -114,9 +116,10 @@ def staged(resource: dict[str, Any], cell: ObservedCell, code: Code, identity: s
         text(resource, "issued"),
         text(element(resource, "meta"), "lastUpdated"),
         identity,
-        identifiers(resource, "Observation"),
+        [] if " " in identity else identifiers(resource, "Observation"),
         status in _VERSIONED,
         status in WITHDRAWN,
+        _RANKS.get(status, 1),
     )
 
 

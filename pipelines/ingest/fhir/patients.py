@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
-from models.clinical.quarantine import cell_text
+from models.clinical.quarantine import Reason, cell_text
 from models.clinical.stay import Sex, Stay
 from pipelines.ingest.facts import PLAUSIBLE_AGE, Facts
 from pipelines.ingest.fhir.deeds import Deed, deeds, interventions
@@ -29,6 +29,7 @@ from pipelines.ingest.source import IngestedStay
 SOURCE = "fhir"
 _SEXES: Mapping[str, Sex] = {"female": "female", "male": "male"}
 _DAYS_A_YEAR = 365.2425
+_UNSTAMPED = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass
@@ -55,7 +56,10 @@ def patient_stays(
     patient: str, rows: Sequence[StagedRow], known: Known, aside: Tally
 ) -> Iterator[IngestedStay]:
     """The stays of a patient by the time they begin; rows that belong to none are counted in `aside`."""
-    cells = [(row, StagedCell._make(row.content)) for row in rows if row.kind == "cell"]
+    if not patient:
+        _of_nobody(rows, known, aside)
+        return
+    cells = _timed([(row, StagedCell._make(row.content)) for row in rows if row.kind == "cell"])
     spans = known.encounters.spans.get(patient, [])
     whole = None if patient in known.encounters.dated else _whole_stay(patient, cells)
     gathered: defaultdict[str, _Gathered] = defaultdict(_Gathered)
@@ -80,6 +84,37 @@ def patient_stays(
                 gathered[stay.key].diagnoses.append(row.content[0])
     for stay in [whole] if whole else [span.stay for span in spans]:
         yield _ingested(patient, stay, gathered[stay.key], known)
+
+
+def _of_nobody(rows: Sequence[StagedRow], known: Known, aside: Tally) -> None:
+    """Count what names no patient: it may be of many."""
+    for row in rows:
+        if row.kind == "cell":
+            cell = StagedCell._make(row.content)
+            what = f"{cell.variable} {cell_text(cell.value)} of {cell.time or 'no time'}"
+            aside.add(Reason.UNKNOWN_STAY, cell.variable, f"{what} names no patient")
+    for deed in deeds(rows, known.formulary, aside):
+        kind = str(deed.done.kind)
+        aside.add(Reason.UNKNOWN_STAY, kind, f"{kind} {deed.done.agent} of {deed.told} names no patient")
+
+
+def _timed(cells: list[tuple[StagedRow, StagedCell]]) -> list[tuple[StagedRow, StagedCell]]:
+    """The cells, withdrawals that leave out time or encounter with those of what they withdraw."""
+    bare = {cell.identity for _, cell in cells if cell.withdrawn and clock(cell.time) is None}
+    if not bare:
+        return cells
+    told = {
+        (cell.identity, cell.variable): (row.encounter, cell.time)
+        for row, cell in cells
+        if cell.identity in bare and clock(cell.time) is not None
+    }
+    return [_at(told.get((cell.identity, cell.variable)), row, cell) for row, cell in cells]
+
+
+def _at(told: tuple[str, str] | None, row: StagedRow, cell: StagedCell) -> tuple[StagedRow, StagedCell]:
+    if told is None or not cell.withdrawn or clock(cell.time) is not None:
+        return row, cell
+    return row._replace(encounter=row.encounter or told[0]), cell._replace(time=told[1])
 
 
 def _whole_stay(patient: str, cells: Iterable[tuple[StagedRow, StagedCell]]) -> Encounter | None:
@@ -158,7 +193,7 @@ def _readings(cells: Sequence[tuple[int, StagedCell]]) -> list[Reading]:
 
 def _versions(name: str, found: Sequence[tuple[int, StagedCell]]) -> Iterator[Reading]:
     numbers = sorted(number for number, _ in found)
-    ordered = sorted(found, key=lambda one: (one[1].updated or one[1].issued, one[0]))
+    ordered = sorted(found, key=lambda one: (_stamp(one[1]), one[1].rank, one[0]))
     last: datetime | None = None
     for number, (_, cell) in zip(numbers, ordered, strict=True):
         known_at = _known_at(cell, last)
@@ -174,6 +209,10 @@ def _versions(name: str, found: Sequence[tuple[int, StagedCell]]) -> Iterator[Re
             cell.withdrawn,
             cell.sent_unit,
         )
+
+
+def _stamp(cell: StagedCell) -> datetime:
+    return clock(cell.updated) or clock(cell.issued) or _UNSTAMPED
 
 
 def _known_at(cell: StagedCell, last: datetime | None) -> datetime | None:

@@ -10,6 +10,7 @@ of the quarantine, or is counted in `set_aside`. Source: hl7.org/fhir/R4.
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -185,10 +186,14 @@ class _Pass:
         if not coded and not elements(one.content, "component"):
             self._aside.add(Reason.MALFORMED, "Observation.code", f"{one.where}: the Observation has no code")
             return
+        told: Counter[str] = Counter()
         for cell in observed_cells(one.content):
-            self._cell(one, cell)
+            target = cell.code.target if cell.code else ""
+            # the same variable twice in one Observation is two, not a version of the first
+            self._cell(one, cell, f"{one.key} {told[target]}" if told[target] else one.key)
+            told[target] += 1
 
-    def _cell(self, one: _Resource, cell: ObservedCell) -> None:
+    def _cell(self, one: _Resource, cell: ObservedCell, identity: str) -> None:
         code = cell.code
         if code is None:
             name, value = _code_text(cell), cell_text(cell.quantity.value)
@@ -201,7 +206,7 @@ class _Pass:
             deed = staged_deed(one.content, code.intervention, code.agent, "effective")
             self._stage("treatment", one, "encounter", deed)
         else:
-            self._stage("cell", one, "encounter", staged(one.content, cell, code, one.key))
+            self._stage("cell", one, "encounter", staged(one.content, cell, code, identity), identity)
 
     def _administration(self, one: _Resource) -> None:
         code = code_map().meaning(codings(one.content.get("medicationCodeableConcept")), ())
@@ -232,10 +237,12 @@ class _Pass:
             if "icd" in coding.system.casefold() and coding.code:
                 self._stage("diagnosis", one, "encounter", [coding.code])
 
-    def _stage(self, kind: str, one: _Resource, encounter_name: str, content: Sequence[Any]) -> None:
+    def _stage(
+        self, kind: str, one: _Resource, encounter_name: str, content: Sequence[Any], name: str = ""
+    ) -> None:
         patient = reference(one.content, "subject", "Patient", one.key)
         within = reference(one.content, encounter_name, "Encounter", one.key)
-        self._staging.add(kind, patient, within, content)
+        self._staging.add(kind, patient, within, content, name)
 
 
 def _culture(one: _Resource, cell: ObservedCell, code: Code) -> StagedCulture:

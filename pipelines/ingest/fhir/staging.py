@@ -24,6 +24,7 @@ _SCHEMA = pa.schema(
         ("number", pa.int64()),
         ("kind", pa.string()),
         ("content", pa.string()),
+        ("name", pa.string()),
     ]
 )
 _BATCH_ROWS = 20_000
@@ -45,16 +46,19 @@ class Staging:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._writer = pa.parquet.ParquetWriter(self._file, _SCHEMA, compression="zstd")
-        self._held: list[tuple[str, str, int, str, str]] = []
+        self._held: list[tuple[str, str, int, str, str, str]] = []
         self._rows = 0
 
     @property
     def _file(self) -> Path:
         return self._folder / "rows.parquet"
 
-    def add(self, kind: str, patient: str, encounter: str, content: Sequence[Any]) -> None:
-        """Stage one row: its patient and encounter by any key, "" where it names none."""
-        self._held.append((patient, encounter, self._rows, kind, json.dumps(content)))
+    def add(self, kind: str, patient: str, encounter: str, content: Sequence[Any], name: str = "") -> None:
+        """Stage one row: its patient and encounter by any key, "" where it names none.
+
+        A row that names neither goes to the patient of another row of its `name`, where there is one.
+        """
+        self._held.append((patient, encounter, self._rows, kind, json.dumps(content), name))
         self._rows += 1
         if len(self._held) == _BATCH_ROWS:
             self._flush()
@@ -82,7 +86,7 @@ class Staging:
             connection.execute("SET enable_progress_bar = false")
             _register(connection, "patients", patient_of)
             _register(connection, "encounters", patient_of_encounter)
-            found = connection.sql(_SORTED, params=[str(self._file)]).to_arrow_reader(_BATCH_ROWS)
+            found = connection.sql(_SORTED, params={"file": str(self._file)}).to_arrow_reader(_BATCH_ROWS)
             rows = (row for batch in found for row in _tuples(batch))
             for patient, group in groupby(rows, key=itemgetter(0)):
                 yield patient, [StagedRow(row[1], row[2], row[3], json.loads(row[4])) for row in group]
@@ -91,8 +95,21 @@ class Staging:
 
 
 _SORTED = """
+WITH staged AS (FROM read_parquet($file)),
+orphan AS (SELECT DISTINCT name FROM staged WHERE name <> '' AND patient = '' AND encounter = ''),
+kin AS (
+    SELECT name, min(patient) AS patient, min(encounter) AS encounter
+    FROM staged SEMI JOIN orphan USING (name)
+    WHERE patient <> '' OR encounter <> ''
+    GROUP BY name
+),
+placed AS (
+    SELECT coalesce(k.patient, r.patient) AS patient, coalesce(k.encounter, r.encounter) AS encounter,
+           r.number, r.kind, r.content
+    FROM staged r LEFT JOIN kin k ON k.name = r.name AND r.patient = '' AND r.encounter = ''
+)
 SELECT coalesce(p.patient, e.patient, r.patient), r.encounter, r.number, r.kind, r.content
-FROM read_parquet(?) r
+FROM placed r
 LEFT JOIN patients p ON p.key = r.patient
 LEFT JOIN encounters e ON e.key = r.encounter
 ORDER BY 1, r.number

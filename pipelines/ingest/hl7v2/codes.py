@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from functools import cache
+from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -55,7 +55,8 @@ _UNITS: Mapping[str, str] = MappingProxyType(
 )  # fmt: skip
 
 
-def meaning(coded: Sequence[str]) -> Code | None:
+@lru_cache(maxsize=4096)  # bounded: codes come from outside
+def meaning(coded: tuple[str, ...]) -> Code | None:
     """The variable that an OBX-3 names in the code or one of its alternates; None where none is mapped."""
     for code, text, system in triplets(coded):
         stated = system.upper() if _SYSTEM.fullmatch(system) else ""
@@ -67,7 +68,8 @@ def meaning(coded: Sequence[str]) -> Code | None:
     return None
 
 
-def code_name(coded: Sequence[str]) -> str:
+@lru_cache(maxsize=4096)
+def code_name(coded: tuple[str, ...]) -> str:
     """An OBX-3 as people count it: system, code and text of its first code."""
     code, text, system = next(triplets(coded), ("", "", ""))
     return " ".join(part for part in (system, code, text) if part)
@@ -90,28 +92,38 @@ class InUnit(NamedTuple):
     sent_unit: str = ""
 
 
-def in_accepted_unit(code: Code, value: str, coded: Sequence[str]) -> InUnit:
+def in_accepted_unit(code: Code, value: str, coded: tuple[str, ...]) -> InUnit:
     """A value and its OBX-6 in a unit that the catalogue accepts.
 
     What is not accepted comes back as it was sent, to be quarantined with its unit.
     """
-    variable = CATALOGUE[code.target]
+    factor, unit, sent_unit = _scaled(code.target, code.rule, code.unit, coded)
+    # the magnitude decides, whichever of the two is said
+    if code.rule is Rule.SHARE and unit in ("", *CATALOGUE[code.target].accepted_units):
+        return InUnit(value, "%" if read_censored(value)[0] > 1 else "fraction")
+    return InUnit(_times(value, factor), unit, sent_unit)
+
+
+@lru_cache(maxsize=4096)  # bounded: units come from outside
+def _scaled(target: str, rule: Rule, assumed: str, coded: tuple[str, ...]) -> tuple[float, str, str]:
+    """Factor, unit and sent unit: 1 and the unit as sent where it is not accepted, "" for none."""
+    variable = CATALOGUE[target]
     sent = [part for triplet in triplets(coded) for part in triplet[:2] if part]
-    if code.rule is Rule.FIXED or (not sent and variable.unit in _DIMENSIONLESS):
-        return InUnit(value, code.unit)
+    if rule is Rule.FIXED or (not sent and variable.unit in _DIMENSIONLESS):
+        return 1.0, assumed, ""
     for spelling in sent:
         with suppress(UnacceptedUnit):
             factor, unit = scaled(variable, _UNITS.get("".join(spelling.split()).casefold(), spelling))
-            if code.rule is Rule.SHARE:
-                return InUnit(value, "%" if read_censored(value)[0] > 1 else "fraction")
-            return InUnit(_times(value, factor), unit, "" if factor == 1 else spelling)
-    return InUnit(value, sent[0] if sent else "")
+            return factor, unit, "" if factor == 1 else spelling
+    return 1.0, sent[0] if sent else "", ""
 
 
 def _times(value: str, factor: float) -> str:
     """A cell's number times `factor`; the cell itself where it is none, or for 1."""
+    if factor == 1:
+        return value
     number, sign = read_censored(value)
-    return value if factor == 1 or math.isnan(number) else f"{sign}{number * factor!r}"
+    return value if math.isnan(number) else f"{sign}{number * factor!r}"
 
 
 @cache

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, tzinfo
 
 from models.clinical.errors import UnreadableSource
 from models.clinical.interventions import InterventionKind
@@ -61,6 +61,15 @@ class Result:
     fault: Quarantined | None = None
     intervention: InterventionKind | None = None
     agent: str = ""
+
+
+@dataclass(frozen=True)
+class _Order:
+    """What an OBR says of all its results: its number, their time as sent, and when they were released."""
+
+    number: str = ""
+    time: str = ""
+    released: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -181,30 +190,36 @@ def _account(patient: Segment | None) -> str:
 
 
 def _results(group: Sequence[Segment], message: Message) -> Iterator[Result]:
-    order: Segment | None = None
+    order = _Order()
     channels: dict[str, str] = {}
     seen: Counter[str] = Counter()
     for segment in group:
         if segment.name == "OBR":
-            order, channels = segment, {}
+            order, channels = _order(segment, message), {}
         elif segment.name == "OBX":
             if segment.text(4) and segment.text(14):
                 channels[segment.text(4)] = segment.text(14)
-            result = _result(segment, order, channels, message)
-            # the same measurement twice in one message is two, not a version of the first
-            seen[again := f"{result.measurement} {result.reading.time}"] += 1
-            yield replace(result, measurement=f"{result.measurement}|{seen[again]}")
+            yield _result(segment, order, channels, message, seen)
 
 
-def _result(segment: Segment, order: Segment | None, channels: dict[str, str], message: Message) -> Result:
-    coded = next(iter(segment.repetitions(3)), [])
+def _order(segment: Segment, message: Message) -> _Order:
+    return _Order(
+        first_text(segment, (3, 2)),
+        first_text(segment, (7, 22)),
+        read_hl7_time(segment.text(22), message.zone),
+    )
+
+
+def _result(
+    segment: Segment, order: _Order, channels: dict[str, str], message: Message, seen: Counter[str]
+) -> Result:
+    coded = tuple(next(iter(segment.repetitions(3)), ()))
     label, code = code_name(coded), meaning(coded)
     status, value = segment.text(11).upper(), _value(segment)
-    number = first_text(order, (3, 2))
     time, known_at = _clocks(segment, order, channels, message)
     found = InUnit(value or "", "")
     if code is not None and code.intervention is None:
-        found = in_accepted_unit(code, value or "", next(iter(segment.repetitions(6)), []))
+        found = in_accepted_unit(code, value or "", tuple(next(iter(segment.repetitions(6)), ())))
     reading = Reading(
         time,
         known_at,
@@ -214,23 +229,26 @@ def _result(segment: Segment, order: Segment | None, channels: dict[str, str], m
         withdrawn=status in _WITHDRAWING,
         sent_unit=found.sent_unit,
     )
-    fault = _status_fault(status, segment, reading, code)
+    measurement = f"{order.number}|{coded[0] if coded else ''}|{segment.text(4)}"
+    # the same measurement twice in one message is two, not a version of the first
+    seen[again := f"{measurement} {time}"] += 1
     return Result(
         segment.place,
         label,
         reading,
-        f"{number}|{'^'.join(coded[:1])}|{segment.text(4)}",
-        bool(number),
+        f"{measurement}|{seen[again]}",
+        bool(order.number),
         status in _CORRECTING,
-        fault,
+        _status_fault(status, segment, reading, label, code),
         None if code is None else code.intervention,
         "" if code is None else code.agent,
     )
 
 
-def _status_fault(status: str, segment: Segment, reading: Reading, code: Code | None) -> Quarantined | None:
+def _status_fault(
+    status: str, segment: Segment, reading: Reading, label: str, code: Code | None
+) -> Quarantined | None:
     """Why an OBX brings no reading, whatever its value; None where its value decides."""
-    label = code_name(next(iter(segment.repetitions(3)), []))
     sent = "~".join("^".join(components) for components in segment.repetitions(5))
     told = reading._replace(value=sent or None)
     if code is None:
@@ -277,15 +295,15 @@ def _structured(components: Sequence[str]) -> str:
 
 
 def _clocks(
-    segment: Segment, order: Segment | None, channels: dict[str, str], message: Message
+    segment: Segment, order: _Order, channels: dict[str, str], message: Message
 ) -> tuple[datetime | str, datetime | None]:
     """When it was measured, as text where that is no time, and when it became known."""
-    stated = segment.text(14) or _channel_time(segment.text(4), channels) or first_text(order, (7, 22))
+    stated = segment.text(14) or _channel_time(segment.text(4), channels) or order.time
     time = read_hl7_time(stated, message.zone)
     if time is None:
         return stated, None
-    told = [read_hl7_time(text, message.zone) for text in (segment.text(19), first_text(order, (22,)))]
-    later = [clock for clock in told if clock is not None and clock - time >= timedelta(0)]
+    told = (read_hl7_time(segment.text(19), message.zone), order.released)
+    later = [clock for clock in told if clock is not None and clock >= time]
     if not later and message.sent_at is not None and message.sent_at >= time:
         later = [message.sent_at]
     return time, max(later, default=None)
@@ -293,7 +311,7 @@ def _clocks(
 
 def _channel_time(sub_id: str, channels: dict[str, str]) -> str:
     """The time of the innermost channel that contains a metric: 1.0.1 contains 1.0.1.4."""
-    while "." in sub_id:
+    while channels and "." in sub_id:
         sub_id = sub_id.rpartition(".")[0]
         if sub_id in channels:
             return channels[sub_id]

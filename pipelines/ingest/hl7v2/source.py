@@ -101,10 +101,13 @@ class Hl7v2:
 
     def _messages(self) -> Iterator[Message]:
         for file in self._files:
+            raw = None
             try:
                 with file.open("rb") as opened:
                     for raw in raw_messages(opened):
                         yield from self._parsed(file, raw)
+                if raw is None:
+                    self._failures.append(UnreadableSource(f"{file}: is empty; expected HL7 v2 messages"))
             except OSError as error:
                 self._failures.append(UnreadableSource(f"{file}: cannot be read: {error}"))
 
@@ -172,4 +175,6 @@ def _batches(found: Iterator[ResultRow]) -> Iterator[pa.Table]:
 
 
 def _table(batch: Sequence[ResultRow]) -> pa.Table:
-    return pa.Table.from_pylist([row._asdict() for row in batch], schema=ROW_SCHEMA)
+    columns = zip(*batch, strict=True) if batch else ([] for _ in ROW_SCHEMA)
+    arrays = [pa.array(column, one.type) for column, one in zip(columns, ROW_SCHEMA, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=ROW_SCHEMA)

@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -30,7 +31,10 @@ _YEAR = timedelta(days=365.25)
 
 
 class ResultRow(NamedTuple):
-    """One OBX on its way to its stay; times are ISO 8601 in UTC, `time` as sent where it is none."""
+    """One OBX on its way to its stay; times are ISO 8601 in UTC.
+
+    `time` is "HL7 " and the text as sent where that is no time, lest its digits be read as one.
+    """
 
     subject: str
     row: int
@@ -90,7 +94,7 @@ def result_row(message: Message, patient: PatientResults, result: Result, row: i
         patient.subject,
         row,
         patient.visit.number,
-        _iso(reading.time) or str(reading.time),
+        _iso(reading.time) or (f"HL7 {reading.time}" if reading.time else ""),
         _iso(reading.known_at),
         _iso(message.sent_at),
         reading.code,
@@ -108,6 +112,7 @@ def result_row(message: Message, patient: PatientResults, result: Result, row: i
     )
 
 
+@lru_cache(maxsize=4096)
 def _iso(time: object) -> str | None:
     return time.astimezone(UTC).isoformat(timespec="microseconds") if isinstance(time, datetime) else None
 
@@ -211,8 +216,9 @@ def _named(mine: Sequence[ResultRow]) -> list[Reading]:
     times: defaultdict[str, set[str]] = defaultdict(set)
     last_known: dict[str, str] = {}
     readings = []
-    for row in mine:
-        identifier, known_at = "", row.known_at
+    # a feed may hand over a correction before what it corrects; MSH-7 tells the order of versions
+    for row in sorted(mine, key=lambda one: (one.sent_at or "", one.row)):
+        identifier, known_at, at = "", row.known_at, row.time
         if row.ordered or row.measurement in corrected:
             # a correction of the time itself still means the one measurement there is
             moved = row.corrects and row.time not in times[row.measurement]
@@ -223,9 +229,10 @@ def _named(mine: Sequence[ResultRow]) -> list[Reading]:
             identifier = f"{row.measurement} {time}"
             known_at = _after(last_known.get(identifier), known_at, row.sent_at)
             last_known[identifier] = known_at or row.time
+            at = time if _time(row) is None else at
         readings.append(
             Reading(
-                row.time,
+                at,
                 known_at,
                 row.code,
                 row.value,

@@ -310,7 +310,7 @@ def test_cancelled_withdraws_and_a_sign_that_is_none_spoils_the_value(tmp_path: 
     table = ingested.stay.observations
     assert table["known_until"].notna().tolist() == [True, False, False]
     assert table["censored"].tolist() == ["", "<", ">"]
-    assert [entry.reason for entry in ingested.quarantine] == [Reason.NOT_A_NUMBER, Reason.WITHDRAWN]
+    assert [entry.reason for entry in ingested.quarantine] == [Reason.WITHDRAWN, Reason.NOT_A_NUMBER]
 
 
 def test_a_rate_without_end_is_no_rate(tmp_path: Path) -> None:

@@ -341,6 +341,13 @@ def test_a_remark_may_follow_the_name_of_a_table(tmp_path: Path) -> None:
     }
 
 
+def test_too_little_memory_is_one_sentence(tmp_path: Path) -> None:
+    _opened(tmp_path, [_row("hr", "80")])
+    files = find_tables(tmp_path, RELATIONS.tables, frozenset())
+    with pytest.raises(UnreadableSource, match=r"1 MB of memory are too little for it: allow more$"):
+        list(RelationalSource(tmp_path, RELATIONS, files, Limits(1, 1)).stays())
+
+
 @pytest.mark.parametrize("other", ["chart.csv.gz", "CHART.CSV", "later/chart.csv", "chart.parquet"])
 def test_a_table_in_two_files_is_refused(tmp_path: Path, other: str) -> None:
     second = tmp_path / other

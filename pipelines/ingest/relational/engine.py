@@ -110,8 +110,11 @@ class RelationalSource:
                 yield from ingested_stays(
                     self._relations.name, codes, _stay_facts(connection), _batches(connection)
                 )
+            except duckdb.OutOfMemoryException as error:
+                told = f"{self._limits.memory_mb} MB of memory are too little for it: allow more"
+                raise UnreadableSource(f"{self.name}: {told}") from error
             except duckdb.Error as error:
-                raise UnreadableSource(f"{self.name}: {error}") from error
+                raise UnreadableSource(f"{self.name}: {str(error).splitlines()[0]}") from error
             finally:
                 connection.close()
 

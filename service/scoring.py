@@ -96,7 +96,10 @@ def scoring_app(engine: Engine, clock: Clock, model: EarlyWarningModel, default_
         if not hasattr(model, "posterior"):
             raise NotFound(f"model {model.name} has no posterior")
         row, stay = _stored_stay(engine, question.stay_id, question.as_of)
-        end = row.admitted_at + hours_to_score(row, question.as_of or clock.now()) * GRID_STEP
+        hours = hours_to_score(row, question.as_of or clock.now())
+        if question.as_of is not None:  # the stay has been scored further since
+            hours = min(hours, max((question.as_of - row.admitted_at) // GRID_STEP, 0))
+        end = row.admitted_at + hours * GRID_STEP
         names = question.variables or sorted(set(stay.observations["variable"]))
         return _posterior(model.posterior, stay, names, end)
 

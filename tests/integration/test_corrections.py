@@ -16,6 +16,7 @@ from db.queries.stays import StayFacts, upsert_stay
 from db.rows import AlertEventRow, AuditRow, ObservationRow, QuarantineRow, StayRow
 from db.schema import migrate, migration_config
 from db.session import make_engine, reading, writing
+from models import registry
 from models.clinical.ledger import ObservationFacts, Receipt, ReportStatus
 from models.rules import NEWS2
 from service.settings import Settings
@@ -91,7 +92,7 @@ def test_a_correction_and_a_withdrawal_are_answered_row_by_row_and_idempotent(
     with reading(engine) as session:
         stored = session.scalars(select(ObservationRow).order_by(ObservationRow.id)).all()
         assert [(row.value, row.known_until and row.known_until.isoformat()) for row in stored] == [
-            (180, at(1.5)), (80, None), (39.5, at(2)), (36.9, None), (71, at(3)),
+            (180, at(1.5)), (39.5, at(2)), (71, at(3)), (80, None), (36.9, None),
         ]  # fmt: skip
         audited = session.scalars(
             select(AuditRow.detail).where(AuditRow.who == "api", AuditRow.what != "stay created")
@@ -186,6 +187,26 @@ def test_a_withdrawal_that_comes_while_its_stay_is_scored_is_scored_next(
     worker.close()
 
 
+def test_the_posterior_as_of_a_time_ends_there_and_knows_no_later_withdrawal(
+    send: Send, settings: Settings, api: httpx.Client
+) -> None:
+    send(
+        *(said("heart_rate", 80 + hour, hour + 0.2) for hour in range(8)),
+        said("heart_rate", None, 2.2, 6.5, status="entered-in-error"),
+    )
+    worker = Worker(settings, registry.load("mgp-tcn"))
+    while worker.step():
+        pass
+    path, asked = "/v1/stays/icu-7/posterior", {"variable": "heart_rate"}
+    now = api.get(path, params=asked).json()
+    then = api.get(path, params=asked | {"as_of": at(5.5)}).json()
+    early = api.get(path, params=asked | {"as_of": at(-1)}).json()
+    worker.close()
+    assert then["time"] == now["time"][:5]
+    assert then["variables"]["heart_rate"]["mean"] == now["variables"]["heart_rate"]["mean"][:5]
+    assert early["time"] == []
+
+
 @pytest.fixture
 def empty(empty_database_url: str) -> Iterator[Engine]:
     engine = make_engine(empty_database_url)
@@ -214,7 +235,7 @@ def test_a_database_of_the_first_release_goes_up_and_down_again(empty: Engine) -
         left = connection.execute(text("SELECT id, value FROM observations")).all()
         aside = connection.execute(text("SELECT reason, input, stay_external_id FROM quarantine ORDER BY id"))
         found = aside.all()
-    assert [tuple(row) for row in left] == [(2, 90.0)]
+    assert [tuple(row) for row in left] == [(3, 90.0)]
     assert [row[0] for row in found] == ["withdrawn", "censored"]
     assert "troponin_i <0.3" in found[1][1]
     assert {row[2] for row in found} == {"icu-7"}

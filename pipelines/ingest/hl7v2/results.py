@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
+from typing import NamedTuple
 
 from models.clinical.errors import UnreadableSource
 from models.clinical.interventions import InterventionKind
@@ -43,8 +44,7 @@ class Visit:
     discharged_at: datetime | None = None
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(NamedTuple):
     """One OBX. `place` is its segment's number in the message, `label` its code as sent.
 
     `reading` has a catalogue name, an accepted unit and times where they could be read. `fault` says why it

@@ -37,7 +37,7 @@ class RawMessage:
     content: bytes
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Segment:
     """One segment: `place` counts the message's segments from 1, `fields` are its fields as sent.
 

@@ -7,8 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, WithJsonSchema
 
-# a time nearer to the end of the calendar cannot be moved to UTC or to the next grid hour
-_EARLIEST, _LATEST = 1900, 2200
+from models.clinical.quarantine import YEARS
 
 
 def read_instant(text: object) -> datetime:
@@ -20,8 +19,8 @@ def read_instant(text: object) -> datetime:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError("the time has no offset; add one, such as Z")
-    if not _EARLIEST <= moment.year < _LATEST:
-        raise ValueError(f"the year must lie in [{_EARLIEST}, {_LATEST})")
+    if moment.year not in YEARS:
+        raise ValueError(f"the year must lie in [{YEARS.start}, {YEARS.stop})")
     return moment.astimezone(UTC)
 
 

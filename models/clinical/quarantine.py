@@ -24,6 +24,9 @@ from models.clinical.variables import variable as catalogue_variable
 # bedside clocks drift: a reading stamped a little ahead of ours is late news, not a mistake
 CLOCK_LEAD = timedelta(minutes=5)
 
+# de-identified records lie as far ahead as 2202; 0001 and 9999 are how databases write "none" and "for ever"
+YEARS = range(1900, 2300)
+
 # no alternative can match the same digits twice: a hostile megabyte of digits stays linear
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _CENSORED = re.compile(rf"(?P<sign><=?|>=?|≤|≥)\s*(?P<limit>{_NUMBER.pattern})", re.ASCII)
@@ -200,11 +203,12 @@ def read_number(cell: object) -> float:
 def read_time(cell: object) -> datetime | None:
     """The time in a cell, in UTC, or None where there is none; a time without an offset stays without one.
 
-    Text is read as ISO 8601.
+    Text is read as ISO 8601. A year outside `YEARS` is a placeholder and no time: a stay that begins or ends
+    there would have millions of hours to score.
     """
     try:
         time = datetime.fromisoformat(cell.strip()) if isinstance(cell, str) else cell
-        if not isinstance(time, datetime):
+        if not isinstance(time, datetime) or time.year not in YEARS:
             return None
         return time if time.tzinfo is None else time.astimezone(UTC)
     except (ValueError, OverflowError):  # OverflowError: a time of year 1 or 9999 that leaves the calendar

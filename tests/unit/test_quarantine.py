@@ -180,6 +180,8 @@ def test_times_are_read_into_utc() -> None:
     assert read_time("2026-01-01T10:00:00+02:00") == ADMITTED
     assert read_time(ADMITTED.astimezone(timezone(timedelta(hours=2)))) == ADMITTED
     assert read_time("0001-01-01T00:00:00+14:00") is None
+    assert read_time("9999-12-31T00:00:00Z") is None
+    assert read_time("2202-12-31T00:00:00Z") is not None
     assert read_time("01/02/2026") is None
     assert read_time(17) is None
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from typing import BinaryIO
 
 import hl7.parser  # type: ignore[import-untyped]
 
 from models.clinical.errors import UnreadableSource
+from models.clinical.quarantine import read_time
 
 LONGEST_MESSAGE = 16 * 2**20  # bytes; a message of a monitor has some kilobytes
 _CHUNK = 2**20
@@ -201,7 +202,7 @@ def read_hl7_time(text: str, zone: tzinfo | None) -> datetime | None:
     try:
         day = (int(clock[:4]), int(clock[4:6]), int(clock[6:8]))
         time = datetime(*day, int(clock[8:10]), int(clock[10:]), tzinfo=own)
-        return (time + timedelta(seconds=float(found["seconds"] or 0))).astimezone(UTC)
+        return read_time(time + timedelta(seconds=float(found["seconds"] or 0)))
     except (ValueError, OverflowError):
         return None
 

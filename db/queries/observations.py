@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from db.rows import ObservationRow, QuarantineRow, StayRow
 from models.clinical.ledger import Ledger, ObservationFacts, Receipt, ReportStatus, Version
 
-_NAMES_A_QUERY = 1000  # a statement has a bounded number of parameters
+_IN_A_QUERY = 1000  # a statement has a bounded number of parameters
 # in the order of the fields of Version
 _VERSION = (
     ObservationRow.time,
@@ -86,13 +86,15 @@ def quarantine_rows(session: Session, facts: Iterable[QuarantineFacts], received
 
 def _concerned(session: Session, stay_id: int, facts: Sequence[ObservationFacts]) -> Iterator[Version]:
     """The stored versions that reports may repeat, correct or withdraw: of their moments and their names."""
-    times = [report.time for report in facts]
+    times = sorted({report.time for report in facts})
     names = sorted({report.identifier for report in facts if report.identifier})
-    known = ObservationRow.known_at >= min(times), ObservationRow.time.between(min(times), max(times))
-    conditions = [and_(*known)]
+    span = ObservationRow.known_at >= times[0], ObservationRow.time.between(times[0], times[-1])
+    # an old and a new row together span a whole stay, of which two moments are asked for
+    exact = [ObservationRow.time.in_(times)] if len(times) <= _IN_A_QUERY else []
+    conditions = [and_(*span, *exact)]
     conditions += [
-        ObservationRow.identifier.in_(names[first : first + _NAMES_A_QUERY])
-        for first in range(0, len(names), _NAMES_A_QUERY)
+        ObservationRow.identifier.in_(names[first : first + _IN_A_QUERY])
+        for first in range(0, len(names), _IN_A_QUERY)
     ]
     found: dict[int, Version] = {}
     for condition in conditions:

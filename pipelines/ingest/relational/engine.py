@@ -18,7 +18,7 @@ import duckdb
 import pyarrow as pa  # type: ignore[import-untyped]
 
 from models.clinical.errors import UnreadableSource
-from models.clinical.quarantine import Reason
+from models.clinical.quarantine import YEARS, Reason
 from pipelines.ingest.codes_table import Code
 from pipelines.ingest.relational.files import as_unreadable, create_views, lost_lines
 from pipelines.ingest.relational.files import find_tables as find_tables  # noqa: PLC0414 offered here too
@@ -222,10 +222,10 @@ _TABLES = (
     )
     """,
     "CREATE TABLE the_labels (origin VARCHAR, code VARCHAR, label VARCHAR)",
-    # a time that no calendar holds is none
-    """
+    # the rule of `read_time`: a year that means "none" or "for ever" is no time
+    f"""
     CREATE MACRO a_time(cell) AS
-    CASE WHEN TRY_CAST(cell AS TIMESTAMP) BETWEEN '0002-01-01'::TIMESTAMP AND '9998-12-31'::TIMESTAMP
+    CASE WHEN year(TRY_CAST(cell AS TIMESTAMP)) BETWEEN {YEARS.start} AND {YEARS.stop - 1}
          THEN TRY_CAST(cell AS TIMESTAMP) END
     """,
 )

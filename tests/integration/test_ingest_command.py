@@ -130,6 +130,11 @@ def test_a_database_that_does_not_answer_is_one_sentence(ward: Path) -> None:
     assert "secret" not in done.stderr
 
 
+def hears_interrupts() -> None:
+    """A run in the background of a shell, as of CI, begins with interrupts ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("ended_by", [signal.SIGKILL, signal.SIGINT])
 def test_a_run_that_is_ended_leaves_the_folder_as_it_was(ward: Path, tmp_path: Path, ended_by: int) -> None:
     out = tmp_path / "out"
@@ -139,7 +144,7 @@ def test_a_run_that_is_ended_leaves_the_folder_as_it_was(ward: Path, tmp_path: P
     rows = (f"s{i},{at(1).isoformat()},,heart_rate,80,1/min\n" for i in range(60_000))
     long.write_text(HEADER + "".join(rows), encoding="utf-8")
     command = [sys.executable, "-m", "prodrome", "ingest", "table", str(long), "--out", str(out)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=hears_interrupts) as running:
         while not any(tmp_path.glob(".out.unfinished-*/stays.parquet")):
             assert running.poll() is None
             time.sleep(0.01)

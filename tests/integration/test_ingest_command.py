@@ -130,9 +130,11 @@ def test_a_database_that_does_not_answer_is_one_sentence(ward: Path) -> None:
     assert "secret" not in done.stderr
 
 
-def hears_interrupts() -> None:
-    """A run in the background of a shell, as of CI, begins with interrupts ignored."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+# a run in the background of a shell, as of CI, begins with interrupts ignored
+HEARING = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "import prodrome; prodrome.command_line()"
+)
 
 
 @pytest.mark.parametrize("ended_by", [signal.SIGKILL, signal.SIGINT])
@@ -143,8 +145,8 @@ def test_a_run_that_is_ended_leaves_the_folder_as_it_was(ward: Path, tmp_path: P
     long = tmp_path / "long.csv"
     rows = (f"s{i},{at(1).isoformat()},,heart_rate,80,1/min\n" for i in range(60_000))
     long.write_text(HEADER + "".join(rows), encoding="utf-8")
-    command = [sys.executable, "-m", "prodrome", "ingest", "table", str(long), "--out", str(out)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=hears_interrupts) as running:
+    command = [sys.executable, "-c", HEARING, "ingest", "table", str(long), "--out", str(out)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
         while not any(tmp_path.glob(".out.unfinished-*/stays.parquet")):
             assert running.poll() is None
             time.sleep(0.01)

@@ -151,7 +151,10 @@ def test_a_run_that_is_ended_leaves_the_folder_as_it_was(ward: Path, tmp_path: P
             assert running.poll() is None
             time.sleep(0.01)
         running.send_signal(ended_by)
-        said = running.communicate(timeout=60)[1]
+        try:
+            said = running.communicate(timeout=60)[1]
+        finally:
+            running.kill()  # leaving the block waits for it, however long it takes
     assert running.returncode == (-9 if ended_by == signal.SIGKILL else 130)
     assert ended_by == signal.SIGKILL or f"prodrome: interrupted; {out} is as it was before" in said
     assert pq.read_table(out / "stays.parquet") == before

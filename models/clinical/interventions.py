@@ -48,7 +48,7 @@ def intervention_table(start: object, end: object, kind: object, rate: object, a
     `agent` (text: the ingredient or specimen, as catalogued). Rows may begin before the admission.
     """
     kinds, agents = np.asarray(kind, dtype=np.str_), np.asarray(agent, dtype=np.str_)
-    starts, ends, rates = _microseconds(start), _microseconds(end), np.asarray(rate, dtype=np.float64)
+    starts, ends, rates = microseconds(start), microseconds(end), np.asarray(rate, dtype=np.float64)
     order = np.lexsort((rates, agents, kinds, ends.asi8, starts.asi8))
     return pd.DataFrame(
         {
@@ -61,7 +61,8 @@ def intervention_table(start: object, end: object, kind: object, rate: object, a
     )
 
 
-def _microseconds(time: Any) -> pd.DatetimeIndex:
+def microseconds(time: Any) -> pd.DatetimeIndex:
+    """Times as a column of a stay's tables holds them: datetime64[us, UTC]."""
     return pd.DatetimeIndex(pd.to_datetime(time, utc=True)).as_unit("us")
 
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from models.clinical.errors import InvalidInput
-from models.clinical.interventions import empty_interventions
+from models.clinical.interventions import empty_interventions, microseconds
 from models.clinical.score import GRID_STEP as GRID_STEP  # noqa: PLC0414 offered here too
 
 Sex = Literal["female", "male"]
@@ -47,9 +47,9 @@ def observation_table(
     limit that the measured quantity lies beyond, else ""). The order is total, so two tables of the same
     rows are equal.
     """
-    times, knowns = _microseconds(time), _microseconds(known_at)
+    times, knowns = microseconds(time), microseconds(known_at)
     names, values = np.asarray(variable, dtype=np.str_), np.asarray(value, dtype=np.float64)
-    untils = _microseconds(np.full(len(times), _NEVER) if known_until is None else known_until)
+    untils = microseconds(np.full(len(times), _NEVER) if known_until is None else known_until)
     signs = np.asarray([""] * len(times) if censored is None else censored, dtype=np.str_)
     # sorted before it is a table: a third of the time of sort_values, and every stay passes here
     order = np.lexsort((signs, untils.asi8, values, names, times.asi8, knowns.asi8))
@@ -63,10 +63,6 @@ def observation_table(
             "censored": pd.Series(signs[order], dtype="str"),
         }
     )
-
-
-def _microseconds(time: Any) -> pd.DatetimeIndex:
-    return pd.DatetimeIndex(pd.to_datetime(time, utc=True)).as_unit("us")
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -34,8 +34,9 @@ from models.clinical.units import same_unit
 from models.clinical.variables import variable
 from pipelines.ingest.codes_table import Code, read_codes
 from pipelines.ingest.facts import PLAUSIBLE_AGE, Facts
-from pipelines.ingest.files import RecordFiles, find_record_files
-from pipelines.ingest.source import IngestedStay, SetAside
+from pipelines.ingest.files import find_record_files
+from pipelines.ingest.records import RecordSource
+from pipelines.ingest.source import IngestedStay
 
 SOURCE = "cinc2012"
 ADMITTED_AT = datetime(2012, 1, 1, tzinfo=UTC)
@@ -74,56 +75,7 @@ class _Judged(NamedTuple):
         return _Judged(*(column[chosen] for column in self))
 
 
-class Cinc2012:
-    """A source of challenge records; see `open_source`."""
-
-    def __init__(self, files: RecordFiles) -> None:
-        self._files = files
-        self._failures: list[UnreadableSource] = []
-        self._unmapped: Counter[str] = Counter()
-
-    @property
-    def name(self) -> str:
-        """The path that was opened."""
-        return str(self._files.path)
-
-    @property
-    def stay_count(self) -> int:
-        """How many files there are."""
-        return len(self._files.names)
-
-    @property
-    def failures(self) -> Sequence[UnreadableSource]:
-        """One error for each file that could not be read in the latest pass of `stays`."""
-        return tuple(self._failures)
-
-    @property
-    def set_aside(self) -> Sequence[SetAside]:
-        """The rows of the latest pass whose parameter is not mapped to the catalogue."""
-        return [
-            SetAside(Reason.UNKNOWN_VARIABLE, code, count, f"{code} is not mapped to the catalogue")
-            for code, count in self._unmapped.most_common()
-        ]
-
-    def stays(self) -> Iterator[IngestedStay]:
-        """Every readable stay, by file name; a file that cannot be read is added to `failures`."""
-        self._failures = []
-        self._unmapped.clear()
-        seen: set[str] = set()
-        for name, content in self._files.contents():
-            try:
-                ingested, unmapped = _read(name, content)
-                if ingested.stay.stay_id in seen:
-                    raise UnreadableSource(f"{name}: a stay {ingested.stay.stay_id} was read before")
-            except UnreadableSource as failure:
-                self._failures.append(failure)
-                continue
-            seen.add(ingested.stay.stay_id)
-            self._unmapped.update(unmapped)
-            yield ingested
-
-
-def open_source(path: Path) -> Cinc2012:
+def open_source(path: Path) -> RecordSource:
     """The stays in a .txt file, a folder of them (recursively) or a zip, streamed and never unpacked.
 
     Raises UnreadableSource if the path is absent, a zip is damaged or there is no .txt.
@@ -132,7 +84,7 @@ def open_source(path: Path) -> Cinc2012:
     records = tuple(name for name in files.names if not PurePosixPath(name).name.startswith(_OUTCOMES))
     if not records:
         raise UnreadableSource(f"{path}: holds outcomes but no record")
-    return Cinc2012(replace(files, names=records))
+    return RecordSource(replace(files, names=records), read_record)
 
 
 def read_record(name: str, content: bytes) -> tuple[IngestedStay, Counter[str]]:
@@ -167,12 +119,6 @@ def read_record(name: str, content: bytes) -> tuple[IngestedStay, Counter[str]]:
         lag_assumed=Counter(stay.observations["variable"].tolist()),
     )
     return ingested, unmapped
-
-
-def _read(name: str, content: bytes | UnreadableSource) -> tuple[IngestedStay, Counter[str]]:
-    if isinstance(content, UnreadableSource):
-        raise content
-    return read_record(name, content)
 
 
 def _lines(name: str, content: bytes) -> list[str]:

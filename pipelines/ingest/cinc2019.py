@@ -8,7 +8,8 @@ doi:10.13026/v64v-d857.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -32,8 +33,9 @@ from models.clinical.quarantine import (
 from models.clinical.stay import Sex, Stay, observation_table
 from models.clinical.variables import variable
 from pipelines.ingest.facts import PLAUSIBLE_AGE, Facts
-from pipelines.ingest.files import RecordFiles, find_record_files
-from pipelines.ingest.source import IngestedStay, SetAside
+from pipelines.ingest.files import find_record_files
+from pipelines.ingest.records import RecordSource
+from pipelines.ingest.source import IngestedStay
 
 SOURCE = "cinc2019"
 ADMITTED_AT = datetime(2019, 1, 1, tzinfo=UTC)
@@ -108,55 +110,12 @@ class _Table:
         return np.array(held, dtype=np.int64), [text.get(row, float(number[row])) for row in held]
 
 
-class Cinc2019:
-    """A source of challenge records; see `open_source`."""
-
-    def __init__(self, files: RecordFiles) -> None:
-        self._files = files
-        self._failures: list[UnreadableSource] = []
-
-    @property
-    def name(self) -> str:
-        """The path that was opened."""
-        return str(self._files.path)
-
-    @property
-    def stay_count(self) -> int:
-        """How many files there are."""
-        return len(self._files.names)
-
-    @property
-    def failures(self) -> Sequence[UnreadableSource]:
-        """One error for each file that could not be read in the latest pass of `stays`."""
-        return tuple(self._failures)
-
-    @property
-    def set_aside(self) -> Sequence[SetAside]:
-        """Nothing: every row belongs to a stay."""
-        return ()
-
-    def stays(self) -> Iterator[IngestedStay]:
-        """Every readable stay, by file name; a file that cannot be read is added to `failures`."""
-        self._failures = []
-        seen: set[str] = set()
-        for name, content in self._files.contents():
-            try:
-                ingested = _read(name, content)
-                if ingested.stay.stay_id in seen:
-                    raise UnreadableSource(f"{name}: a stay {ingested.stay.stay_id} was read before")
-            except UnreadableSource as failure:
-                self._failures.append(failure)
-                continue
-            seen.add(ingested.stay.stay_id)
-            yield ingested
-
-
-def open_source(path: Path) -> Cinc2019:
+def open_source(path: Path) -> RecordSource:
     """The stays in a .psv file, a folder of them (recursively) or a zip, streamed and never unpacked.
 
     Raises UnreadableSource if the path is absent, a zip is damaged or there is no .psv.
     """
-    return Cinc2019(find_record_files(Path(path), ".psv"))
+    return RecordSource(find_record_files(Path(path), ".psv"), _read_mapped)
 
 
 def read_psv(name: str, content: bytes) -> IngestedStay:
@@ -185,10 +144,9 @@ def read_psv(name: str, content: bytes) -> IngestedStay:
     return IngestedStay(stay, cells_read, quarantine, told, hour=hour, label=_labels(name, table))
 
 
-def _read(name: str, content: bytes | UnreadableSource) -> IngestedStay:
-    if isinstance(content, UnreadableSource):
-        raise content
-    return read_psv(name, content)
+def _read_mapped(name: str, content: bytes) -> tuple[IngestedStay, Counter[str]]:
+    """`read_psv`; a column that is not mapped is quarantined cell by cell, so none is counted apart."""
+    return read_psv(name, content), Counter()
 
 
 def _parsed(name: str, content: bytes) -> _Table:

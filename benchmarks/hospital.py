@@ -1,0 +1,109 @@
+"""What does it take to re-score a hospital of 500 beds, and to score one more hour of all of them?
+
+    python benchmarks/hospital.py [--json] [--model NAME_OR_FOLDER]
+
+500 simulated stays of 39 hours, the median length in CinC 2019 set A, charted as its records are: at most one
+value of a variable an hour, at the full hour, thinned to the median number of values of such a stay. It is the
+processor time of one process on one core, for the model alone: reading stays, storage and HTTP are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from time import process_time
+
+import numpy as np
+import pandas as pd
+import torch
+
+from models.base import EarlyWarningModel
+from models.clinical.stay import Stay, observation_table
+from models.registry import load
+from pipelines.simulate.checked import checked
+from pipelines.simulate.stays import EPOCH, Seed, Wish, simulate_stay
+
+BEDS, HOURS = 500, 39.0
+VALUES = 250  # median of the values in a stay of set A
+SIMULATED_VALUES = 335  # median of a simulated stay, one value of a variable an hour
+HOUR = pd.Timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table."""
+
+    what: str
+    bar: str
+    seconds: float
+    met: bool
+
+
+def hourly(stay: Stay, random: np.random.Generator) -> Stay:
+    """The stay as a CinC record would hold it: the last value of each variable in an hour, at its end."""
+    table = stay.observations
+    table = table.assign(time=table["time"].dt.ceil(HOUR)).drop_duplicates(["time", "variable"], keep="last")
+    table = table[random.random(len(table)) < VALUES / SIMULATED_VALUES]
+    charted = observation_table(table["time"], table["time"], table["variable"], table["value"])
+    return replace(stay, observations=charted)
+
+
+def hospital(beds: int, hours: float) -> list[Stay]:
+    """Simulated stays of `hours`, charted hourly."""
+    random = np.random.default_rng(0)
+    raw = (
+        simulate_stay(f"bed-{bed:03d}", Seed(0, (0, bed)), EPOCH, Wish(length_hours=hours))
+        for bed in range(beds)
+    )
+    return [hourly(checked(one).stay, random) for one in raw]
+
+
+def rescored(model: EarlyWarningModel, stays: list[Stay]) -> float:
+    """Seconds to score every hour of every stay."""
+    start = process_time()
+    for stay in stays:
+        model.score(stay)
+    return process_time() - start
+
+
+def one_more_hour(model: EarlyWarningModel, stays: list[Stay]) -> float:
+    """Seconds to score the last hour of every stay when the hours before it have been scored.
+
+    The models of today keep nothing between two calls, so this is a whole stay again.
+    """
+    return rescored(model, stays)
+
+
+def rows(name: str) -> Iterator[Row]:
+    """The table."""
+    model, stays = load(name), hospital(BEDS, HOURS)
+    values = np.median([len(stay.observations) for stay in stays])
+    described = f"{name}: {BEDS} stays of {HOURS:.0f} h, median {values:.0f} values"
+    model.score(stays[0])  # compiles, and fills caches
+    spent = rescored(model, stays)
+    yield Row(f"{described}, every hour", "seconds", spent, spent < 10.0)  # noqa: PLR2004
+    spent = one_more_hour(model, stays)
+    yield Row(f"{described}, one more hour", "< 1 s", spent, spent < 1.0)
+
+
+def main(arguments: list[str]) -> None:
+    """Print the table, or JSON."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--model", default="mgp-tcn")
+    chosen = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    found = list(rows(chosen.model))
+    if chosen.json:
+        print(json.dumps([asdict(row) for row in found], indent=2))
+        return
+    print("| what | bar | seconds | met |\n|---|---|---|---|")
+    for row in found:
+        print(f"| {row.what} | {row.bar} | {row.seconds:.2f} | {'yes' if row.met else 'NO'} |")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -34,7 +34,11 @@ class Hyperparameters(nn.Module):
         """The kernel these parameters stand for, with gradients."""
         lengthscale = torch.cat([_lengthscale(matern) for matern in self.temporal])
         noise: Tensor = self.positive_noise.transform(self.raw_noise)
-        return Kernel(lengthscale, torch.stack([_covariance(index) for index in self.tasks]), noise)
+        return Kernel(
+            lengthscale_hours=lengthscale,
+            task_covariance=torch.stack([_covariance(index) for index in self.tasks]),
+            noise=noise,
+        )
 
     def separate(self, learnt: Tensor) -> None:
         """Make every variable with `learnt` (M,) 0 independent of the rest: training never saw it."""

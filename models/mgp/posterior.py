@@ -79,7 +79,7 @@ def mean(kernel: Kernel, factor: Factor, grid_hours: Tensor, known: Tensor) -> T
     if factor.observed.tiles == 0:
         return total
     for b, alpha in enumerate(weights(factor, known)):
-        temporal = kernel.temporal(factor.observed.time_hours[:, span(b)], grid_hours)  # (S, B, 64, G)
+        temporal = kernel.correlation(factor.observed.time_hours[:, span(b)], grid_hours)  # (S, B, 64, G)
         total = total + ((temporal * alpha).mT @ factor.coupling[b]).sum(0)
     return total
 
@@ -89,7 +89,7 @@ def variance(kernel: Kernel, factor: Factor, m: int, grid_hours: Tensor, known: 
     prior = kernel.prior_variance()[m].expand_as(grid_hours)
     columns = []
     for b in range(factor.observed.tiles):
-        temporal = kernel.temporal(factor.observed.time_hours[:, span(b)], grid_hours)
+        temporal = kernel.correlation(factor.observed.time_hours[:, span(b)], grid_hours)
         columns.append((temporal * factor.coupling[b][..., m : m + 1]).sum(0))  # (B, 64, G)
     if not columns:
         return prior

@@ -111,7 +111,7 @@ def _covariance_row(kernel: Kernel, observed: Observed, coupling: Tensor, b: int
     """K of tile b against everything up to and including it, without noise: (B, 64, 64 (b + 1))."""
     upto = slice(0, TILE * (b + 1))
     task = coupling @ observed.one_hot[:, upto].mT  # (S, B, 64, 64 (b + 1)), exact: one_hot only selects
-    return (task * kernel.temporal(observed.time_hours[:, span(b)], observed.time_hours[:, upto])).sum(0)
+    return (task * kernel.correlation(observed.time_hours[:, span(b)], observed.time_hours[:, upto])).sum(0)
 
 
 def _noise(kernel: Kernel, observed: Observed, b: int) -> Tensor:

@@ -2,9 +2,9 @@
 
     python benchmarks/hospital.py [--json] [--model NAME_OR_FOLDER]
 
-500 simulated stays of 39 hours, the median length in CinC 2019 set A, charted as its records are: one value of
-a variable an hour at most, at the full hour, thinned to the median number of values of such a stay. Processor
-time of one process on one core, for the model alone: reading stays, storage and HTTP are left out.
+500 simulated stays of 39 hours, the median length in CinC 2019 set A, charted as its records are: one value
+of a variable an hour at most, at the full hour, thinned to the median number of values of such a stay. Only
+the model is timed, processor time of one process on one core: no reading of stays, no storage, no HTTP.
 """
 
 from __future__ import annotations

@@ -53,23 +53,29 @@ class Intervals:
 
 def intervals(cohort: Cohort, subjects: Sequence[str], bootstrap: Bootstrap) -> Intervals:
     """Intervals of AUROC, AUPRC and utility; `subjects` (S,) says whose each stay of `cohort` is."""
-    distinct, subject = np.unique(np.asarray(subjects), return_inverse=True)
-    rng = np.random.default_rng(bootstrap.seed)
     stay = np.repeat(np.arange(len(cohort.rows)), cohort.rows)
     ranked = RankedRows.of(cohort.label, cohort.probability, stay)
     earned = stay_utilities(cohort.rows, cohort.label, cohort.prediction)
     figures = np.empty((bootstrap.draws, 3))
-    for draw in range(bootstrap.draws):
-        drawn = np.bincount(rng.integers(0, len(distinct), len(distinct)), minlength=len(distinct))
-        weight = drawn[subject].astype(np.float64)
-        utility = earned.normalised(weight)
-        figures[draw] = (*ranked.areas(weight), np.nan if utility is None else utility)
-    ends = (0.5 - bootstrap.level / 2, 0.5 + bootstrap.level / 2)
-    return Intervals(*(_interval(figures[:, column], ends) for column in range(3)))
+    for draw, weight in enumerate(subject_weights(subjects, bootstrap)):
+        utility = earned.normalised(weight.astype(np.float64))
+        figures[draw] = (*ranked.areas(weight.astype(np.float64)), np.nan if utility is None else utility)
+    return Intervals(*(interval(figures[:, column], bootstrap.level) for column in range(3)))
 
 
-def _interval(figures: npt.NDArray[np.float64], ends: tuple[float, float]) -> Interval:
+def subject_weights(subjects: Sequence[str], bootstrap: Bootstrap) -> npt.NDArray[np.int64]:
+    """How often each draw counts each stay, (draws, S); `subjects` (S,) says whose each stay is."""
+    distinct, subject = np.unique(np.asarray(subjects), return_inverse=True)
+    rng = np.random.default_rng(bootstrap.seed)
+    drawn = np.empty((bootstrap.draws, len(distinct)), dtype=np.int64)
+    for draw in drawn:
+        draw[:] = np.bincount(rng.integers(0, len(distinct), len(distinct)), minlength=len(distinct))
+    return drawn[:, subject]
+
+
+def interval(figures: npt.NDArray[np.float64], level: float) -> Interval:
+    """The ends between which the share `level` of a figure's draws (draws,) lies."""
     if np.isnan(figures).any():
         return Interval(None, None)
-    low, high = np.quantile(figures, ends)
+    low, high = np.quantile(figures, (0.5 - level / 2, 0.5 + level / 2))
     return Interval(float(low), float(high))

@@ -1,0 +1,82 @@
+"""Calibration figures: against scikit-learn, against loops, and what a known distortion must give."""
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
+from sklearn.metrics import brier_score_loss
+
+from pipelines.metrics.calibration import BINS, calibration, expected_error, intercept, logit, slope
+
+ROWS = 20_000
+
+
+def drawn(a: float, b: float, seed: int = 1) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float64]]:
+    """Labels of true probability sigmoid(a + b logit(p)), and the scores p."""
+    rng = np.random.default_rng(seed)
+    p = rng.beta(0.5, 8, ROWS).clip(1e-5, 1 - 1e-5)
+    true = 1 / (1 + np.exp(-(a + b * np.log(p / (1 - p)))))
+    return (rng.random(ROWS) < true).astype(np.int8), p
+
+
+def test_slope_is_that_of_a_logistic_regression() -> None:
+    label, p = drawn(-0.7, 0.6)
+    weight = np.random.default_rng(2).integers(0, 4, ROWS).astype(np.float64)
+    peer = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(logit(p)[:, None], label, weight)
+    assert slope(label, p, weight) == pytest.approx(peer.coef_[0, 0], abs=1e-5)
+
+
+def test_the_intercept_makes_the_mean_score_the_prevalence() -> None:
+    label, p = drawn(-0.7, 1.0)
+    weight = np.ones(ROWS)
+    found = intercept(label, p, weight)
+    assert found is not None
+    assert found == pytest.approx(-0.7, abs=0.1)
+    assert (1 / (1 + np.exp(-(logit(p) + found)))).mean() == pytest.approx(label.mean(), abs=1e-9)
+
+
+def test_perfect_scores_have_slope_one_and_intercept_none() -> None:
+    figures = calibration(*drawn(0.0, 1.0))
+    assert figures.slope == pytest.approx(1.0, abs=0.05)
+    assert figures.intercept == pytest.approx(0.0, abs=0.05)
+    assert figures.error is not None
+    assert figures.error < 0.01
+
+
+def test_brier_is_that_of_scikit_learn() -> None:
+    label, p = drawn(-0.7, 0.6)
+    assert calibration(label, p).brier == pytest.approx(brier_score_loss(label, p), abs=1e-12)
+
+
+def test_expected_error_is_the_mean_gap_of_ten_equal_parts() -> None:
+    label, p = drawn(-0.7, 0.6)
+    parts = np.array_split(np.argsort(p), BINS)  # no ties, and ROWS is a multiple of BINS
+    gaps = [abs(label[part].mean() - p[part].mean()) for part in parts]
+    assert expected_error(label, p, np.ones(ROWS)) == pytest.approx(np.mean(gaps), abs=1e-12)
+
+
+def test_a_weight_counts_a_row_so_many_times() -> None:
+    label, p = drawn(-0.7, 0.6)
+    label, p = label[:500], p[:500]
+    weight = np.random.default_rng(3).integers(1, 4, 500)
+    repeated = calibration(np.repeat(label, weight), np.repeat(p, weight))
+    weighted = calibration(label, p, weight.astype(np.float64))
+    assert weighted.slope == pytest.approx(repeated.slope, abs=1e-9)
+    assert weighted.intercept == pytest.approx(repeated.intercept, abs=1e-9)
+    assert weighted.brier == pytest.approx(repeated.brier, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("label", "score"),
+    [([0, 0, 0], [0.1, 0.2, 0.3]), ([0, 1, 0], [0.2, 0.2, 0.2]), ([0, 0, 1, 1], [0.1, 0.2, 0.8, 0.9])],
+)
+def test_a_slope_that_does_not_exist_is_none(label: list[int], score: list[float]) -> None:
+    assert calibration(np.array(label, dtype=np.int8), np.array(score)).slope is None
+
+
+def test_scores_of_zero_and_one_are_no_infinity() -> None:
+    label = np.array([0, 0, 1, 1, 0, 1], dtype=np.int8)
+    figures = calibration(label, np.array([0.0, 0.3, 1.0, 0.0, 1.0, 0.6]))
+    for value in (figures.slope, figures.intercept, figures.brier):
+        assert value is not None
+        assert np.isfinite(value)

@@ -1,0 +1,48 @@
+"""How the engine's loops become machine code.
+
+One thread, so that a sum always rounds alike. Products may be fused and sums reordered, which vectorises
+them; NaN and infinity keep their meaning. What is compiled is kept on disk between processes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar, cast
+
+from numba import njit
+from numba.core.dispatcher import Dispatcher
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def compiled(function: Callable[P, R]) -> Callable[P, R]:
+    """`function` over numpy arrays and numbers, compiled on its first call for these types."""
+    dispatcher = njit(
+        cache=True, nogil=True, boundscheck=False, error_model="numpy", fastmath={"contract", "reassoc"}
+    )(function)
+    _cache_file(dispatcher)._source_stamp = _stamp(function)
+    return cast(Callable[P, R], dispatcher)
+
+
+def _stamp(function: Callable[..., Any]) -> str:
+    """What the kept code depends on: this source file, and the stamps of compiled functions it imports.
+
+    numba looks at the function's own file alone, and would run a changed callee's old code.
+    """
+    names = function.__globals__.values()
+    callees = {_cache_file(one)._source_stamp for one in names if isinstance(one, Dispatcher)}
+    own = _source(function.__code__.co_filename)
+    return hashlib.sha256(own + "".join(sorted(callees)).encode()).hexdigest()
+
+
+def _cache_file(dispatcher: Any) -> Any:
+    return dispatcher._cache._cache_file
+
+
+@cache
+def _source(path: str) -> bytes:
+    return Path(path).read_bytes()

@@ -212,7 +212,10 @@ class ModelVersionRow(Row):
 
 
 class ScoreRow(Row):
-    """One revision of one score: made from the observations with ids up to `observation_watermark`."""
+    """One revision of one score: made from the observations with ids up to `observation_watermark`.
+
+    `low` and `high` are its spread, null where the model states none.
+    """
 
     __tablename__ = "scores"
     __table_args__ = (
@@ -220,6 +223,10 @@ class ScoreRow(Row):
         CheckConstraint("value BETWEEN 0 AND 1", name="value"),
         CheckConstraint("(status = 'present') = (value IS NOT NULL)", name="present"),
         CheckConstraint("status = 'present' OR reason <> ''", name="reason"),
+        # on its own, because a check that comes to NULL passes
+        CheckConstraint("(low IS NULL) = (high IS NULL)", name="spread_whole"),
+        CheckConstraint("low IS NULL OR value IS NOT NULL", name="spread_of_value"),
+        CheckConstraint("low >= 0 AND low <= high AND high <= 1", name="spread"),
         CheckConstraint("revision >= 1", name="revision"),
     )
 
@@ -229,6 +236,8 @@ class ScoreRow(Row):
     time: Mapped[datetime]
     revision: Mapped[int]
     value: Mapped[float | None]
+    low: Mapped[float | None]
+    high: Mapped[float | None]
     status: Mapped[ScoreStatus] = mapped_column(words(ScoreStatus, "status"))
     reason: Mapped[str] = mapped_column(default="")
     observation_watermark: Mapped[int] = mapped_column(Identifier)

@@ -62,4 +62,6 @@ def score_as_known(
         np.concatenate([series.value[one.first : one.stop] for one, series in parts]),
         tuple(status for one, series in parts for status in series.status[one.first : one.stop]),
         tuple(reason for one, series in parts for reason in series.reason[one.first : one.stop]),
+        np.concatenate([series.low[one.first : one.stop] for one, series in parts]),
+        np.concatenate([series.high[one.first : one.stop] for one, series in parts]),
     )

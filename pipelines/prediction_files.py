@@ -27,13 +27,16 @@ PSV_HEADER = "PredictedProbability|PredictedLabel"
 TABLE_NAME = "predictions.parquet"
 CSV_NAME = "predictions.csv"
 
-# value is null exactly where status is not present; probability and predicted are what the PSV says
+# value is null exactly where status is not present; low and high also where the model states no spread;
+# probability and predicted are what the PSV says
 SCHEMA = pa.schema(
     [
         ("stay_id", pa.string()),
         ("subject_id", pa.string()),
         ("hour", pa.int64()),
         ("value", pa.float64()),
+        ("low", pa.float64()),
+        ("high", pa.float64()),
         ("status", pa.string()),
         ("reason", pa.string()),
         ("probability", pa.float64()),
@@ -41,13 +44,15 @@ SCHEMA = pa.schema(
         ("label", pa.int8()),
     ]
 )
-# what `score_source` writes: value is null exactly where status is not present
+# what `score_source` writes: value, low and high as above
 SCORE_SCHEMA = pa.schema(
     [
         ("stay", pa.string()),
         ("time", pa.timestamp("us", tz="UTC")),
         ("hour", pa.int64()),
         ("value", pa.float64()),
+        ("low", pa.float64()),
+        ("high", pa.float64()),
         ("status", pa.string()),
         ("reason", pa.string()),
     ]
@@ -74,7 +79,7 @@ def score_source(
 ) -> ScoredSource:
     """Write the score of every hour of every stay of `source` as `predictions.parquet` and `.csv` in `out`.
 
-    Columns: stay, time, hour, value, status, reason. Raises UnknownModel.
+    Columns: stay, time, hour, value, low, high, status, reason. Raises UnknownModel.
     """
     loaded = registry.load(model)
     out.mkdir(parents=True, exist_ok=True)
@@ -217,7 +222,7 @@ def _prediction_rows(one: StayPrediction, threshold: float) -> pa.Table:
         "stay_id": [one.stay_id] * rows,
         "subject_id": [one.subject_id] * rows,
         "hour": one.hour,
-        "value": pa.array(one.value, from_pandas=True),  # NaN becomes null
+        **_numbers(one),
         "status": [str(status) for status in one.status],
         "reason": list(one.reason),
         "probability": one.probability,
@@ -227,13 +232,19 @@ def _prediction_rows(one: StayPrediction, threshold: float) -> pa.Table:
     return pa.table(columns, schema=SCHEMA)
 
 
+def _numbers(one: StayPrediction) -> dict[str, Any]:
+    """Value and spread; NaN becomes null."""
+    columns = {"value": one.value, "low": one.low, "high": one.high}
+    return {name: pa.array(values, from_pandas=True) for name, values in columns.items()}
+
+
 def _score_rows(one: StayPrediction) -> pa.Table:
     admitted_at = np.datetime64(one.admitted_at.astimezone(UTC).replace(tzinfo=None), "us")
     columns: dict[str, Any] = {
         "stay": [one.stay_id] * len(one.hour),
         "time": admitted_at + one.hour.astype("timedelta64[h]"),
         "hour": one.hour,
-        "value": pa.array(one.value, from_pandas=True),
+        **_numbers(one),
         "status": [str(status) for status in one.status],
         "reason": list(one.reason),
     }

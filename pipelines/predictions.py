@@ -39,8 +39,9 @@ _CHUNK = 16  # stays a task: enough to hide the cost of sending them, few enough
 class StayPrediction:
     """One stay's rows as one model scores them.
 
-    `hour` (R,) int64 after admission, increasing; `value` (R,) in [0, 1], NaN for no score; `status` and
-    `reason` (R,) say which silence it is; `label` (R,) int8 in {0, 1} where the source has one.
+    `hour` (R,) int64 after admission, increasing; `value` (R,) in [0, 1], NaN for no score; `low` and `high`
+    (R,) its spread, NaN where the model states none; `status` and `reason` (R,) say which silence it is;
+    `label` (R,) int8 in {0, 1} where the source has one.
     """
 
     stay_id: str
@@ -48,6 +49,8 @@ class StayPrediction:
     admitted_at: datetime
     hour: npt.NDArray[np.int64]
     value: npt.NDArray[np.float64]
+    low: npt.NDArray[np.float64]
+    high: npt.NDArray[np.float64]
     status: tuple[ScoreStatus, ...]
     reason: tuple[str, ...]
     label: npt.NDArray[np.int8] | None = None
@@ -65,6 +68,13 @@ class StayPrediction:
         return (self.probability >= threshold).astype(np.int8)
 
 
+_Scores = tuple[
+    npt.NDArray[np.float64],
+    npt.NDArray[np.float64],
+    npt.NDArray[np.float64],
+    tuple[ScoreStatus, ...],
+    tuple[str, ...],
+]
 Names = tuple[str | Path, ...]
 Predictions = tuple[StayPrediction, ...]
 
@@ -84,9 +94,8 @@ def predict(model: EarlyWarningModel, ingested: IngestedStay) -> StayPrediction:
             value=hour[0],
             bound=">= 1",
         )
-    value, status, reason = _scores(model, stay, hour)
     return StayPrediction(
-        stay.stay_id, stay.subject_id, stay.admitted_at, hour, value, status, reason, ingested.label
+        stay.stay_id, stay.subject_id, stay.admitted_at, hour, *_scores(model, stay, hour), ingested.label
     )
 
 
@@ -110,18 +119,19 @@ def predict_all(
             progress(len(predictions))
 
 
-def _scores(
-    model: EarlyWarningModel, stay: Stay, hour: npt.NDArray[np.int64]
-) -> tuple[npt.NDArray[np.float64], tuple[ScoreStatus, ...], tuple[str, ...]]:
+def _scores(model: EarlyWarningModel, stay: Stay, hour: npt.NDArray[np.int64]) -> _Scores:
+    """Value, low, high, status and reason of each row."""
+    none = np.full(len(hour), np.nan)
     if not len(hour):
-        return np.empty(0), (), ()
+        return none, none, none, (), ()
     try:
         series = model.score(stay, stay.admitted_at + int(hour[-1]) * GRID_STEP)
     except ScoringFailed as failure:
-        rows = len(hour)
-        return np.full(rows, np.nan), (ScoreStatus.ABSENT,) * rows, (f"scoring failed: {failure}",) * rows
+        absent = (ScoreStatus.ABSENT,) * len(hour)
+        return none, none, none, absent, (f"scoring failed: {failure}",) * len(hour)
     at = (hour - 1).tolist()
-    return series.value[at], tuple(series.status[i] for i in at), tuple(series.reason[i] for i in at)
+    status, reason = (tuple(words[i] for i in at) for words in (series.status, series.reason))
+    return series.value[at], series.low[at], series.high[at], status, reason
 
 
 def _chunks(stays: Iterable[IngestedStay]) -> Iterator[list[IngestedStay]]:

@@ -17,6 +17,7 @@ Json = dict[str, Any]
 _TREND = timedelta(hours=3)
 _SPARKLINE = timedelta(hours=12)
 _RECENT_READINGS = 24
+_NO_NUMBER = {"value": None, "low": None, "high": None}
 
 
 def instant(moment: datetime | None) -> str | None:
@@ -56,7 +57,9 @@ def held_tile(stay: StayRow, alert: Json | None) -> Json:
     held = stay.tile or tile(
         stay, [], last_data_at=stay.last_known_at, usual_gap_minutes=None, drivers=[], alert=None
     )
-    return {**held, **stay_facts(stay), "last_data_at": instant(stay.last_known_at), "alert": alert}
+    score = _NO_NUMBER | held["score"]  # one kept before scores had a spread has no such members
+    kept = {**held, **stay_facts(stay), "score": score}
+    return {**kept, "last_data_at": instant(stay.last_known_at), "alert": alert}
 
 
 def stay_facts(stay: StayRow) -> Json:
@@ -74,10 +77,12 @@ def stay_facts(stay: StayRow) -> Json:
 def _score_now(newest: Score | None, last_data_at: datetime | None) -> Json:
     if newest is None:
         reason = "no observation yet" if last_data_at is None else "the first hour has not passed yet"
-        return {"time": None, "value": None, "status": str(ScoreStatus.ABSENT), "reason": reason}
+        return _NO_NUMBER | {"time": None, "status": str(ScoreStatus.ABSENT), "reason": reason}
     return {
         "time": instant(newest.time),
         "value": newest.value,
+        "low": newest.low,
+        "high": newest.high,
         "status": str(newest.status),
         "reason": newest.reason,
     }
@@ -153,6 +158,8 @@ def score_json(score: ScoreRow) -> Json:
     return {
         "time": instant(score.time),
         "value": score.value,
+        "low": score.low,
+        "high": score.high,
         "status": str(score.status),
         "reason": score.reason,
         "revision": score.revision,

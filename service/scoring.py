@@ -150,6 +150,8 @@ def _scores(model: EarlyWarningModel, stay: Stay) -> Json:
             "time": instant(score.time),
             "hour": hour,
             "value": score.value,
+            "low": score.low,
+            "high": score.high,
             "status": str(score.status),
             "reason": score.reason,
         }

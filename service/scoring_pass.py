@@ -249,7 +249,9 @@ def _record(session: Session, known: _Known, what: str, at: datetime, detail: Js
 
 def _digest(written: Sequence[ScoreRow]) -> Json:
     text = "\n".join(
-        f"{row.time.isoformat()} {row.revision} {row.value!r} {row.status} {row.reason}" for row in written
+        f"{row.time.isoformat()} {row.revision} {row.value!r} {row.low!r} {row.high!r}"
+        f" {row.status} {row.reason}"
+        for row in written
     )
     return {"scores_written": len(written), "scores_sha256": hashlib.sha256(text.encode()).hexdigest()}
 

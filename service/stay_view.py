@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from db.queries.alerts import alerts_in_state
 from db.queries.observations import observations_of
-from db.queries.scores import latest_scores, score_revisions
+from db.queries.scores import latest_scores, score_of, score_revisions
 from db.rows import AlertRow, ModelVersionRow, ObservationRow, ScoreRow, StayRow
 from models.clinical.score import Score
 from models.clinical.variables import CATALOGUE
@@ -67,7 +67,7 @@ def current_scores(
 
 def scores_of(rows: Iterable[ScoreRow]) -> list[Score]:
     """Stored scores as scores."""
-    return [Score(row.time, row.value, row.status, row.reason) for row in rows]
+    return [score_of(row) for row in rows]
 
 
 def _alerts(alerts: Sequence[AlertRow], as_of: datetime | None) -> list[Json]:

@@ -85,6 +85,8 @@ def store_scores(
             time=score.time,
             revision=held[score.time].revision + 1 if score.time in held else 1,
             value=score.value,
+            low=score.low,
+            high=score.high,
             status=score.status,
             reason=score.reason,
             observation_watermark=observation_watermark,
@@ -98,6 +100,11 @@ def store_scores(
     return written
 
 
+def score_of(row: ScoreRow) -> Score:
+    """A stored score as a score."""
+    return Score(row.time, row.value, row.status, row.reason, row.low, row.high)
+
+
 def _revisions(stay_id: int, model_version_id: int, as_of: datetime | None) -> Select[ScoreRow]:
     chosen = select(ScoreRow).where(
         ScoreRow.stay_id == stay_id, ScoreRow.model_version_id == model_version_id
@@ -108,4 +115,4 @@ def _revisions(stay_id: int, model_version_id: int, as_of: datetime | None) -> S
 
 
 def _differs(held: ScoreRow, score: Score) -> bool:
-    return (held.value, held.status, held.reason) != (score.value, score.status, score.reason)
+    return score_of(held) != score

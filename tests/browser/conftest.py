@@ -102,8 +102,14 @@ class Service:
         process.wait(timeout=PATIENCE_SECONDS)
 
     def is_ready(self) -> bool:
+        return self._answers("/health/ready")
+
+    def is_live(self) -> bool:
+        return self._answers("/health/live")
+
+    def _answers(self, path: str) -> bool:
         try:
-            return httpx.get(f"{self.url}/health/ready").is_success
+            return httpx.get(f"{self.url}{path}").is_success
         except httpx.TransportError:
             return False
 

@@ -135,10 +135,44 @@ def test_a_held_order_keeps_its_places_and_puts_the_new_on_top(run: Run) -> None
 
 def test_a_sparkline_has_gaps_where_there_is_no_score(run: Run) -> None:
     points = [[text(NOW - hours * HOUR), value] for hours, value in ((3, 0.1), (2, None), (1, 0.2), (0, 0.3))]
-    drawing = run("sparkline", "it.sparkline(...given)", [points, 0.3, NOW])
+    drawing = run("sparkline", "it.sparkline(...given)", [points, 0.3, NOW, {"value": 0.3}])
     assert drawing["path"].count("M") == 2
     assert len(drawing["dots"]) == 1
     assert drawing["threshold"] == "14.0"
+    assert drawing["spread"] is None
+
+
+@pytest.mark.parametrize(("high", "ends"), [(0.45, ["22.0", "8.0"]), (0.9, ["22.0", "2.0"])])
+def test_a_sparkline_ends_in_the_spread_of_the_newest_score(run: Run, high: float, ends: list[str]) -> None:
+    newest = {"value": 0.2, "low": 0.1, "high": high}
+    drawing = run("sparkline", "it.sparkline(...given)", [[[text(NOW), 0.2]], 0.3, NOW, newest])
+    assert (drawing["spread"], drawing["threshold"]) == (ends, "14.0")
+
+
+def test_a_score_chart_has_gaps_where_there_is_no_spread(run: Run) -> None:
+    scores = [
+        {"time": text(NOW), "value": 0.3, "low": 0.2, "high": 0.4},
+        {"time": text(NOW + HOUR), "value": 0.3, "low": None, "high": None},
+        {"time": text(NOW + 2 * HOUR), "value": None},
+    ]
+    span = {"from": NOW - HOUR, "to": NOW + 3 * HOUR}
+    _, low, high, value = run("align", "it.scoreColumns(...given)", [scores, span])
+    assert low == [None, 0.2, None, None, None]
+    assert high == [None, 0.4, None, None, None]
+    assert value == [None, 0.3, 0.3, None, None]
+
+
+@pytest.mark.parametrize(
+    ("score", "words"),
+    [
+        ({"value": 0.32, "low": 0.21, "high": 0.45}, "0.32 (0.21 to 0.45)"),
+        ({"value": 0.32, "low": None, "high": None}, "0.32"),
+        ({"value": 0.32}, "0.32"),
+        ({"value": None}, "—"),
+    ],
+)
+def test_a_score_is_told_with_its_spread(run: Run, score: dict[str, Any], words: str) -> None:
+    assert run("format", "it.scoreAndSpread(...given)", [score, 0.25]) == words
 
 
 def test_observations_do_not_cut_the_band_and_late_and_withdrawn_ones_are_apart(run: Run) -> None:

@@ -35,10 +35,11 @@ from db.rows import (
 )
 from db.session import make_engine, reading
 from models import registry
-from models.clinical.score import GRID_STEP, Score
+from models.clinical.score import GRID_STEP
 from service.clock import Clock
 from service.policy import policy_of
 from service.settings import Settings
+from service.stay_view import scores_of
 
 ADMITTED = datetime(2026, 11, 22, 8, tzinfo=UTC)
 STAYS = ("icu-1", "icu-2", "icu-3")
@@ -189,7 +190,7 @@ def prove_scores(engine: Engine, settings: Settings) -> None:
             end = ADMITTED + (Clock.of(settings).now() - ADMITTED) // GRID_STEP * GRID_STEP
             series = model.score(clinical_stay(row, observations_of(session, row.id)), end)
             stored = latest_scores(session, row.id, version.id)
-            assert [Score(one.time, one.value, one.status, one.reason) for one in stored] == list(series)
+            assert scores_of(stored) == list(series)
             assert row.scored_observation_id == row.last_observation_id
             assert (row.scored_through, row.claimed_by) == (end, None)
             events = select(AlertEventRow).join(AlertRow).where(AlertRow.stay_id == row.id)
@@ -207,7 +208,10 @@ def prove_records(engine: Engine) -> None:
         names = {stay.id: stay.external_id for stay in session.scalars(select(StayRow))}
         written: dict[tuple[str, datetime], list[str]] = {}
         for row in session.scalars(select(ScoreRow).order_by(ScoreRow.id)):
-            line = f"{row.time.isoformat()} {row.revision} {row.value!r} {row.status} {row.reason}"
+            line = (
+                f"{row.time.isoformat()} {row.revision} {row.value!r} {row.low!r} {row.high!r} {row.status}"
+            )
+            line += f" {row.reason}"
             written.setdefault((names[row.stay_id], row.created_at), []).append(line)
         audits = session.scalars(select(AuditRow).where(AuditRow.what == "scored")).all()
         digests = {

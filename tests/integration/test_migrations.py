@@ -11,8 +11,9 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, inspect
+from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.engine.interfaces import ReflectedIndex
+from sqlalchemy.exc import IntegrityError
 
 from db.rows import Row
 from db.schema import NEWEST, migrate, migrated, migration_config
@@ -56,6 +57,41 @@ def test_up_down_and_up_again(empty: Engine) -> None:
     assert inspect(empty).get_table_names() == ["alembic_version"]
     migrate(empty)
     assert migrated(empty)
+
+
+def test_scores_without_a_spread_go_up_and_those_with_one_down_again(empty: Engine) -> None:
+    told = "SELECT time, revision, value, status, reason, observation_watermark FROM scores ORDER BY id"
+    with empty.begin() as connection:
+        command.upgrade(migration_config(connection), "0002")
+        _old_scores(connection)
+        before = connection.execute(text(told)).all()
+    migrate(empty)
+    with empty.begin() as connection:
+        assert connection.execute(text("SELECT low, high FROM scores")).all() == [(None, None)] * 2
+        connection.execute(text("UPDATE scores SET low = 0.2, high = 0.4 WHERE value IS NOT NULL"))
+    with pytest.raises(IntegrityError), empty.begin() as connection:
+        connection.execute(text("UPDATE scores SET low = 0.9 WHERE value IS NOT NULL"))
+    with empty.begin() as connection:
+        command.downgrade(migration_config(connection), "0002")
+        assert connection.execute(text(told)).all() == before
+    with pytest.raises(IntegrityError), empty.begin() as connection:
+        connection.execute(text("UPDATE scores SET value = 1.5 WHERE value IS NOT NULL"))
+
+
+def _old_scores(connection: Connection) -> None:
+    """What the second release stored of a stay scored twice."""
+    for statement in (
+        "INSERT INTO subjects (external_id) VALUES ('s-7')",
+        "INSERT INTO stays (external_id, subject_id, admitted_at, synthetic, last_observation_id,"
+        " scored_observation_id) VALUES ('icu-7', 1, :at, false, 1, 0)",
+        "INSERT INTO model_versions (name, version, threshold, policy, activated_at)"
+        " VALUES ('news2', 'abc', 0.5, '{}', :at)",
+        "INSERT INTO scores (stay_id, model_version_id, time, revision, value, status, reason,"
+        " observation_watermark, created_at) VALUES (1, 1, :at, 1, 0.3, 'present', '', 1, :at),"
+        " (1, 1, :at, 2, NULL, 'absent', 'withdrawn', 1, :at)",
+    ):
+        at = {"at": "2026-11-22 08:00:00.000000"} if ":at" in statement else {}
+        connection.execute(text(statement), at)
 
 
 def test_migrating_twice_changes_nothing(engine: Engine) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -50,6 +51,41 @@ def test_the_smallest_change_is_a_revision(
     _store(engine, stay_id, model_version_id, [0.5], at=1)
     assert [row.revision for row in _store(engine, stay_id, model_version_id, [change], at=2)] == [2]
     assert [row.value for row in _latest(engine, stay_id, model_version_id)] == [change]
+
+
+def test_another_spread_is_a_revision_and_the_same_is_none(
+    engine: Engine, stay_id: int, model_version_id: int
+) -> None:
+    first, wider = (0.1 + 0.2, 0.7), (0.1 + 0.2, np.nextafter(0.7, 1))
+    for at, spread in enumerate((None, first, first, wider, None), start=1):
+        _store(engine, stay_id, model_version_id, [0.5, None], at=at, spread=spread)
+    with reading(engine) as session:
+        rows = score_revisions(session, stay_id, model_version_id)
+    nothing = (None, None)
+    assert [(row.low, row.high) for row in rows] == [nothing, first, wider, nothing, nothing]
+    assert [row.revision for row in rows] == [1, 2, 3, 4, 1]
+
+
+@pytest.mark.parametrize(
+    "spread",
+    [
+        {"low": 0.4},
+        {"high": 0.6},
+        {"low": 0.6, "high": 0.4},
+        {"low": -0.1, "high": 0.4},
+        {"low": 0.1, "high": 1.1},
+        {"low": 0.1, "high": 0.2, "value": None, "status": ScoreStatus.ABSENT, "reason": "no data"},
+    ],
+)
+def test_an_impossible_spread_cannot_be_stored(
+    engine: Engine, stay_id: int, model_version_id: int, spread: dict[str, Any]
+) -> None:
+    row = _store(engine, stay_id, model_version_id, [0.5], at=1)[0]
+    kept = {
+        column.key: getattr(row, column.key) for column in ScoreRow.__table__.columns if column.key != "id"
+    }
+    with pytest.raises(IntegrityError), writing(engine) as session:
+        session.add(ScoreRow(**kept | {"revision": 2} | spread))
 
 
 def test_another_reason_for_no_score_is_a_revision(
@@ -127,7 +163,11 @@ def test_the_model_activated_last_scores_and_tells_whether_it_is_another(engine:
     assert sirs != news
 
 
-def _series(values: Sequence[float | None], reason: str) -> ScoreSeries:
+def _series(values: Sequence[float | None], reason: str, spread: tuple[float, float] | None) -> ScoreSeries:
+    low, high = (
+        np.array([np.nan if value is None or spread is None else spread[side] for value in values])
+        for side in (0, 1)
+    )
     return ScoreSeries(
         stay_id="icu-7",
         model="news2",
@@ -135,6 +175,8 @@ def _series(values: Sequence[float | None], reason: str) -> ScoreSeries:
         value=np.array([np.nan if value is None else value for value in values]),
         status=tuple(ScoreStatus.INDETERMINATE if value is None else ScoreStatus.PRESENT for value in values),
         reason=tuple(reason if value is None else "" for value in values),
+        low=low,
+        high=high,
     )
 
 
@@ -146,8 +188,9 @@ def _store(
     *,
     at: int,
     reason: str = "too little data",
+    spread: tuple[float, float] | None = None,
 ) -> list[ScoreRow]:
-    series = _series(values, reason)
+    series = _series(values, reason, spread)
     created_at = ADMITTED + at * HOUR
     with writing(engine) as session:
         return store_scores(

@@ -35,7 +35,7 @@ START_IT = "; from service.settings import Settings; run(Settings.from_environme
 SECONDS = 90.0
 FAST = AtSpeed(math.inf)
 
-Row = tuple[datetime, float | None, str, str]
+Row = tuple[datetime, float | None, float | None, float | None, str, str]
 
 
 @dataclass
@@ -70,7 +70,10 @@ class Service:
     def rows(self, stay_id: str) -> list[Row]:
         """The newest revision of each score."""
         return [
-            (datetime.fromisoformat(row["time"]), row["value"], row["status"], row["reason"])
+            (
+                datetime.fromisoformat(row["time"]),
+                *(row[name] for name in ("value", "low", "high", "status", "reason")),
+            )
             for row in self.get(f"/v1/stays/{stay_id}/scores").json()["scores"]
         ]
 
@@ -116,8 +119,11 @@ def assert_equals_batch(service: Service, model: str, stays: Sequence[Stay]) -> 
     for stay in stays:
         served = service.rows(stay.stay_id)
         batch = loaded.score(stay, end=max(served[-1][0], stay.last_known_at))
-        assert served == [(score.time, score.value, score.status.value, score.reason) for score in batch]
-        assert any(value is not None for _, value, _, _ in served)
+        assert served == [
+            (score.time, score.value, score.low, score.high, score.status.value, score.reason)
+            for score in batch
+        ]
+        assert any(value is not None for _, value, *_ in served)
 
 
 def scored_to_the_end(service: Service, stay: BedsideStay) -> bool:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import httpx
 import pytest
 
 from models import registry
+from models.clinical.score import ScoreSeries
+from models.clinical.stay import Stay
+from models.rules import NEWS2
 from service.settings import Settings
 from service.worker import Worker
 
@@ -90,7 +95,8 @@ def test_the_ward_before_any_worker_and_any_data(api: httpx.Client) -> None:
     assert ward["clock"] == {"speed": 1.0, "simulated": True}
     assert ward["care_units"] == ["4B"]
     [tile] = ward["stays"]
-    assert tile["score"] == {"time": None, "value": None, "status": "absent", "reason": "no observation yet"}
+    nothing = {"time": None, "value": None, "low": None, "high": None}
+    assert tile["score"] == nothing | {"status": "absent", "reason": "no observation yet"}
     assert api.get("/v1/stays", params={"care_unit": "5A"}).json()["stays"] == []
 
 
@@ -117,6 +123,35 @@ def test_a_scored_stay_on_the_ward_and_by_itself(api: httpx.Client, worker: Work
     assert view["variables"]["heart_rate"]["normal"] == [60, 100]
     assert [point["value"] for point in view["observations"]["heart_rate"]] == [75.0, 135.0]
     assert [event["kind"] for event in view["alerts"][0]["events"]] == ["raised"]
+
+
+class Spread(NEWS2):
+    """A rule that is unsure by as much as it is far from its ends."""
+
+    def score(self, stay: Stay, end: datetime | None = None) -> ScoreSeries:
+        """What the rule says, with a spread."""
+        plain = super().score(stay, end)
+        return replace(plain, low=plain.value / 2, high=(1 + plain.value) / 2)
+
+
+def test_a_score_is_told_with_its_spread_everywhere(api: httpx.Client, settings: Settings) -> None:
+    api.post("/v1/stays", json=STAY)
+    rows = vital_signs("08:30:00", **ILL)
+    api.post("/v1/observations", json={"observations": rows})
+    unsure = Worker(settings, Spread())
+    assert unsure.step()
+    tile = api.get("/v1/stays").json()["stays"][0]
+    view = api.get("/v1/stays/icu-7").json()
+    early = api.get("/v1/stays/icu-7", params={"as_of": "2026-11-22T09:10:00Z"}).json()
+    stored = api.get("/v1/stays/icu-7/scores").json()["scores"]
+    body = {"stay": STAY, "observations": [dict(row, stay_id=None) for row in rows]}
+    stateless = api.post("/v1/score", json=body).json()["scores"]
+    unsure.close()
+    value = stored[0]["value"]
+    told = [tile["score"], view["stay"]["score"], view["scores"][0], early["stay"]["score"], stateless[0]]
+    assert [(one["low"], one["value"], one["high"]) for one in [*told, stored[0]]] == [
+        (value / 2, value, (1 + value) / 2)
+    ] * 6
 
 
 def test_the_past_as_it_was_known_then(api: httpx.Client, worker: Worker) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from db.rows import StayRow
 from models.clinical.score import Score, ScoreStatus
-from service.answers import Json, driver, instant, tile, usual_gap_minutes
+from service.answers import Json, driver, held_tile, instant, tile, usual_gap_minutes
 
 ADMITTED = datetime(2026, 11, 22, 8, tzinfo=UTC)
 STAY = StayRow(external_id="icu-7", bed="07", care_unit="4B", admitted_at=ADMITTED, synthetic=True)
@@ -46,10 +46,24 @@ def test_no_score_is_no_number_and_has_a_reason() -> None:
     assert shown(0.2, None)["score"] == {
         "time": "2026-11-22T10:00:00Z",
         "value": None,
+        "low": None,
+        "high": None,
         "status": "indeterminate",
         "reason": "no temperature for 12 h",
     }
     assert shown()["score"]["reason"] == "the first hour has not passed yet"
+
+
+def test_a_score_is_told_with_its_spread() -> None:
+    score = Score(ADMITTED + timedelta(hours=1), 0.32, ScoreStatus.PRESENT, low=0.21, high=0.45)
+    told = tile(STAY, [score], last_data_at=ADMITTED, usual_gap_minutes=None, drivers=[], alert=None)
+    assert (told["score"]["low"], told["score"]["value"], told["score"]["high"]) == (0.21, 0.32, 0.45)
+
+
+def test_a_tile_kept_before_scores_had_a_spread_says_that_it_has_none() -> None:
+    old = {"score": {"time": instant(ADMITTED), "value": 0.3, "status": "present", "reason": ""}}
+    held = held_tile(StayRow(external_id="icu-7", admitted_at=ADMITTED, synthetic=False, tile=old), None)
+    assert held["score"] == old["score"] | {"low": None, "high": None}
 
 
 def test_the_usual_gap_is_the_median_of_recent_ones() -> None:

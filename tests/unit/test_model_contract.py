@@ -56,7 +56,8 @@ def stay_of(seed: int, hours: int = 40, observations: int = 150, withdrawn_share
 
 def assert_same(left: ScoreSeries, right: ScoreSeries) -> None:
     assert list(left.time) == list(right.time)
-    np.testing.assert_array_equal(left.value, right.value)  # bit for bit
+    for part in ("value", "low", "high"):
+        np.testing.assert_array_equal(getattr(left, part), getattr(right, part))  # bit for bit
     assert (left.status, left.reason) == (right.status, right.reason)
 
 

@@ -1,6 +1,7 @@
 """Predictions: one a row, silence kept as silence, files complete or absent, and the same over processes."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from multiprocessing import active_children
@@ -16,7 +17,13 @@ from models.clinical.stay import Stay, observation_table
 from models.rules import NEWS2, QSOFA
 from pipelines.ingest.cinc2019 import COLUMNS, open_source
 from pipelines.ingest.source import IngestedStay
-from pipelines.prediction_files import PredictionTable, score_challenge, write_psv
+from pipelines.prediction_files import (
+    PredictionTable,
+    _prediction_rows,
+    _score_rows,
+    score_challenge,
+    write_psv,
+)
 from pipelines.predictions import StayPrediction, predict, predict_all
 
 ADMITTED = datetime(2026, 3, 1, tzinfo=UTC)
@@ -82,6 +89,26 @@ def test_a_source_without_rows_is_scored_on_the_grid() -> None:
 def test_a_row_before_the_first_grid_hour_is_refused() -> None:
     with pytest.raises(InvalidInput, match="hour 0"):
         predict(QSOFA(), ingested([0, 1]))
+
+
+class Spread(QSOFA):
+    """A rule that is unsure by a tenth."""
+
+    def score(self, stay: Stay, end: datetime | None = None) -> ScoreSeries:
+        """What the rule says, a tenth up and down."""
+        plain = super().score(stay, end)
+        return replace(plain, low=plain.value - 0.1, high=plain.value + 0.1)
+
+
+def test_the_tables_hold_the_spread_of_each_score(tmp_path: Path) -> None:
+    stated, plain = (predict(model, ingested([1, 2, 14, 15])) for model in (Spread(), QSOFA()))
+    for rows_of in (_score_rows, lambda one: _prediction_rows(one, 0.5)):
+        table = rows_of(stated).to_pydict()
+        assert table["low"] == [None, 2 / 3 - 0.1, 2 / 3 - 0.1, None]
+        assert table["high"] == [None, 2 / 3 + 0.1, 2 / 3 + 0.1, None]
+        assert rows_of(plain).to_pydict()["low"] == [None] * 4
+    write_psv(stated, 0.5, tmp_path)
+    assert (tmp_path / "s.psv").read_text().count("|") == 5
 
 
 class Failing(NEWS2):
@@ -180,7 +207,8 @@ def test_a_table_that_was_not_finished_leaves_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("stay_id", ["../elsewhere", "ward/7", ".hidden", ""])
 def test_a_stay_id_that_is_no_file_name_is_refused(stay_id: str, tmp_path: Path) -> None:
-    prediction = StayPrediction(stay_id, "s", ADMITTED, np.array([1]), np.array([0.5]), (PRESENT,), ("",))
+    value = np.array([0.5])
+    prediction = StayPrediction(stay_id, "s", ADMITTED, np.array([1]), value, value, value, (PRESENT,), ("",))
     with pytest.raises(InvalidInput, match="file name"):
         write_psv(prediction, 0.5, tmp_path)
 

@@ -1,10 +1,12 @@
 """Stretches: where a stay is cut, and what each piece knows."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 
-from models.clinical.score import ScoreSeries
+from models.clinical.score import ScoreSeries, ScoreStatus
 from models.clinical.stay import Stay, observation_table
 from models.revisions import score_as_known, stretches
 from models.rules import NEWS2
@@ -55,6 +57,18 @@ def test_a_stay_without_corrections_is_scored_once_and_as_it_is() -> None:
     score_as_known(whole, None, score)
     assert len(asked) == 1
     assert asked[0] is whole
+
+
+def test_each_hour_has_the_spread_of_what_stood_then() -> None:
+    def score(one: Stay, end: datetime | None) -> ScoreSeries:
+        plain = NEWS2().score(one, end)
+        value, known = np.full(len(plain), 0.5), len(one.observations)
+        status = (ScoreStatus.PRESENT,) * len(plain)
+        return replace(plain, value=value, status=status, low=value - known / 10, high=value + known / 20)
+
+    found = score_as_known(stay(2.0, None, None, None), None, score)
+    np.testing.assert_allclose(found.low, [0.1, 0.2, 0.2])
+    np.testing.assert_allclose(found.high, [0.7, 0.65, 0.65])
 
 
 def test_an_end_before_the_first_hour_has_no_scores() -> None:

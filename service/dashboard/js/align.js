@@ -19,9 +19,9 @@ function columns(rows, width, span) {
   return [sorted.map((row) => row.at), ...Array.from({ length: width }, (_, column) => sorted.map((row) => row.cells[column]))];
 }
 
-/** [time, value]: a null where there is no score, so that the line has a gap. */
+/** [time, low, high, value]: nulls where there is no score or no spread, so that line and band have gaps. */
 export const scoreColumns = (scores, span) =>
-  columns(scores.map((score) => ({ at: seconds(score.time), cells: [score.value] })), 1, span);
+  columns(scores.map(({ time, value, low, high }) => ({ at: seconds(time), cells: [low ?? null, high ?? null, value] })), 3, span);
 
 /**
  * [time, low, high, mean, prompt, late, ended] of one variable: the band where the posterior has one, then what

@@ -37,6 +37,17 @@ export function scoreText(value, threshold) {
   return value.toFixed(threshold < 0.1 ? 3 : 2);
 }
 
+/** Whether the model says how far the score may lie from its number; rules do not. */
+export const hasSpread = (score) => typeof score.low === "number" && typeof score.high === "number";
+
+/** A score's spread, `(0.21 to 0.45)`; nothing where none is stated. */
+export const spreadText = (score, threshold) =>
+  hasSpread(score) ? `(${scoreText(score.low, threshold)} to ${scoreText(score.high, threshold)})` : "";
+
+/** A score with its spread: `0.32 (0.21 to 0.45)`. */
+export const scoreAndSpread = (score, threshold) =>
+  `${scoreText(score.value, threshold)} ${spreadText(score, threshold)}`.trim();
+
 /** A measured value to three figures at most; `<0.01` where it is only known to lie beyond a limit. */
 export function measured(value, censored = "") {
   if (value === null || value === undefined) return "—";

@@ -1,10 +1,11 @@
-/** The score over the stay: threshold, gaps where there is none, and the alerts it raised. */
+/** The score over the stay with its spread: threshold, gaps where there is none, and the alerts it raised. */
 import { useEffect, useMemo, useRef } from "../vendor/hooks.js";
 import { latestBefore, scoreColumns } from "./align.js";
 import { Chart, colour } from "./chart.js";
-import { hourMinute, scoreText } from "./format.js";
+import { hasSpread, hourMinute, scoreAndSpread, scoreText } from "./format.js";
 import { html } from "./html.js";
 
+const [LOW, HIGH] = [1, 2]; // columns of the chart's data
 const MARK = 6; // half the width of an alert's mark, CSS pixels
 const STRIP = 5; // height of the strip that says "no score"
 const HOUR_SECONDS = 3600;
@@ -65,12 +66,17 @@ const make = (threshold) => () => ({
   height: 168,
   showTime: true,
   range: (chart, low, high) => [0, Math.max(high ?? 0, 2 * threshold) * 1.08],
-  series: [{ stroke: colour("text"), width: 2, spanGaps: false, points: { show: true, size: 5, fill: colour("text") } }],
+  bands: [{ series: [HIGH, LOW], fill: colour("band") }],
+  series: [
+    { stroke: "transparent", points: { show: false } },
+    { stroke: "transparent", points: { show: false } },
+    { stroke: colour("text"), width: 2, spanGaps: false, points: { show: true, size: 5, fill: colour("text") } },
+  ],
 });
 
 const words = (score, threshold) => {
   if (!score) return "";
-  const value = score.value === null ? `no score: ${score.reason}` : scoreText(score.value, threshold);
+  const value = score.value === null ? `no score: ${score.reason}` : scoreAndSpread(score, threshold);
   return `${hourMinute(score.time)} ${value}`;
 };
 
@@ -91,9 +97,10 @@ export function ScoreChart({ scores, alerts, threshold, span, theme, onPick }) {
   useEffect(() => {
     reading.current.textContent = newest;
   }, [newest]);
+  const shaded = scores.some(hasSpread) ? ", shaded: 10th to 90th percentile over what was not measured" : "";
   const label = `Score over the stay, ${scores.length} hours, threshold ${threshold}. Newest: ${newest}`;
   return html`<figure>
-    <figcaption><b>Score</b> <small>threshold ${scoreText(threshold, threshold)}</small>
+    <figcaption><b>Score</b> <small>threshold ${scoreText(threshold, threshold)}${shaded}</small>
       <output class="reading" ref=${reading}></output></figcaption>
     <${Chart} kind=${`${theme}${threshold}`} make=${make(threshold)} data=${data} label=${label} paint=${paint}
       onCursor=${show} onPick=${onPick} />

@@ -1,4 +1,5 @@
-/** Twelve hours of scores as one small path, with the threshold as a line. Gaps stay gaps. */
+/** Twelve hours of scores as one small path, the threshold as a line, the newest score's spread as a bar. Gaps stay gaps. */
+import { hasSpread } from "./format.js";
 import { html } from "./html.js";
 
 const HOURS = 12;
@@ -8,8 +9,11 @@ const [WIDTH, HEIGHT, EDGE] = [120, 28, 2];
 const ceiling = (points, threshold) =>
   Math.max(2 * threshold, ...points.map(([, value]) => value ?? 0), Number.EPSILON);
 
-/** The drawing: {path, dots, threshold} in a box of 120 x 28; `points` are [time, value or null]. */
-export function sparkline(points, threshold, end) {
+/**
+ * The drawing: {path, dots, threshold, spread: [y of low, y of high] or null} in a box of 120 x 28; `points` are
+ * [time, value or null], `newest` the newest score. A wide spread is cut off: it must not press the course flat.
+ */
+export function sparkline(points, threshold, end, newest) {
   const top = ceiling(points, threshold);
   const x = (time) => (WIDTH * (1 - (end - Date.parse(time)) / (HOURS * 3_600_000))).toFixed(1);
   const y = (value) => (HEIGHT - EDGE - (value / top) * (HEIGHT - 2 * EDGE)).toFixed(1);
@@ -21,15 +25,17 @@ export function sparkline(points, threshold, end) {
     strokes.push(`${joined ? "L" : "M"}${x(time)} ${y(value)}`);
     if (alone) dots.push([x(time), y(value)]);
   });
-  return { path: strokes.join(""), dots, threshold: y(threshold) };
+  const spread = hasSpread(newest) ? [newest.low, newest.high].map((value) => y(Math.min(value, top))) : null;
+  return { path: strokes.join(""), dots, threshold: y(threshold), spread };
 }
 
 /** The sparkline of a tile; the newest score is at the right edge. */
-export function Sparkline({ points, threshold }) {
+export function Sparkline({ points, threshold, newest }) {
   const end = points.length ? Date.parse(points[points.length - 1][0]) : 0;
-  const drawing = sparkline(points, threshold, end);
+  const drawing = sparkline(points, threshold, end, newest);
   return html`<svg class="sparkline" viewBox="0 0 120 28" preserveAspectRatio="none" aria-hidden="true">
     <line class="threshold" x1="0" x2="120" y1=${drawing.threshold} y2=${drawing.threshold} />
+    ${drawing.spread && html`<line class="spread" x1="118" x2="118" y1=${drawing.spread[0]} y2=${drawing.spread[1]} />`}
     <path d=${drawing.path} />
     ${drawing.dots.map(([x, y]) => html`<circle cx=${x} cy=${y} r="1.5" />`)}
   </svg>`;

@@ -2,7 +2,7 @@
 import { attention, stage } from "./attention.js";
 import { serviceNow } from "./clock.js";
 import { Evidence } from "./evidence.js";
-import { bedText, hourMinute, measured, minutesSince, outside, scoreText, span, trend, unitText } from "./format.js";
+import { bedText, hourMinute, measured, minutesSince, outside, scoreText, span, spreadText, trend, unitText } from "./format.js";
 import { History } from "./history.js";
 import { html } from "./html.js";
 import { Mark } from "./marks.js";
@@ -25,7 +25,8 @@ function Heading({ stay, read, threshold, now }) {
     <h1>Bed ${bedText(stay)}</h1>
     <span>${stay.care_unit ?? ""}</span><span>${person}</span>
     <span>${span(minutesSince(stay.admitted_at, now))} in unit</span>
-    <span class="now-score">score <b>${scoreText(value, threshold)}</b> ${read.reason ? "" : changeText(stay.change, threshold)}
+    <span class="now-score">score <b>${scoreText(value, threshold)}</b>
+      ${" "}${read.reason ? "" : spreadText(stay.score, threshold)} ${read.reason ? "" : changeText(stay.change, threshold)}
       <small> threshold ${scoreText(threshold, threshold)}</small></span>
     ${read.reason && html`<span class="reason">${read.reason}</span>`}
     <span class="stage">${stage(read.alert, now)}</span>

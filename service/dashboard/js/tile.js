@@ -1,12 +1,12 @@
 /** One bed: how urgent, how high, which way, how old, who has answered. */
-import { bedText, scoreText, trend } from "./format.js";
+import { bedText, scoreAndSpread, scoreText, trend } from "./format.js";
 import { html, memo } from "./html.js";
 import { Mark } from "./marks.js";
 import { Sparkline } from "./sparkline.js";
 
 /** What a screen reader says for a tile. */
 function spoken({ tile, mark, reason, age, stage, threshold }) {
-  const score = reason ? `no score: ${reason}` : `score ${scoreText(tile.score.value, threshold)}`;
+  const score = reason ? `no score: ${reason}` : `score ${scoreAndSpread(tile.score, threshold)}`;
   const alert = mark === "none" || mark === "technical" ? "" : `${mark} priority alert, ${stage}`;
   const synthetic = tile.synthetic ? "synthetic" : "";
   return [`Bed ${bedText(tile)}`, alert, score, age, synthetic].filter(Boolean).join(", ");
@@ -27,12 +27,12 @@ export const Tile = memo((properties) => {
     <span class="tile-top">
       <span class="bed">${bedText(tile)}</span>
       <${Mark} kind=${mark} flashing=${flashing} />
-      <span class=${over ? "score over" : "score"}>${scoreText(value, threshold)}</span>
+      <span class=${over ? "score over" : "score"} title=${reason ? null : scoreAndSpread(tile.score, threshold)}>${scoreText(value, threshold)}</span>
       <span class="trend">${reason ? "" : trend(tile.change, threshold)}</span>
     </span>
     ${reason
       ? html`<span class="reason" title=${reason}>${reason}</span>`
-      : html`<${Sparkline} points=${tile.sparkline} threshold=${threshold} />`}
+      : html`<${Sparkline} points=${tile.sparkline} threshold=${threshold} newest=${tile.score} />`}
     <span class="tile-foot"><span class="age">${age}</span><span class="stage">${stage}</span></span>
     ${tile.synthetic && html`<span class="synthetic">synthetic</span>`}
   </a>`;

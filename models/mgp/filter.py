@@ -141,12 +141,7 @@ def observe(space: StateSpace, explained: Floats, step: Floats, m: int, gain: Fl
         for w in range(width):
             column[c, w] = gain[c, w] * root
             gain[c, w] /= spread
-    if states == 1:
-        _absorb_one(explained[0, :, 0], step[0, 0] * step[0, 0], column[0])
-    elif states == len(space.start):
-        _absorb_diagonal(explained, step, column)
-    else:
-        _absorb(explained, step, column)
+    absorb(space, explained, step, column)
     return spread
 
 
@@ -172,6 +167,17 @@ def explained_column(space: StateSpace, explained: Floats, step: Floats, m: int,
                 out[c, w] += weight * explained[c, w, b, m]
             for w in range(end, width):
                 out[c, w] += weight * explained[b, m, c, w]
+
+
+@compiled
+def absorb(space: StateSpace, explained: Floats, step: Floats, column: Floats) -> None:
+    """U <- F U F^T + q q^T for `step` F and `column` q (D, W)."""
+    if len(step) == 1:
+        _absorb_one(explained[0, :, 0], step[0, 0] * step[0, 0], column[0])
+    elif len(step) == len(space.start):
+        _absorb_diagonal(explained, step, column)
+    else:
+        _absorb(explained, step, column)
 
 
 @compiled

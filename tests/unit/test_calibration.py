@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
-from sklearn.metrics import brier_score_loss
+from sklearn.metrics import brier_score_loss  # type: ignore[import-untyped]
 
 from pipelines.metrics.calibration import BINS, calibration, expected_error, intercept, logit, slope
 

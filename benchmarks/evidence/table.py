@@ -1,0 +1,122 @@
+"""The figures of many models as Markdown tables and as a plot of AUPRC against hours before onset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from benchmarks.evidence.figures import Figures
+from pipelines.metrics.bootstrap import Interval
+
+ASKED = range(8)  # hours before onset, as in the paper
+Row = Callable[[str, Figures], list[str]]
+
+
+def tables(rows: Mapping[str, Figures], milliseconds: Mapping[str, float]) -> str:
+    """Four tables of `rows` by model; `milliseconds` of processor time a stay scored."""
+    counts = next(iter(rows.values()))
+    ahead = [f"{hours} h" for hours in ASKED]
+    return "\n\n".join(
+        [
+            f"{counts.stays:,} stays, {counts.septic_stays:,} septic ({counts.untold_onsets} from the "
+            f"first row on); {counts.hours:,} hours, {counts.positive_hours:,} positive; at 7 h before onset "
+            f"{counts.horizons[7].cases:,} cases and {counts.horizons[7].controls:,} controls.",
+            _table(
+                rows,
+                ["hourly AUROC", "hourly AUPRC", "utility", "ms a stay"],
+                lambda name, one: [*_hourly(one), f"{milliseconds[name]:.1f}"],
+            ),
+            _table(
+                rows, ["slope", "intercept", "calibration error", "Brier"], lambda _, one: _calibration(one)
+            ),
+            "AUPRC before onset\n\n"
+            + _table(
+                rows,
+                ahead,
+                lambda _, one: [cell(one.horizons[h].auprc, one.horizons[h].auprc_interval) for h in ASKED],
+            ),
+            "AUROC before onset\n\n"
+            + _table(
+                rows,
+                ahead,
+                lambda _, one: [cell(one.horizons[h].auroc, one.horizons[h].auroc_interval) for h in ASKED],
+            ),
+        ]
+    )
+
+
+def cell(value: float | None, ends: Interval) -> str:
+    """A figure with its interval; a dash where it is undefined."""
+    if value is None:
+        return "-"
+    if ends.low is None or ends.high is None:
+        return f"{value:.3f}"
+    return f"{value:.3f} ({ends.low:.3f} to {ends.high:.3f})"
+
+
+def plot(settings: Mapping[str, Mapping[str, Figures]], path: Path) -> None:
+    """One panel a setting: AUPRC by hours before onset, a line and its interval a model."""
+    with mpl.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
+        figure = Figure(figsize=(4.6 * len(settings), 4.2), layout="constrained")
+        panels = figure.subplots(1, len(settings), sharey=True, squeeze=False)[0]
+        names = sorted({name for rows in settings.values() for name in rows}, key=_first_seen(settings))
+        colours = dict(zip(names, mpl.colormaps["tab10"].colors, strict=False))  # type: ignore[attr-defined]
+        for panel, (setting, rows) in zip(panels, settings.items(), strict=True):
+            for name, one in rows.items():
+                _line(panel, name, one, colours[name])
+            _dress(panel, setting, next(iter(rows.values())))
+        panels[0].set_ylabel("AUPRC, ten controls a case")
+        handles = {line.get_label(): line for panel in panels for line in panel.get_lines()}
+        figure.legend(
+            handles.values(), [str(label) for label in handles], loc="outside lower center", ncols=5
+        )
+        figure.savefig(path, dpi=150)
+
+
+def _hourly(one: Figures) -> list[str]:
+    hourly, ends = one.hourly, one.hourly_intervals
+    return [cell(getattr(hourly, name), getattr(ends, name)) for name in ("auroc", "auprc", "utility")]
+
+
+def _calibration(one: Figures) -> list[str]:
+    if one.calibration is None or one.calibration_intervals is None:
+        return ["-"] * 4
+    return [
+        cell(getattr(one.calibration, name), ends).replace("0.000 (0.000 to 0.000)", "0.000")
+        for name, ends in one.calibration_intervals.items()
+    ]
+
+
+def _table(rows: Mapping[str, Figures], columns: list[str], cells: Row) -> str:
+    lines = [f"| model | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
+    return "\n".join(
+        [*lines, *(f"| {name} | {' | '.join(cells(name, one))} |" for name, one in rows.items())]
+    )
+
+
+def _line(panel: Axes, name: str, one: Figures, colour: object) -> None:
+    hours = [horizon.hours for horizon in one.horizons]
+    area = np.array([horizon.auprc for horizon in one.horizons], dtype=np.float64)
+    low = np.array([horizon.auprc_interval.low for horizon in one.horizons], dtype=np.float64)
+    high = np.array([horizon.auprc_interval.high for horizon in one.horizons], dtype=np.float64)
+    panel.fill_between(hours, low, high, color=colour, alpha=0.08, linewidth=0)
+    panel.plot(hours, area, color=colour, marker="o", markersize=3, label=name)
+
+
+def _dress(panel: Axes, setting: str, counts: Figures) -> None:
+    chance = [one.cases / (one.cases + one.controls) for one in counts.horizons]
+    panel.plot([one.hours for one in counts.horizons], chance, "k:", linewidth=1, label="chance")
+    panel.set_title(f"{setting}: {counts.horizons[0].cases} cases")
+    panel.set_xlabel("hours before onset")
+    panel.invert_xaxis()
+    panel.set_ylim(0, None)
+
+
+def _first_seen(settings: Mapping[str, Mapping[str, Figures]]) -> Callable[[str], int]:
+    order = [name for rows in settings.values() for name in rows]
+    return order.index

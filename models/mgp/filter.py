@@ -15,8 +15,7 @@ so that no process noise enters, and after a gap of weeks U is exactly nothing. 
     D  temporal states    W  width (variables, padded)    R  right-hand sides
     h  picks the observed variable's first state of every component, which add up to the process
 
-U (D, W, D, W) is symmetric; of a row w only the columns from w's own lane block on are kept (`explained_column`
-reads the rest by symmetry). A state is (U, x); both stand just after its newest observation.
+U (D, W, D, W) is symmetric. A state is (U, x); both stand just after its newest observation.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ import numpy.typing as npt
 
 from models.mgp.compiled import compiled
 from models.mgp.schedule import EMIT, RESTORE, UPDATE, Tape
-from models.mgp.statespace import LANES, StateSpace, transitions
+from models.mgp.statespace import StateSpace, transitions
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -120,115 +119,100 @@ def means(space: StateSpace, tape: Tape, run: Gains, variable: Integers, value: 
 
 @compiled
 def observe(space: StateSpace, explained: Floats, step: Floats, m: int, gain: Floats) -> float:
-    """Advance U by `step` F, take in an observation of variable m: U changes, K goes into `gain`, S returns."""
-    states, width = gain.shape
-    column = np.empty((states, width))
-    explained_column(space, explained, step, m, column)
-    spread = space.noise[m]
+    """Advance U by F, take in an observation of variable m: U changes, K goes into `gain` (D, W), S returns."""
+    root = np.empty_like(gain)
+    covariance_with(space, explained, step, m, root, gain)
+    spread: float = space.noise[m]
     for s in range(len(space.start)):
-        spread += _prior(space, space.start[s], m, m)
-        for c in range(states):
-            spread -= step[space.start[s], c] * column[c, m]
-    for c in range(states):
-        for w in range(width):
-            gain[c, w] = _prior(space, c, w, m)
-        for b in range(states):
-            if step[c, b] != 0.0:
-                for w in range(width):
-                    gain[c, w] -= step[c, b] * column[b, w]
-    root = 1.0 / np.sqrt(spread)
-    for c in range(states):
-        for w in range(width):
-            column[c, w] = gain[c, w] * root
+        spread += gain[space.start[s], m]
+    for c in range(gain.shape[0]):
+        for w in range(gain.shape[1]):
+            root[c, w] = gain[c, w] / np.sqrt(spread)
             gain[c, w] /= spread
-    absorb(space, explained, step, column)
+    absorb(space, explained, step, root)
     return spread
 
 
 @compiled
-def _prior(space: StateSpace, c: int, w: int, m: int) -> float:
-    """cov(state (c, w), f_m) before any observation."""
-    s = space.component[c]
-    return space.stationary[c, space.start[s]] * space.covariance[s, w, m]
+def covariance_with(
+    space: StateSpace, explained: Floats, step: Floats, m: int, work: Floats, out: Floats
+) -> None:
+    """Covariance of the state, a `step` after U, with variable m of the process, into `out` (D, W).
 
-
-@compiled
-def explained_column(space: StateSpace, explained: Floats, step: Floats, m: int, out: Floats) -> None:
-    """U F^T h for variable m into `out` (D, W): not advanced on the left."""
+    p = Pinf h B[:, m] - F U F^T h; `work` (D, W) is overwritten.
+    """
     states, width = out.shape
-    end = (m // LANES + 1) * LANES  # rows before it hold column m, of the others row m holds them
-    out[:] = 0.0
-    for b in range(states):
-        weight = 0.0
-        for s in range(len(space.start)):
-            weight += step[space.start[s], b]
-        for c in range(states):
-            for w in range(end):
-                out[c, w] += weight * explained[c, w, b, m]
-            for w in range(end, width):
-                out[c, w] += weight * explained[b, m, c, w]
-
-
-@compiled
-def absorb(space: StateSpace, explained: Floats, step: Floats, column: Floats) -> None:
-    """U <- F U F^T + q q^T for `step` F and `column` q (D, W)."""
-    if len(step) == 1:
-        _absorb_one(explained[0, :, 0], step[0, 0] * step[0, 0], column[0])
-    elif len(step) == len(space.start):
-        _absorb_diagonal(explained, step, column)
-    else:
-        _absorb(explained, step, column)
-
-
-@compiled
-def _absorb_one(explained: Floats, decay: float, column: Floats) -> None:
-    """U <- decay U + q q^T for a single temporal state; q (W,) = p / sqrt(S)."""
-    width = len(column)
-    for w in range(width):
-        weight = column[w]
-        for block in range(w // LANES * LANES, width, LANES):
-            for lane in range(LANES):
-                j = block + lane
-                explained[w, j] = decay * explained[w, j] + weight * column[j]
-
-
-@compiled
-def _absorb_diagonal(explained: Floats, step: Floats, column: Floats) -> None:
-    """U <- F U F^T + q q^T where F is diagonal: Matern-1/2 components only."""
-    states, width = column.shape
     for c in range(states):
+        work[c] = 0.0
+        s = space.component[c]
+        scale = space.stationary[c, space.start[s]]
         for w in range(width):
-            weight = column[c, w]
-            for b in range(states):
-                decay = step[c, c] * step[b, b]
-                for block in range(w // LANES * LANES, width, LANES):
-                    for lane in range(LANES):
-                        j = block + lane
-                        explained[c, w, b, j] = decay * explained[c, w, b, j] + weight * column[b, j]
+            out[c, w] = scale * space.covariance[s, m, w]
+    for b in range(states):
+        weight = step_of_process(space, step, b)
+        for c in range(states):
+            for w in range(width):
+                work[c, w] += weight * explained[b, m, c, w]
+    for c in range(states):
+        for b in range(states):
+            if step[c, b] != 0.0:
+                for w in range(width):
+                    out[c, w] -= step[c, b] * work[b, w]
 
 
 @compiled
-def _absorb(explained: Floats, step: Floats, column: Floats) -> None:
-    """U <- F U F^T + q q^T, row by row: F from the left into `mixed`, then from the right."""
-    states, width = column.shape
+def step_of_process(space: StateSpace, step: Floats, b: int) -> float:
+    """(h^T F)[b]: how much of temporal state b the process is made of after a step."""
+    weight = 0.0
+    for s in range(len(space.start)):
+        weight += step[space.start[s], b]
+    return weight
+
+
+@compiled
+def absorb(space: StateSpace, explained: Floats, step: Floats, root: Floats) -> None:
+    """U <- F U F^T + q q^T for `step` F and `root` q = p / sqrt(S) (D, W)."""
+    if len(space.start) == len(step):
+        _absorb_diagonal(explained, step, root)
+    else:
+        _absorb(space, explained, step, root)
+
+
+@compiled
+def _absorb_diagonal(explained: Floats, step: Floats, root: Floats) -> None:
+    """U <- F U F^T + q q^T where F is diagonal: Matern-1/2 components only."""
+    states, width = root.shape
+    for c in range(states):
+        for b in range(states):
+            decay, column = step[c, c] * step[b, b], root[b]
+            for w in range(width):
+                weight, row = root[c, w], explained[c, w, b]
+                for j in range(width):
+                    row[j] = decay * row[j] + weight * column[j]
+
+
+@compiled
+def _absorb(space: StateSpace, explained: Floats, step: Floats, root: Floats) -> None:
+    """U <- F U F^T + q q^T, a row of every state at a time: F from the left into `mixed`, then from the right."""
+    states, width = root.shape
     mixed = np.empty((states, states, width))
     for w in range(width):
-        first = w // LANES * LANES
+        mixed[:] = 0.0
+        for c in range(states):
+            first = space.start[space.component[c]]
+            for a in range(first, first + space.order[space.component[c]]):
+                for b in range(states):
+                    for j in range(width):
+                        mixed[c, b, j] += step[c, a] * explained[a, w, b, j]
         for c in range(states):
             for b in range(states):
-                mixed[c, b, first:] = 0.0
-                for a in range(states):
-                    if step[c, a] != 0.0:
-                        for j in range(first, width):
-                            mixed[c, b, j] += step[c, a] * explained[a, w, b, j]
-        for c in range(states):
-            for b in range(states):
-                for j in range(first, width):
-                    explained[c, w, b, j] = column[c, w] * column[b, j]
-                for a in range(states):
-                    if step[b, a] != 0.0:
-                        for j in range(first, width):
-                            explained[c, w, b, j] += step[b, a] * mixed[c, a, j]
+                row, weight, column = explained[c, w, b], root[c, w], root[b]
+                for j in range(width):
+                    row[j] = weight * column[j]
+                first = space.start[space.component[b]]
+                for a in range(first, first + space.order[space.component[b]]):
+                    for j in range(width):
+                        row[j] += step[b, a] * mixed[c, a, j]
 
 
 @compiled
@@ -238,30 +222,32 @@ def correct(
     """Advance x (R, D, W) by `step`, take in `value` (R,) of variable m with K; v goes into `innovation` (R,)."""
     sides, states, width = state.shape
     for r in range(sides):
-        advance(state[r], step)
+        if len(space.start) < states:
+            advance(state[r], step)
         v = value[r]
         for s in range(len(space.start)):
-            v -= state[r, space.start[s], m]
+            first = space.start[s]
+            v -= (step[first, first] if len(space.start) == states else 1.0) * state[r, first, m]
         innovation[r] = v
         for c in range(states):
+            row, column = state[r, c], gain[c]
+            decay = step[c, c] if len(space.start) == states else 1.0
             for w in range(width):
-                state[r, c, w] += gain[c, w] * v
+                row[w] = decay * row[w] + v * column[w]
 
 
 @compiled
 def advance(table: Floats, step: Floats) -> None:
     """x <- F x for a state table (D, W)."""
     states, width = table.shape
-    if states == 1:
-        for w in range(width):
-            table[0, w] *= step[0, 0]
-        return
-    for w in range(width):
-        old = table[:, w].copy()
-        for c in range(states):
-            table[c, w] = 0.0
-            for b in range(states):
-                table[c, w] += step[c, b] * old[b]
+    old = table.copy()
+    for c in range(states):
+        row = table[c]
+        row[:] = 0.0
+        for b in range(states):
+            if step[c, b] != 0.0:
+                for w in range(width):
+                    row[w] += step[c, b] * old[b, w]
 
 
 @compiled
@@ -270,9 +256,7 @@ def process_mean(space: StateSpace, state: Floats, step: Floats, out: Floats) ->
     sides, states, width = state.shape
     out[:] = 0.0
     for b in range(states):
-        weight = 0.0
-        for s in range(len(space.start)):
-            weight += step[space.start[s], b]
+        weight = step_of_process(space, step, b)
         for r in range(sides):
             for w in range(width):
                 out[r, w] += weight * state[r, b, w]
@@ -282,15 +266,14 @@ def process_mean(space: StateSpace, state: Floats, step: Floats, out: Floats) ->
 def process_variance(space: StateSpace, explained: Floats, step: Floats, out: Floats) -> None:
     """Variance of every variable of the process a `step` after the state, into `out` (W,)."""
     states, width = len(space.stationary), len(out)
+    out[:] = 0.0
+    for s in range(len(space.start)):
+        for w in range(width):
+            out[w] += space.covariance[s, w, w]
+    for b in range(states):
+        for c in range(states):
+            weight = step_of_process(space, step, b) * step_of_process(space, step, c)
+            for w in range(width):
+                out[w] -= weight * explained[b, w, c, w]
     for w in range(width):
-        total = 0.0
-        for s in range(len(space.start)):
-            total += _prior(space, space.start[s], w, w)
-        for b in range(states):
-            for c in range(states):
-                weight = 0.0
-                for s in range(len(space.start)):
-                    for z in range(len(space.start)):
-                        weight += step[space.start[s], b] * step[space.start[z], c]
-                total -= weight * explained[b, w, c, w]
-        out[w] = max(total, 0.0)
+        out[w] = max(out[w], 0.0)

@@ -150,3 +150,12 @@ def _pruned(tape: Integers, gap: Floats, used: npt.NDArray[np.bool_], hours: int
         index[k] = number[which] if what in (SAVE, RESTORE) else which
         k += 1
     return Tape(op[:k].copy(), index[:k].copy(), gap_hours[:k].copy(), checkpoints, updates, hours)
+
+
+@compiled
+def in_time_order(time_hours: Floats) -> Tape:
+    """The tape of observations (n,) already in order of time: n updates and nothing else."""
+    rows = len(time_hours)
+    gap = np.zeros(rows)
+    gap[1:] = time_hours[1:] - time_hours[:-1]
+    return Tape(np.full(rows, UPDATE), np.arange(rows), gap, 1, rows, 0)

@@ -1,0 +1,247 @@
+"""The exact smoother: one pass backwards over the filter's gains, one forwards over their weights.
+
+    backwards   lambda <- F^T lambda over a gap
+                alpha_i = v_i / S_i - K_i^T lambda          lambda <- lambda + h alpha_i
+    forwards    pi <- F pi over a gap                       pi <- pi + Pinf h alpha_i
+    mean(t)   = sum_s B_s h_s^T (pi(t) + Pinf lambda(t))    what came before, and what comes after
+
+alpha = (K + noise)^-1 y are the weights of any right-hand side. pi and lambda are kept before the task covariance
+is applied, so that a weight touches one variable's column and B enters once a grid hour. Variances take the same
+way backwards with matrices, at a cost of W^3 a grid hour:
+
+    Lambda <- F^T Lambda F over a gap     Lambda <- (I - K h^T)^T Lambda (I - K h^T) + h h^T / S
+    variance(t) = P(t)[h, h] - P(t)[h, :] Lambda(t) P(t)[:, h]        P(t) the filter's
+
+    n  observations, in order of time     T  grid hours, not decreasing     R  right-hand sides
+    D  temporal states     S  components     W  width (variables, padded)
+
+Source: Bierman 1973 (doi:10.1016/0005-1098(73)90009-4), after Bryson and Frazier.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from models.mgp.compiled import compiled
+from models.mgp.filter import Gains, advance, covariance_with, observe, step_of_process
+from models.mgp.statespace import StateSpace, transition
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+
+class Weights(NamedTuple):
+    """`weight` alpha (n, R); `adjoint` lambda (T, R, D, W) at each grid hour, of what was measured after it."""
+
+    weight: Floats
+    adjoint: Floats
+
+
+@compiled
+def weigh(  # noqa: PLR0917  a compiled function has no keyword-only arguments
+    space: StateSpace,
+    time_hours: Floats,
+    variable: Integers,
+    run: Gains,
+    innovation: Floats,
+    grid_hours: Floats,
+) -> Weights:
+    """The backwards pass over a run in order of time, n updates and nothing else, for innovations (n, R)."""
+    states, width, sides = len(space.stationary), len(space.noise), innovation.shape[1]
+    weight, adjoint = np.empty(innovation.shape), np.zeros((len(grid_hours), sides, states, width))
+    state, step = np.zeros((sides, states, width)), np.empty((states, states))
+    t, n = len(grid_hours) - 1, len(time_hours)
+    for i in range(n - 1, -1, -1):
+        while t >= 0 and grid_hours[t] >= time_hours[i]:
+            if i + 1 < n:
+                adjoint[t] = state
+                transition(space, time_hours[i + 1] - grid_hours[t], step)
+                advance_all(adjoint[t], step.T)
+            t -= 1
+        if i + 1 < n:
+            advance_all(state, run.transition[i + 1].T)
+        for r in range(sides):
+            total = innovation[i, r] / run.spread[i]
+            for c in range(states):
+                row, column = state[r, c], run.gain[i, c]
+                for w in range(width):
+                    total -= row[w] * column[w]
+            weight[i, r] = total
+            for s in range(len(space.start)):
+                state[r, space.start[s], variable[i]] += total
+    while t >= 0 and n > 0:
+        adjoint[t] = state
+        transition(space, time_hours[0] - grid_hours[t], step)
+        advance_all(adjoint[t], step.T)
+        t -= 1
+    return Weights(weight, adjoint)
+
+
+@compiled
+def advance_all(state: Floats, step: Floats) -> None:
+    """x <- F x for every table of (R, D, W)."""
+    if len(step) == 1:
+        flat = state.reshape(state.size)
+        for j in range(len(flat)):
+            flat[j] *= step[0, 0]
+        return
+    for r in range(len(state)):
+        advance(state[r], step)
+
+
+@compiled
+def smoothed_mean(
+    space: StateSpace, time_hours: Floats, variable: Integers, weights: Weights, grid_hours: Floats
+) -> Floats:
+    """The process at the grid given all observations, for every right-hand side: (T, R, W)."""
+    states, width, sides = len(space.stationary), len(space.noise), weights.weight.shape[1]
+    mean, before = np.zeros((len(grid_hours), sides, width)), np.zeros((sides, states, width))
+    step, share = np.empty((states, states)), np.empty(width)
+    i = 0
+    for t in range(len(grid_hours)):
+        transition(space, grid_hours[t] - grid_hours[max(t - 1, 0)], step)
+        advance_all(before, step)
+        while i < len(time_hours) and time_hours[i] <= grid_hours[t]:
+            transition(space, grid_hours[t] - time_hours[i], step)
+            _arrive(space, step, variable[i], weights.weight[i], before)
+            i += 1
+        for r in range(sides):
+            for s in range(len(space.start)):
+                _share(space, s, before[r], weights.adjoint[t, r], share)
+                add_product(share, space.covariance[s], mean[t, r])
+    return mean
+
+
+@compiled
+def _arrive(space: StateSpace, step: Floats, m: int, weight: Floats, before: Floats) -> None:
+    """pi += F Pinf h alpha, in the column of variable m."""
+    for c in range(len(step)):
+        arrived = 0.0
+        for b in range(len(step)):
+            arrived += step[c, b] * space.stationary[b, space.start[space.component[b]]]
+        for r in range(len(weight)):
+            before[r, c, m] += arrived * weight[r]
+
+
+@compiled
+def _share(space: StateSpace, s: int, before: Floats, after: Floats, out: Floats) -> None:
+    """h_s^T (pi + Pinf lambda) into `out` (W,): what component s adds before its task covariance."""
+    first = space.start[s]
+    out[:] = before[first]
+    for b in range(first, first + space.order[s]):
+        for w in range(len(out)):
+            out[w] += space.stationary[first, b] * after[b, w]
+
+
+@compiled
+def add_product(row: Floats, matrix: Floats, out: Floats) -> None:
+    """out += row @ matrix, four rows of the matrix at a time; always the same sum, whatever stands beside it."""
+    width = len(out)
+    for block in range(len(row) // 4):
+        k = 4 * block
+        first, second, third, fourth = matrix[k], matrix[k + 1], matrix[k + 2], matrix[k + 3]
+        for w in range(width):
+            out[w] += (
+                row[k] * first[w] + row[k + 1] * second[w] + row[k + 2] * third[w] + row[k + 3] * fourth[w]
+            )
+
+
+@compiled
+def smoothed_variance(
+    space: StateSpace, time_hours: Floats, variable: Integers, run: Gains, grid_hours: Floats
+) -> Floats:
+    """The variance of the process at the grid given all observations: (T, W)."""
+    states, width, n = len(space.stationary), len(space.noise), len(time_hours)
+    filtered = _filtered_rows(space, time_hours, variable, run, grid_hours)
+    variance, step = np.empty((len(grid_hours), width)), np.eye(states)
+    adjoint = np.zeros((states, width, states, width))
+    ahead = np.zeros_like(adjoint)
+    t = len(grid_hours) - 1
+    for i in range(n - 1, -2, -1):
+        while t >= 0 and (i < 0 or grid_hours[t] >= time_hours[i]):
+            ahead[:] = adjoint
+            if i + 1 < n:
+                transition(space, time_hours[i + 1] - grid_hours[t], step)
+                _advance_back(ahead, step)
+            _reduce(space, filtered[t], ahead, variance[t])
+            t -= 1
+        if i >= 0:
+            if i + 1 < n:
+                _advance_back(adjoint, run.transition[i + 1])
+            _unobserve(space, adjoint, run.gain[i], run.spread[i], variable[i])
+    return variance
+
+
+@compiled
+def _filtered_rows(
+    space: StateSpace, time_hours: Floats, variable: Integers, run: Gains, grid_hours: Floats
+) -> Floats:
+    """P(t)[h m, :] of the filter at each grid hour, for every variable m: (T, W, D, W)."""
+    states, width, n = len(space.stationary), len(space.noise), len(time_hours)
+    rows = np.empty((len(grid_hours), width, states, width))
+    explained, step = np.zeros((states, width, states, width)), np.eye(states)
+    gain, work = np.empty((states, width)), np.empty((states, width))
+    i = 0
+    for t in range(len(grid_hours)):
+        while i < n and time_hours[i] <= grid_hours[t]:
+            observe(space, explained, run.transition[i], variable[i], gain)
+            i += 1
+        if i > 0:
+            transition(space, grid_hours[t] - time_hours[i - 1], step)
+        for m in range(width):
+            covariance_with(space, explained, step, m, work, rows[t, m])
+    return rows
+
+
+@compiled
+def _advance_back(adjoint: Floats, step: Floats) -> None:
+    """Lambda <- F^T Lambda F, (D, W, D, W)."""
+    states, width = adjoint.shape[0], adjoint.shape[1]
+    for c in range(states):
+        for w in range(width):
+            advance(adjoint[c, w], step.T)
+    advance(adjoint.reshape(states, width * states * width), step.T)
+
+
+@compiled
+def _unobserve(space: StateSpace, adjoint: Floats, gain: Floats, spread: float, m: int) -> None:
+    """Lambda <- (I - K h^T)^T Lambda (I - K h^T) + h h^T / S: only rows and columns of variable m change."""
+    states, width = gain.shape
+    product, inner = np.zeros((states, width)), 1.0 / spread
+    for c in range(states):
+        for w in range(width):
+            for b in range(states):
+                row, column = adjoint[c, w, b], gain[b]
+                for j in range(width):
+                    product[c, w] += row[j] * column[j]
+            inner += product[c, w] * gain[c, w]
+    for s in range(len(space.start)):
+        first = space.start[s]
+        for c in range(states):
+            for w in range(width):
+                adjoint[c, w, first, m] -= product[c, w]
+                adjoint[first, m, c, w] -= product[c, w]
+    for s in range(len(space.start)):
+        for z in range(len(space.start)):
+            adjoint[space.start[s], m, space.start[z], m] += inner
+
+
+@compiled
+def _reduce(space: StateSpace, rows: Floats, adjoint: Floats, out: Floats) -> None:
+    """P[h, h] - P[h, :] Lambda P[:, h] of every variable, from `rows` (W, D, W)."""
+    width, states = rows.shape[0], rows.shape[1]
+    product = np.empty(width)
+    for m in range(width):
+        total = 0.0
+        for s in range(len(space.start)):
+            total += rows[m, space.start[s], m]
+        for c in range(states):
+            product[:] = 0.0
+            for b in range(states):
+                add_product(rows[m, b], adjoint[b, :, c], product)
+            for w in range(width):
+                total -= product[w] * rows[m, c, w]
+        out[m] = max(total, 0.0)

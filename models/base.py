@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 from models.clinical.score import ScoreSeries
 from models.clinical.stay import LabelledStay, Stay
@@ -36,6 +36,50 @@ class Explanation:
 
     time: datetime
     contributions: tuple[Contribution, ...]
+
+
+@dataclass(frozen=True)
+class Influence:
+    """One observation that moved the score: without it the score would be `share` lower (signed, 0 to 1).
+
+    `time` is when it was measured; `censored` is "<" or ">" where `value` is a detection limit.
+    """
+
+    variable: str
+    time: datetime
+    value: float
+    share: float
+    censored: str = ""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A variable that would tell the model something now: `narrows` is by how much the score's spread (high
+    minus low, score units) is expected to shrink if it were measured.
+    """
+
+    variable: str
+    narrows: float
+
+
+@dataclass(frozen=True)
+class Inquiry:
+    """What stands behind the score at `time`, observation by observation, and what would make it surer.
+
+    Influences by falling absolute share, measurements by falling `narrows`; either may name a few only.
+    """
+
+    time: datetime
+    influences: tuple[Influence, ...] = ()
+    next_measurements: tuple[Measurement, ...] = ()
+
+
+@runtime_checkable
+class Inquirable(Protocol):
+    """A model that can be asked for more than `explain` says; asked on demand, never on a scoring pass."""
+
+    def inquire(self, stay: Stay, time: datetime) -> Inquiry:
+        """The observations that moved the score at `time`, from what stood then, and what to measure next."""
 
 
 class EarlyWarningModel(Protocol):

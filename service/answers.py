@@ -105,18 +105,22 @@ def usual_gap_minutes(times: Iterable[datetime]) -> float | None:
 def driver(
     variable_name: str, value: float | None, time: datetime | None, share: float, censored: str = ""
 ) -> Json:
-    """One variable that moves the score, with its last value; `censored` says on which side it is a limit."""
+    """What moves the score, a variable with its last value or one observation; `censored` says on which side
+    the value is a limit.
+    """
+    measured = {"value": value, "censored": censored, "time": instant(time), "share": share}
+    return named(variable_name) | measured
+
+
+def named(variable_name: str) -> Json:
+    """A variable as people know it."""
     variable = CATALOGUE[variable_name]
     return {
         "variable": variable.name,
         "short": variable.short,
         "label": variable.label,
-        "value": value,
-        "censored": censored,
         "unit": variable.unit,
         "normal": list(variable.normal),
-        "time": instant(time),
-        "share": share,
     }
 
 

@@ -25,15 +25,15 @@ from db.queries.stays import stay_by_external_id
 from db.rows import StayRow
 from db.session import reading
 from models import registry
-from models.base import EarlyWarningModel
+from models.base import EarlyWarningModel, Inquirable, Inquiry
 from models.clinical.errors import InvalidInput
 from models.clinical.score import GRID_STEP
 from models.clinical.stay import Stay, observation_table
-from service.answers import Json, instant
+from service.answers import Json, driver, instant, named
 from service.clock import Clock
 from service.problems import NotFound, install_problem_details
 from service.schemas import Instant, StayIn
-from service.scoring_pass import drivers_at, hours_to_score, refuse_endless
+from service.scoring_pass import contributions_at, drivers_at, hours_to_score, refuse_endless
 from service.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -73,8 +73,15 @@ class ExplainQuestion(BaseModel):
     time: Instant
 
 
+class InquireQuestion(BaseModel):
+    """What stands behind a stored stay's newest score at a time, or now."""
+
+    stay_id: str
+    time: Instant | None = None
+
+
 def scoring_app(engine: Engine, clock: Clock, model: EarlyWarningModel, default_name: str) -> FastAPI:
-    """The three questions a worker answers."""
+    """The questions a worker answers."""
     app = FastAPI(openapi_url=None)
     install_problem_details(app)
     models: dict[str, EarlyWarningModel] = {"default": model, default_name: model, model.name: model}
@@ -96,10 +103,7 @@ def scoring_app(engine: Engine, clock: Clock, model: EarlyWarningModel, default_
         if not hasattr(model, "posterior"):
             raise NotFound(f"model {model.name} has no posterior")
         row, stay = _stored_stay(engine, question.stay_id, question.as_of)
-        hours = hours_to_score(row, question.as_of or clock.now())
-        if question.as_of is not None:  # the stay has been scored further since
-            hours = min(hours, max((question.as_of - row.admitted_at) // GRID_STEP, 0))
-        end = row.admitted_at + hours * GRID_STEP
+        end = _newest_hour(row, question.as_of, clock.now())
         names = question.variables or sorted(set(stay.observations["variable"]))
         return _posterior(model.posterior, stay, names, end)
 
@@ -107,6 +111,15 @@ def scoring_app(engine: Engine, clock: Clock, model: EarlyWarningModel, default_
     def explain(question: ExplainQuestion) -> Json:
         _, stay = _stored_stay(engine, question.stay_id, question.time)
         return {"time": instant(question.time), "drivers": drivers_at(model, stay, question.time)}
+
+    @app.post("/inquire")
+    def inquire(question: InquireQuestion) -> Json:
+        row, stay = _stored_stay(engine, question.stay_id, question.time)
+        hour = _newest_hour(row, question.time, clock.now())
+        if hour == row.admitted_at:
+            raise NotFound(f"stay {question.stay_id!r} has no score by {instant(question.time) or 'now'}")
+        refuse_endless(row.admitted_at, hour)
+        return _inquiry(model, stay.until(hour), hour)
 
     return app
 
@@ -142,6 +155,28 @@ def _stored_stay(engine: Engine, stay_id: str, as_of: datetime | None) -> tuple[
         if row is None:
             raise NotFound(f"no stay {stay_id!r}")
         return row, clinical_stay(row, observations_of(session, row.id, known_by=as_of))
+
+
+def _newest_hour(row: StayRow, as_of: datetime | None, now: datetime) -> datetime:
+    """The newest grid hour with a score (at `as_of`); the admission where there is none yet."""
+    hours = hours_to_score(row, min(as_of or now, now))
+    if as_of is not None:  # the stay has been scored further since
+        hours = min(hours, max((as_of - row.admitted_at) // GRID_STEP, 0))
+    return row.admitted_at + hours * GRID_STEP
+
+
+def _inquiry(model: EarlyWarningModel, stay: Stay, hour: datetime) -> Json:
+    found = model.inquire(stay, hour) if isinstance(model, Inquirable) else Inquiry(hour)
+    return {
+        "time": instant(hour),
+        "contributions": contributions_at(model, stay, hour),
+        "influences": [
+            driver(one.variable, one.value, one.time, one.share, one.censored) for one in found.influences
+        ],
+        "next_measurements": [
+            named(one.variable) | {"narrows": one.narrows} for one in found.next_measurements
+        ],
+    }
 
 
 def _scores(model: EarlyWarningModel, stay: Stay) -> Json:

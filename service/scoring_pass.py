@@ -156,10 +156,15 @@ def refuse_endless(admitted_at: datetime, end: datetime) -> None:
 
 def drivers_at(model: EarlyWarningModel, stay: Stay, time: datetime) -> list[Json]:
     """The variables that move the score at `time` most, with their last values."""
-    measured = [part for part in model.explain(stay, time).contributions if part.variable in CATALOGUE]
+    return contributions_at(model, stay, time)[:_DRIVERS]
+
+
+def contributions_at(model: EarlyWarningModel, stay: Stay, time: datetime) -> list[Json]:
+    """Every variable that moves the score at `time`, by falling absolute share."""
     return [
         driver(part.variable, part.value, part.time, part.share, part.censored)
-        for part in measured[:_DRIVERS]
+        for part in model.explain(stay, time).contributions
+        if part.variable in CATALOGUE
     ]
 
 

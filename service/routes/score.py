@@ -1,4 +1,4 @@
-"""Stateless scoring and posteriors: checked here, answered by the worker, which holds the models."""
+"""Scores of what is not stored, posteriors, explanations: checked here, answered by the worker."""
 
 from __future__ import annotations
 
@@ -39,6 +39,16 @@ def posterior(
     return parts.scoring.ask(
         "posterior", {"stay_id": stay_id, "variables": variable or [], "as_of": instant(as_of)}
     )
+
+
+@router.get("/stays/{stay_id:path}/explanation", responses={503: {"description": "No worker answers"}})
+def explanation(
+    parts: Parts,
+    stay_id: str,
+    time: Annotated[Instant | None, Query(description="Of the newest score at this time")] = None,
+) -> Json:
+    """What moved a score: which variables, which observations; and what would make it surer."""
+    return parts.scoring.ask("inquire", {"stay_id": stay_id, "time": instant(time)})
 
 
 def _verdict(raw: object, admitted_at: datetime, now: datetime) -> ObservationFacts | Quarantined:

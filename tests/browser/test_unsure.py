@@ -1,4 +1,4 @@
-"""A model that says how sure it is: its spread on the tile and in the stay view."""
+"""A model that says how sure it is: its spread, what moved the score, what would help most."""
 
 import threading
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import expect
 from pydantic import HttpUrl
 
+from models.base import Influence, Inquiry, Measurement
 from models.clinical.score import ScoreSeries
 from models.clinical.stay import Stay
 from models.rules import NEWS2
@@ -31,6 +32,16 @@ class Unsure(NEWS2):
         plain = super().score(stay, end)
         stated = np.where(np.arange(len(plain)) == 3, np.nan, plain.value)
         return replace(plain, low=stated * 0.6, high=np.minimum(stated * 1.3 + 0.08, 1.0))
+
+    def inquire(self, stay: Stay, time: datetime) -> Inquiry:
+        """The newest of what the rule counts, some of it a relief; two measurements, one of no use."""
+        counted = self.explain(stay, time).contributions
+        found = [
+            Influence(one.variable, one.time, one.value, one.share or -0.05)
+            for one in counted
+            if one.time is not None and one.value is not None
+        ]
+        return Inquiry(time, tuple(found), (Measurement("lactate", 0.12), Measurement("wbc", 0.001)))
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +88,62 @@ def test_the_spread_stands_where_the_number_is_explained(unsure: Service, desk: 
     expect(figure.locator("output")).to_contain_text(words)
     expect(figure.locator("figcaption")).to_contain_text("10th to 90th percentile")
     screenshot(page, "stay-spread")
+
+
+def test_the_reasons_are_asked_for_when_they_are_opened(unsure: Service, desk: Desk) -> None:
+    page = desk.open(f"{unsure.url}/#/stay/stay-{BED}")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "/explanation" in request.url else None)
+    reasons = page.locator(".why .reasons")
+    expect(reasons.locator("h3")).to_have_count(0)
+    assert asked == []
+    page.get_by_text("More reasons").click()
+    expect(reasons.get_by_role("heading")).to_have_text(["What moved it", "What would help most"])
+    moved, helps = reasons.locator("ul").first.locator("li"), reasons.locator("ul").last.locator("li")
+    expect(moved.first).to_contain_text("Respiratory rate")
+    expect(moved.first).to_contain_text("29 ↑ /min at")
+    expect(moved.first).to_contain_text("0.15 lower without it")
+    expect(moved.last).to_contain_text("0.05 higher without it")
+    expect(helps).to_have_count(1)
+    expect(helps).to_contain_text("Lactate")
+    expect(helps).to_contain_text("would narrow the score's spread by about 0.12")
+    expect(reasons).to_contain_text("not an order")
+    assert len(asked) == 1
+    screenshot(page, "stay-reasons")
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_the_reasons_of_a_past_score_are_those_of_its_hour(unsure: Service, desk: Desk) -> None:
+    stay = f"stay-{BED}"
+    page = desk.open(f"{unsure.url}/#/stay/{stay}")
+    page.get_by_role("link", name="As known 1 h ago").click()
+    page.locator(".as-of").wait_for()
+    page.get_by_text("More reasons").click()
+    heart = page.locator(".reasons li", has_text="Heart rate")
+    expect(heart).to_contain_text("72 /min")
+
+
+def test_a_model_that_names_nothing_says_so(service: Service, desk: Desk) -> None:
+    stay = service.admit("32")
+    service.observe(stay, SICK)
+    service.wait_scored(stay)
+    page = desk.open(f"{service.url}/#/stay/{stay}")
+    page.get_by_text("More reasons").click()
+    expect(page.locator(".reasons").get_by_text("The model names none.")).to_have_count(2)
+
+
+def test_reasons_that_cannot_be_had_are_said_to_be_missing(service: Service, desk_with_trouble: Desk) -> None:
+    stay = service.admit("33")
+    service.observe(stay, SICK)
+    service.wait_scored(stay)
+    page = desk_with_trouble.open(f"{service.url}/#/stay/{stay}")
+    page.get_by_text("More reasons").wait_for()
+    page.route("**/explanation?*", lambda route: route.fulfill(status=503, json={"detail": "no worker"}))
+    page.get_by_text("More reasons").click()
+    expect(page.locator(".reasons .reason")).to_have_text("The model cannot be asked: no worker (503)")
+    page.unroute("**/explanation?*")
+    page.get_by_text("More reasons").click()
+    page.get_by_text("More reasons").click()
+    expect(page.locator(".reasons h3")).to_have_count(2)
+    expect(page.locator(".reasons .reason")).to_have_count(0)

@@ -6,6 +6,7 @@ import { bedText, hourMinute, measured, minutesSince, outside, scoreText, span, 
 import { History } from "./history.js";
 import { html } from "./html.js";
 import { Mark } from "./marks.js";
+import { Reasons } from "./reasons.js";
 import { stayLink } from "./route.js";
 import { Actions } from "./stay_actions.js";
 import { useStay } from "./stay_data.js";
@@ -48,14 +49,16 @@ function AsOf({ stayId, asOf, ward }) {
 // a variable that moves nothing explains nothing
 const stands = (driver) => driver.share !== 0;
 
-const Why = ({ drivers, variables, threshold, now }) => html`<section class="why"><h2>Why</h2>
-  ${!drivers.some(stands) && html`<p class="quiet">No variable stands out.</p>`}
-  <ul>${drivers.filter(stands).map((driver) => html`<li key=${driver.variable}>
+const Why = ({ stay, variables, threshold, now }) => html`<section class="why"><h2>Why</h2>
+  ${!stay.drivers.some(stands) && html`<p class="quiet">No variable stands out.</p>`}
+  <ul>${stay.drivers.filter(stands).map((driver) => html`<li key=${driver.variable}>
     <span><b>${driver.label}</b></span>
     <span>${measured(driver.value, driver.censored)} ${outside(driver.value, variables[driver.variable]?.normal)}
       ${" "}<small>${unitText(driver.unit)}${driver.time ? ` at ${hourMinute(driver.time, now)}` : ""}</small></span>
     <span class="share">${driver.share >= 0 ? "raises" : "lowers"} the score by ${scoreText(Math.abs(driver.share), threshold)}</span>
-  </li>`)}</ul></section>`;
+  </li>`)}</ul>
+  ${stay.score.time && html`<${Reasons} stayId=${stay.stay_id} score=${stay.score} threshold=${threshold} now=${now} />`}
+</section>`;
 
 const Source = ({ detail }) => html`<details class="source"><summary>Source and configuration</summary>
   <dl>
@@ -100,7 +103,7 @@ export function StayPage({ stayId, asOf, view }) {
     ${failure && html`<p class="failed" role="alert">Not refreshed: ${failure}</p>`}
     <${Heading} stay=${stay} read=${read} threshold=${threshold} now=${now} />
     <div class="stay-body">
-      <${Why} drivers=${stay.drivers} variables=${detail.variables} threshold=${threshold} now=${now} />
+      <${Why} stay=${stay} variables=${detail.variables} threshold=${threshold} now=${now} />
       <${Evidence} detail=${detail} asOf=${asOf} beat=${beat} theme=${preferences.theme} threshold=${threshold} />
       <${Do} read=${read} detail=${detail} asOf=${asOf} view=${view} now=${now} />
     </div>

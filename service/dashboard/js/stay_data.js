@@ -71,3 +71,11 @@ export function usePosterior(stayId, asOf, variables, beat) {
   never.current = state.status === NOT_FOUND;
   return { posterior: state.failure ? null : state.answer, failure: state.failure };
 }
+
+/** What stands behind `score`, asked only while `wanted`. An answer for another hour is never shown as this one's. */
+export function useExplanation(stayId, score, wanted) {
+  const path = `v1/stays/${encodeURIComponent(stayId)}/explanation?${new URLSearchParams({ time: score.time })}`;
+  const revision = `${score.value} ${score.low} ${score.high}`; // a late result changes the score of an hour
+  const state = useFetched(wanted ? path : null, revision);
+  return { explanation: state.path === path ? state.answer : null, failure: state.failure };
+}

@@ -109,9 +109,11 @@ def test_the_reasons_are_asked_for_when_they_are_opened(unsure: Service, desk: D
     expect(helps).to_contain_text("would narrow the score's spread by about 0.12")
     expect(reasons).to_contain_text("not an order")
     assert len(asked) == 1
+    page.get_by_role("button", name="Light").click()
+    reasons.get_by_text("not an order").scroll_into_view_if_needed()
     screenshot(page, "stay-reasons")
     page.set_viewport_size({"width": 390, "height": 844})
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.wait_for_function("document.documentElement.scrollWidth <= 390")
 
 
 def test_the_reasons_of_a_past_score_are_those_of_its_hour(unsure: Service, desk: Desk) -> None:

@@ -34,7 +34,7 @@ class Curious(NEWS2):
 
     def inquire(self, stay: Stay, time: datetime) -> Inquiry:
         """Shares by scoring again without each observation."""
-        table = stay.standing(time).observations
+        table = stay.until(time).standing(time).observations
         whole = self._value(stay, time)
         found = []
         columns = (table[name].tolist() for name in ("variable", "time", "value", "censored"))

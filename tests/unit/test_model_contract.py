@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from models import registry
-from models.base import EarlyWarningModel
+from models.base import EarlyWarningModel, Inquirable
 from models.clinical.score import ScoreSeries, ScoreStatus
 from models.clinical.stay import GRID_STEP, OBSERVATION_COLUMNS, Stay, observation_table
 from models.clinical.variables import CATALOGUE
@@ -167,6 +167,26 @@ def test_an_explanation_names_catalogue_variables_by_falling_share(model: EarlyW
 def test_an_explanation_knows_nothing_of_later(model: EarlyWarningModel) -> None:
     stay, time = stay_of(11), ADMITTED + timedelta(hours=20)
     assert model.explain(stay, time) == model.explain(stay.until(time), time)
+
+
+def test_an_inquiry_names_what_stood_by_falling_weight_and_knows_nothing_of_later(
+    model: EarlyWarningModel,
+) -> None:
+    if not isinstance(model, Inquirable):
+        pytest.skip(f"{model.name} takes no inquiry")
+    stay, time = stay_of(13), ADMITTED + timedelta(hours=20)
+    inquiry = model.inquire(stay, time)
+    assert inquiry == model.inquire(stay.until(time).standing(time), time)
+    stood = stay.until(time).standing(time).observations
+    observed = set(zip(stood["variable"], stood["time"], stood["value"], stood["censored"], strict=True))
+    told = [(one.variable, one.time, one.value, one.censored) for one in inquiry.influences]
+    assert told
+    assert set(told) <= observed
+    shares = [abs(one.share) for one in inquiry.influences]
+    assert shares == sorted(shares, reverse=True)
+    narrowings = [one.narrows for one in inquiry.next_measurements]
+    assert narrowings == sorted(narrowings, reverse=True)
+    assert {one.variable for one in inquiry.next_measurements} <= set(CATALOGUE)
 
 
 def test_what_is_saved_loads_as_the_same_model(model: EarlyWarningModel, tmp_path: Path) -> None:

@@ -9,11 +9,14 @@ left alone: `benchmarks/sepsis.py` scores them. One core and 3 GB; without an ar
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from pathlib import Path
 from time import process_time
+from typing import Self
 
 import lightgbm
 import numpy as np
@@ -75,6 +78,23 @@ class Boosted:
     threshold: float
     validation: dict[str, float | None]
 
+    @property
+    def version(self) -> str:
+        """A hash of the trees."""
+        return sha256(self.trees.model_to_string().encode()).hexdigest()[:12]
+
+    def save(self, folder: Path) -> None:
+        """Write lightgbm.txt and threshold.json to `folder`."""
+        self.trees.save_model(str(folder / "lightgbm.txt"))
+        kept = {"threshold": self.threshold, "validation": self.validation}
+        (folder / "threshold.json").write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote."""
+        kept = json.loads((folder / "threshold.json").read_text(encoding="utf-8"))
+        return cls(lightgbm.Booster(model_file=str(folder / "lightgbm.txt")), **kept)
+
     def score(self, charts: Sequence[Chart]) -> Floats:
         """The score of every labelled hour of `charts`, (N,)."""
         _, rows = features(charts)
@@ -112,7 +132,7 @@ def charts_in(archives: Sequence[Path]) -> Iterator[Chart]:
     for archive in archives:
         for ingested in open_source(archive).stays():
             if ingested.labelled is not None:
-                yield chart_of(ingested)
+                yield chart_of(ingested.labelled)
 
 
 def main() -> None:

@@ -1,8 +1,9 @@
 """How well each model sees sepsis coming: CinC 2019, subjects kept aside, intervals over subjects, one table.
 
-    python benchmarks/sepsis.py [SETTING MODEL ...] [--out FOLDER] [--draws N] [--json]
+    python benchmarks/sepsis.py [SETTING MODEL ...] [--out FOLDER] [--cache FOLDER] [--draws N] [--json]
 
-scores each MODEL (a rule, `lightgbm`, `NAME=FOLDER` with a trained model, or `NAME=shipped`) in one SETTING
+scores each MODEL (a rule, `NAME=FOLDER` with a trained model, `NAME=shipped`; or `lightgbm`, which is fitted
+first, or `lightgbm=FOLDER`, fitted before) in one SETTING
 
     both     trained on A and B, held-out subjects of both
     a        trained on A, held-out subjects of A
@@ -10,8 +11,7 @@ scores each MODEL (a rule, `lightgbm`, `NAME=FOLDER` with a trained model, or `N
 
 and prints the figures of everything scored so far. A model's predictions are kept as SETTING/NAME.parquet
 under FOLDER (artifacts/sepsis), so that the tables and the plot (auprc.png) can be made again without
-scoring; `lightgbm` is fitted first. Records from PRODROME_DATA; without them, or without predictions, it says
-so and stops.
+scoring. Records from PRODROME_DATA; without them, or without predictions, it says so and stops.
 
 The cost is processor time a stay on one core, of scoring alone: reading is left out.
 """
@@ -21,7 +21,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+import pickle
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from time import process_time
@@ -31,10 +33,11 @@ import numpy.typing as npt
 
 from benchmarks.evidence.figures import Figures, figures, read_predictions
 from benchmarks.evidence.table import plot, tables
-from benchmarks.gradient_boosting import fit
+from benchmarks.gradient_boosting import Boosted, fit
 from benchmarks.peers.hourly_features import chart_of
 from models import registry
 from models.clinical.score import ScoreStatus
+from models.clinical.stay import LabelledStay
 from pipelines.ingest.cinc2019 import open_source
 from pipelines.ingest.source import IngestedStay
 from pipelines.metrics.bootstrap import Bootstrap
@@ -77,60 +80,100 @@ class Scored:
     milliseconds: float  # of processor time a stay
 
 
-def stays(data: Path, sets: Sequence[str], holds: Callable[[str], bool]) -> Iterator[IngestedStay]:
-    """The labelled stays of `sets` whose subject `holds`."""
-    for name in sets:
-        for ingested in open_source(data / f"training_set{name}.zip").stays():
-            if ingested.label is not None and holds(ingested.stay.subject_id):
-                yield ingested
+@dataclass(frozen=True)
+class Records:
+    """CinC 2019 archives in `data`; with a `cache`, what was read from them once is kept there."""
+
+    data: Path
+    cache: Path | None = None
+
+    def stays(self, sets: Sequence[str], holds: Callable[[str], bool]) -> Iterator[LabelledStay]:
+        """The labelled stays of `sets` whose subject `holds`."""
+        for name in sets:
+            for one in self._cached(name) if self.cache else self._read(name):
+                if holds(one.stay.subject_id):
+                    yield one
+
+    def _read(self, name: str) -> Iterator[LabelledStay]:
+        source = open_source(self.data / f"training_set{name}.zip")
+        yield from (one.labelled for one in source.stays() if one.labelled is not None)
+
+    def _cached(self, name: str) -> list[LabelledStay]:
+        assert self.cache is not None  # asked before
+        kept = self.cache / f"training_set{name}.pickle"  # of this program alone, so it can be trusted
+        if not kept.is_file():
+            self.cache.mkdir(parents=True, exist_ok=True)
+            with replacing(kept) as unfinished:
+                unfinished.write_bytes(pickle.dumps(list(self._read(name))))
+        stays: list[LabelledStay] = pickle.loads(kept.read_bytes())
+        return stays
 
 
-def score(data: Path, out: Path, slug: str, asked: str) -> None:
-    """Score one model in one setting and keep its predictions."""
-    setting, (name, _, place) = SETTINGS[slug], asked.partition("=")
-    (out / slug).mkdir(parents=True, exist_ok=True)
-    held = stays(data, setting.scored, setting.holds)
-    if name == "lightgbm":
-        scored = _score_lightgbm(data, out / slug, setting, list(held))
-    else:
-        scored = _score_model(out / slug, name, "default" if place == "shipped" else place or name, held)
-    with replacing(out / slug / f"{name}.json") as unfinished:
-        unfinished.write_text(json.dumps(vars(scored), indent=1) + "\n", encoding="utf-8")
+def score(records: Records, out: Path, slug: str, asked: Sequence[str]) -> None:
+    """Score models in one setting and keep their predictions; all but LightGBM share one reading."""
+    setting, folder = SETTINGS[slug], out / slug
+    folder.mkdir(parents=True, exist_ok=True)
+    places = {name: place for name, _, place in (one.partition("=") for one in asked)}
+    if "lightgbm" in places:
+        place = places.pop("lightgbm")
+        boosted = Boosted.load(Path(place)) if place else _boosted(records, setting)
+        boosted.save(folder)
+        _score_boosted(boosted, folder, list(records.stays(setting.scored, setting.holds)))
+    if places:
+        _score_models(places, folder, records.stays(setting.scored, setting.holds))
 
 
-def _score_model(out: Path, name: str, place: str, held: Iterator[IngestedStay]) -> Scored:
-    model, count, spent = registry.load(place), 0, 0.0
-    with PredictionTable.writing(out / f"{name}.parquet", model.threshold) as table:
-        for count, ingested in enumerate(held, start=1):  # noqa: B007  how many there were
-            start = process_time()
-            prediction = predict(model, ingested)
-            spent += process_time() - start
-            table.add(prediction)
-    return Scored(name, model.version, model.threshold, 1000 * spent / count)
+def _score_models(places: Mapping[str, str], out: Path, held: Iterator[LabelledStay]) -> None:
+    """One table a model; `places` says where each is, nowhere for a rule."""
+    loaded = {
+        name: registry.load("default" if place == "shipped" else place or name)
+        for name, place in places.items()
+    }
+    spent, count = dict.fromkeys(loaded, 0.0), 0
+    with ExitStack() as stack:
+        tables_of = {
+            name: stack.enter_context(PredictionTable.writing(out / f"{name}.parquet", model.threshold))
+            for name, model in loaded.items()
+        }
+        for one in held:
+            count += 1
+            ingested = IngestedStay(one.stay, len(one.stay.observations), hour=one.hour, label=one.label)
+            for name, model in loaded.items():
+                start = process_time()
+                prediction = predict(model, ingested)
+                spent[name] += process_time() - start
+                tables_of[name].add(prediction)
+    for name, model in loaded.items():
+        _keep(out, Scored(name, model.version, model.threshold, 1000 * spent[name] / count))
 
 
-def _score_lightgbm(data: Path, out: Path, setting: Setting, held: list[IngestedStay]) -> Scored:
-    learn = [chart_of(one) for one in stays(data, setting.train, lambda subject: not held_out(subject))]
-    boosted = fit(
+def _boosted(records: Records, setting: Setting) -> Boosted:
+    learn = [chart_of(one) for one in records.stays(setting.train, lambda subject: not held_out(subject))]
+    return fit(
         [one for one in learn if split_of(one.subject_id) == "train"],
         [one for one in learn if split_of(one.subject_id) == "validation"],
     )
-    boosted.trees.save_model(str(out / "lightgbm.txt"))
+
+
+def _score_boosted(boosted: Boosted, out: Path, held: list[LabelledStay]) -> None:
     start = process_time()
     hourly = boosted.score([chart_of(one) for one in held])
     spent = process_time() - start
+    ends = np.cumsum([len(one.hour) for one in held])
     with PredictionTable.writing(out / "lightgbm.parquet", boosted.threshold) as table:
-        ends = np.cumsum([len(one.hour) for one in held if one.hour is not None])
-        for ingested, own in zip(held, np.split(hourly, ends[:-1]), strict=True):
-            table.add(_prediction(ingested, own))
-    trees = f"{boosted.trees.best_iteration} trees"
-    return Scored("lightgbm", trees, boosted.threshold, 1000 * spent / len(held))
+        for one, own in zip(held, np.split(hourly, ends[:-1]), strict=True):
+            table.add(_prediction(one, own))
+    _keep(out, Scored("lightgbm", boosted.version, boosted.threshold, 1000 * spent / len(held)))
 
 
-def _prediction(ingested: IngestedStay, value: npt.NDArray[np.float64]) -> StayPrediction:
+def _keep(out: Path, scored: Scored) -> None:
+    with replacing(out / f"{scored.name}.json") as unfinished:
+        unfinished.write_text(json.dumps(vars(scored), indent=1) + "\n", encoding="utf-8")
+
+
+def _prediction(labelled: LabelledStay, value: npt.NDArray[np.float64]) -> StayPrediction:
     """A score in every row: trees take what is missing as it is."""
-    labelled, stay = ingested.labelled, ingested.stay
-    assert labelled is not None  # `stays` gives no other
+    stay = labelled.stay
     no_spread = np.full(len(value), np.nan)
     return StayPrediction(
         stay_id=stay.stay_id,
@@ -196,6 +239,9 @@ def main() -> None:
     parser.add_argument("setting", nargs="?", choices=SETTINGS)
     parser.add_argument("models", nargs="*", metavar="MODEL")
     parser.add_argument("--out", type=Path, default=Path("artifacts/sepsis"))
+    parser.add_argument(
+        "--cache", type=Path, help="keeps the stays that were read, which saves minutes a run"
+    )
     parser.add_argument("--draws", type=int, default=Bootstrap().draws, help="of the bootstrap")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
@@ -203,8 +249,8 @@ def main() -> None:
     if asked.models and not data.is_dir():
         print(f"no real records at {data}; set PRODROME_DATA")
         return
-    for model in asked.models:
-        score(data, asked.out, asked.setting, model)
+    if asked.models:
+        score(Records(data, asked.cache), asked.out, asked.setting, asked.models)
     show(asked.out, Bootstrap(draws=asked.draws), asked.json)
 
 

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from models.clinical.stay import GRID_STEP
+from models.clinical.stay import GRID_STEP, LabelledStay
 from models.mgp.standardise import VARIABLES
-from pipelines.ingest.source import IngestedStay
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -61,10 +60,8 @@ class Chart:
     label: npt.NDArray[np.int8]
 
 
-def chart_of(ingested: IngestedStay) -> Chart:
-    """The chart of a stay that has labels."""
-    labelled = ingested.labelled
-    assert labelled is not None  # the caller reads labelled sources only
+def chart_of(labelled: LabelledStay) -> Chart:
+    """The chart of a stay."""
     stay, table = labelled.stay, labelled.stay.observations
     position = {name: index for index, name in enumerate(VARIABLES)}
     variable = np.array([position.get(name, NEVER) for name in table["variable"]], dtype=np.int64)

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from benchmarks.peers.hourly_features import WINDOWS, Chart, chart_of, features
-from models.clinical.stay import Stay, observation_table
+from models.clinical.stay import LabelledStay, Stay, observation_table
 from models.mgp.standardise import VARIABLES
-from pipelines.ingest.source import IngestedStay
 
 ADMITTED = datetime(2026, 1, 1, tzinfo=UTC)
 RATE = VARIABLES.index("heart_rate")
@@ -109,7 +108,7 @@ def test_a_value_enters_when_it_is_known() -> None:
         care_unit="MICU",
         hospital_admitted_at=ADMITTED - timedelta(hours=6),
     )
-    chart = chart_of(IngestedStay(stay, 3, hour=np.arange(1, 5), label=np.zeros(4, dtype=np.int8)))
+    chart = chart_of(LabelledStay(stay, np.arange(1, 5), np.zeros(4, dtype=np.int8)))
     names, rows = features([chart])
     assert rows[:, names.index("last heart_rate")].tolist() == [80.0, 80.0, 120.0, 120.0]
     assert chart.facts.tolist() == [50.0, 1.0, 1.0, 0.0, 6.0]

@@ -159,3 +159,15 @@ def in_time_order(time_hours: Floats) -> Tape:
     gap = np.zeros(rows)
     gap[1:] = time_hours[1:] - time_hours[:-1]
     return Tape(np.full(rows, UPDATE), np.arange(rows), gap, 1, rows, 0)
+
+
+@compiled
+def first_uses(tape: Tape) -> Integers:
+    """The observations of a tape in the order in which it first takes them in: as they became known."""
+    seen, order, count = np.zeros(tape.updates, np.bool_), np.empty(tape.updates, np.int64), 0
+    for k in range(len(tape.op)):
+        if tape.op[k] == UPDATE and not seen[tape.item[k]]:
+            seen[tape.item[k]] = True
+            order[count] = tape.item[k]
+            count += 1
+    return order[:count].copy()

@@ -1,0 +1,308 @@
+"""The exact posterior of the process: smoothed over a grid, or filtered hour by hour as things became known.
+
+    posterior     every grid time from all observations
+    filtered      grid hour h from what was known by h, which no later hour rewrites
+
+Both cost O(n + T) in the observations and grid hours of a stay. Everything is computed in float64 and handed out
+in the kernel's type. A stay's result is the same bits whatever it is computed beside.
+
+    n  observations     T  grid hours     M  variables     B  stays
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from models.clinical.errors import InvalidInput
+from models.mgp.compiled import compiled
+from models.mgp.draws import anchors, filtered_values, hourly_path, prior_path, simulated_values
+from models.mgp.filter import Gains, gains, means
+from models.mgp.kernel import Kernel
+from models.mgp.schedule import as_known, first_uses, in_time_order
+from models.mgp.smoother import smoothed_mean, smoothed_variance, weigh
+from models.mgp.statespace import StateSpace, state_space
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+Column = Tensor | npt.NDArray[np.generic] | Sequence[float]
+
+
+class Observed(Protocol):
+    """What `filtered` reads of a stay, an `EncodedStay` among others: rows in the order they became known, and
+    how many of them each hour may use."""
+
+    @property
+    def time_hours(self) -> Column:
+        """(n,) hours since admission."""
+
+    @property
+    def variable(self) -> Column:
+        """(n,) in [0, M)."""
+
+    @property
+    def value(self) -> Column:
+        """(n,) on the process's scale."""
+
+    @property
+    def known(self) -> Column:
+        """(T,) rows known by grid hour 1, 2, ..., T; not decreasing."""
+
+
+@dataclass(frozen=True)
+class Observations:
+    """`time_hours`, `variable` in [0, M) and `value` (n,), in any order where nothing asks what was known when;
+    else in the order they became known, `known` (T,) of them by grid hour 1 .. T.
+    """
+
+    time_hours: Column
+    variable: Column
+    value: Column
+    known: Column = ()
+
+
+class Problem(NamedTuple):
+    """A stay as the engine takes it: rows (n,) in order of (time, variable, value), and the grid (T,)."""
+
+    space: StateSpace
+    time_hours: Floats
+    variable: Integers
+    value: Floats
+    grid_hours: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """`mean` (T, M) of the process itself, noise left out; `log_likelihood` of the observed values, ().
+
+    `variance` and draws are computed when they are asked for.
+    """
+
+    mean: Tensor
+    log_likelihood: Tensor
+    problem: Problem
+    gains: Gains | None = None  # of the observations in order, where somebody has them already
+
+    @cached_property
+    def variance(self) -> Tensor:
+        """The posterior variance of the process, noise left out: (T, M)."""
+        space, time, variable, _, grid = self.problem
+        return self._tensor(smoothed_variance(space, time, variable, self._gains, grid))
+
+    def sample(self, draws: int, generator: torch.Generator | None = None) -> Tensor:
+        """Draws from the joint posterior over all grid times and variables: (draws, T, M).
+
+        The normals are float32 whatever the kernel's type, so that both types draw the same courses.
+        """
+        space, time, variable, _, grid = self.problem
+        anchored = anchors(time, grid)
+        per_anchor = (draws, len(space.stationary), space.variables)
+        count = len(anchored) * int(np.prod(per_anchor))
+        normals = torch.randn(count + len(time) * draws, generator=generator).numpy()
+        deviation = _deviation(
+            space, time, variable, self._gains, grid, anchored,
+            normals[:count].reshape(len(anchored), *per_anchor), normals[count:].reshape(len(time), draws),
+        )  # fmt: skip
+        return self.mean + self._tensor(deviation)
+
+    @cached_property
+    def _gains(self) -> Gains:
+        return self.gains or _gains_in_order(self.problem)
+
+    def _tensor(self, wide: Floats) -> Tensor:
+        return torch.from_numpy(wide[..., : self.problem.space.variables]).to(self.mean.dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class Filtered:
+    """`mean`, `variance` (T, M) of the process at grid hour 1 .. T, noise left out, each from what was known by it;
+    `draws` (D, T, M): draw d of hour h is from that hour's posterior, and its course over the hours is continuous.
+    """
+
+    mean: Tensor
+    variance: Tensor
+    draws: Tensor
+
+
+def posterior(
+    kernel: Kernel, time_hours: Column, variable: Column, value: Column, grid_hours: Column
+) -> Posterior:
+    """The exact posterior of one stay at `grid_hours` (T,), not decreasing, given all rows (n,), in any order.
+
+    No rows give the prior. Raises InvalidInput for a time or value that is not finite, a variable outside [0, M),
+    columns of different length and a grid that decreases.
+    """
+    return posteriors(kernel, [Observations(time_hours, variable, value)], [grid_hours])[0]
+
+
+def posteriors(kernel: Kernel, stays: Sequence[Observed], grids: Sequence[Column]) -> list[Posterior]:
+    """`posterior` of many stays; what one of them is never depends on the others."""
+    space = state_space(kernel)
+    return [_posterior(kernel, _problem(space, stay, grid)) for stay, grid in zip(stays, grids, strict=True)]
+
+
+def filtered(kernel: Kernel, stays: Sequence[Observed], draws: int = 0, seed: int = 0) -> list[Filtered]:
+    """The filtered posterior of each stay on its grid hours, with `draws` that depend on (stay, seed) alone.
+
+    A result that becomes known late enters at the time it was measured, from the hour on in which it is known.
+    Rows known by the same hour may stand in any order. Raises InvalidInput as `posterior` does, and for `known`
+    that decreases or exceeds n.
+    """
+    space = state_space(kernel)
+    rows = [_rows(space, stay) for stay in stays]
+    counts = [_known(stay, len(time)) for stay, (time, _, _) in zip(stays, rows, strict=True)]
+    first = int(min((np.floor(time.min()) for time, _, _ in rows if len(time)), default=0.0))
+    last = int(max((np.floor(time.max()) for time, _, _ in rows if len(time)), default=0.0)) + 1
+    last = max(last, *(len(known) for known in counts), 0)
+    path = hourly_path(space, min(first, 0), last if draws else 0, draws, seed)
+    results = []
+    for (time, variable, value), known in zip(rows, counts, strict=True):
+        mean, variance, drawn = _filter(space, path, min(first, 0), time, variable, value, known, seed)
+        parts = (
+            torch.from_numpy(one[..., : space.variables]).to(kernel.dtype) for one in (mean, variance, drawn)
+        )
+        results.append(Filtered(*parts))
+    return results
+
+
+def _posterior(kernel: Kernel, problem: Problem) -> Posterior:
+    run, mean, likelihood = _smooth(*problem)
+    narrow = torch.from_numpy(mean[:, : problem.space.variables]).to(kernel.dtype)
+    return Posterior(narrow, torch.tensor(likelihood, dtype=kernel.dtype), problem, run)
+
+
+def _problem(space: StateSpace, stay: Observed, grid_hours: Column) -> Problem:
+    time, variable, value = _rows(space, stay)
+    grid = _array(grid_hours, np.float64)
+    if not (np.isfinite(grid).all() and (np.diff(grid) >= 0).all()):
+        raise InvalidInput(
+            "grid_hours must be finite and not decrease", value=grid, bound="finite, sorted", unit="h"
+        )
+    order = np.lexsort((value, variable, time))
+    return Problem(space, time[order], variable[order], value[order], grid)
+
+
+def _rows(space: StateSpace, stay: Observed) -> tuple[Floats, Integers, Floats]:
+    """A stay's columns as arrays. Raises InvalidInput, naming the row."""
+    time, value = _array(stay.time_hours, np.float64), _array(stay.value, np.float64)
+    variable = _array(stay.variable, np.int64)
+    if not len(time) == len(variable) == len(value):
+        lengths = len(time), len(variable), len(value)
+        raise InvalidInput(f"{lengths} times, variables and values", value=lengths, bound="one each a row")
+    row = _first_bad(time, variable, value, space.variables)
+    if row < len(time):
+        bad = float(time[row]), int(variable[row]), float(value[row])
+        raise InvalidInput(
+            f"row {row} has time {bad[0]} h, variable {bad[1]} and value {bad[2]}",
+            value=bad,
+            bound=f"finite times and values, variables in [0, {space.variables})",
+        )
+    return time, variable, value
+
+
+def _known(stay: Observed, rows: int) -> Integers:
+    known = _array(stay.known, np.int64)
+    if len(known) and not (0 <= known[0] and known[-1] <= rows and (np.diff(known) >= 0).all()):
+        raise InvalidInput(
+            f"known counts {known} of {rows} rows", value=known, bound=f"0 .. {rows}, not decreasing"
+        )
+    return known
+
+
+def _array(column: Column, dtype: type[np.generic]) -> npt.NDArray[np.generic]:
+    if isinstance(column, Tensor):
+        column = column.detach().numpy()
+    return np.ascontiguousarray(column, dtype=dtype)
+
+
+@compiled
+def _first_bad(time_hours: Floats, variable: Integers, value: Floats, variables: int) -> int:
+    """The first row that is not finite or of no variable; n if there is none."""
+    for i in range(len(time_hours)):
+        if not (np.isfinite(time_hours[i]) and np.isfinite(value[i]) and 0 <= variable[i] < variables):
+            return i
+    return len(time_hours)
+
+
+@compiled
+def _smooth(
+    space: StateSpace, time_hours: Floats, variable: Integers, value: Floats, grid_hours: Floats
+) -> tuple[Gains, Floats, float]:
+    """Gains, mean (T, W) and log likelihood of rows in order of time."""
+    tape, kept = in_time_order(time_hours), np.empty((0, 0, 0, 0, 0))
+    run = gains(space, tape, variable, kept)
+    forward = means(space, tape, run, variable, value.reshape(len(value), 1))
+    weights = weigh(space, time_hours, variable, run, forward.innovation, grid_hours)
+    mean = smoothed_mean(space, time_hours, variable, weights, grid_hours)
+    return run, mean[:, 0].copy(), forward.log_likelihood[0]
+
+
+def _gains_in_order(problem: Problem) -> Gains:
+    tape = in_time_order(problem.time_hours)
+    return gains(problem.space, tape, problem.variable, np.empty((0, 0, 0, 0, 0)))
+
+
+@compiled
+def _deviation(  # noqa: PLR0917  a compiled function has no keyword-only arguments
+    space: StateSpace,
+    time_hours: Floats,
+    variable: Integers,
+    run: Gains,
+    grid_hours: Floats,
+    anchor_hours: Floats,
+    path_normals: npt.NDArray[np.float32],
+    value_normals: npt.NDArray[np.float32],
+) -> Floats:
+    """f* - E[f | y*] at the grid, what a draw adds to the mean: (R, T, W)."""
+    path = prior_path(space, anchor_hours, path_normals)
+    value = simulated_values(space, anchor_hours, path, time_hours, variable, value_normals)
+    forward = means(space, in_time_order(time_hours), run, variable, value)
+    weights = weigh(space, time_hours, variable, run, forward.innovation, grid_hours)
+    mean = smoothed_mean(space, time_hours, variable, weights, grid_hours)
+    out = np.empty((value.shape[1], len(grid_hours), mean.shape[2]))
+    at = np.searchsorted(anchor_hours, grid_hours)
+    for t in range(len(grid_hours)):
+        for r in range(len(out)):
+            for w in range(mean.shape[2]):
+                out[r, t, w] = -mean[t, r, w]
+            for s in range(len(space.start)):
+                for w in range(mean.shape[2]):
+                    out[r, t, w] += path[at[t], r, space.start[s], w]
+    return out
+
+
+@compiled
+def _filter(  # noqa: PLR0917
+    space: StateSpace,
+    path: Floats,
+    first_hour: int,
+    time_hours: Floats,
+    variable: Integers,
+    value: Floats,
+    known: Integers,
+    seed: int,
+) -> tuple[Floats, Floats, Floats]:
+    """Mean and variance (T, W) and draws (R, T, W) of grid hours 1 .. T, on an hourly path of the prior."""
+    hours, sides, width = len(known), path.shape[1], len(space.noise)
+    tape = as_known(time_hours, variable, value, known, np.arange(1.0, hours + 1.0))
+    run = gains(space, tape, variable, np.empty((0, 0, 0, 0, 0)))
+    sought = np.empty((len(value), 1 + sides))
+    sought[:, 0] = value
+    if sides:
+        simulated = filtered_values(space, path, first_hour, time_hours, variable, first_uses(tape), seed)
+        sought[:, 1:] = value.reshape(len(value), 1) - simulated
+    forward = means(space, tape, run, variable, sought)
+    draws = np.empty((sides, hours, width))
+    for r in range(sides):
+        for t in range(hours):
+            draws[r, t] = forward.mean[t, 1 + r]
+            for s in range(len(space.start)):
+                draws[r, t] += path[t + 1 - first_hour, r, space.start[s]]
+    return forward.mean[:, 0].copy(), run.variance, draws

@@ -35,7 +35,7 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 BRIDGED = 32  # observations between two anchors: their factor costs 32^2 / 2 each, about a state's
-_PATH, _BRIDGE = 1, 2  # streams of normals
+PATH, BRIDGE = 1, 2  # streams of normals
 
 
 @compiled
@@ -65,6 +65,14 @@ def anchors(time_hours: Floats, grid_hours: Floats) -> Floats:
 @compiled
 def prior_path(space: StateSpace, anchor_hours: Floats, normals: npt.NDArray[np.floating]) -> Floats:
     """States at the anchors (A,) drawn from the prior, from `normals` (A, R, D, M): (A, R, D, W)."""
+    path = independent_path(space, anchor_hours, normals)
+    correlate(space, path)
+    return path
+
+
+@compiled
+def independent_path(space: StateSpace, anchor_hours: Floats, normals: npt.NDArray[np.floating]) -> Floats:
+    """`prior_path` of variables that are independent and of variance one: (A, R, D, W)."""
     count, sides, states, variables = normals.shape
     path, step = np.zeros((count, sides, states, len(space.noise))), np.empty((states, states))
     noise = np.empty((states, states))
@@ -76,7 +84,6 @@ def prior_path(space: StateSpace, anchor_hours: Floats, normals: npt.NDArray[np.
             process_noise(space, gap, noise)
             path[a] = path[a - 1]
         _innovate(path[a], step, semidefinite_factor(noise), normals[a], a > 0)
-    correlate(space, path)
     return path
 
 
@@ -161,8 +168,8 @@ def bridge(  # noqa: PLR0917
             inner += 1
     rows = inside[:inner]
     parts = np.zeros((4, inner, states))
-    _bridge_parts(space, left_hours, right_hours, time_hours[rows], parts)
-    factor = _bridge_factor(space, parts, time_hours[rows], variable[rows])
+    bridge_parts(space, left_hours, right_hours, time_hours[rows], parts)
+    factor = bridge_factor(space, parts, time_hours[rows], variable[rows])
     for k in range(inner):
         i = rows[k]
         for r in range(normals.shape[1]):
@@ -186,7 +193,7 @@ def _observe_state(space: StateSpace, state: Floats, m: int, normals: Floats, ou
 
 
 @compiled
-def _bridge_factor(space: StateSpace, parts: Floats, time_hours: Floats, variable: Integers) -> Floats:
+def bridge_factor(space: StateSpace, parts: Floats, time_hours: Floats, variable: Integers) -> Floats:
     """The lower Cholesky factor (k, k) of observations between their anchors, noise included."""
     count = len(time_hours)
     factor, step = np.empty((count, count)), np.empty((len(space.stationary), len(space.stationary)))
@@ -201,7 +208,7 @@ def _bridge_factor(space: StateSpace, parts: Floats, time_hours: Floats, variabl
 
 
 @compiled
-def _bridge_parts(
+def bridge_parts(
     space: StateSpace, left_hours: float, right_hours: float, time_hours: Floats, parts: Floats
 ) -> None:
     """For each time (k,): h^T Q(t - a), C^-1 G(t)^T h with C C^T = Q(b - a), to_left and to_right, (4, k, D)."""
@@ -290,7 +297,7 @@ def _walk(space: StateSpace, first_hour: int, direction: int, seed: int, path: F
     factor, start = semidefinite_factor(noise), semidefinite_factor(space.stationary)
     hour = 0
     while (direction > 0 and hour < first_hour + hours) or (direction < 0 and hour >= first_hour):
-        keyed_normals(seed, _PATH, hour, 0, normals.reshape(normals.size))
+        keyed_normals(seed, PATH, hour, 0, normals.reshape(normals.size))
         _innovate(state, step, factor if hour else start, normals, hour != 0)
         if hour == 0 and direction < 0:
             _reverse(space, state)
@@ -331,7 +338,7 @@ def filtered_values(  # noqa: PLR0917
         rows = order[by_hour[start:stop]]
         normals, out = np.empty((len(rows), sides)), np.empty((len(rows), sides))
         for i in range(len(rows)):
-            keyed_normals(seed, _BRIDGE, now, i, normals[i])
+            keyed_normals(seed, BRIDGE, now, i, normals[i])
         left, right = path[now - first_hour], path[now - first_hour + 1]
         bridge(space, float(now), now + 1.0, left, right, time_hours[rows], variable[rows], normals, out)
         values[rows] = out

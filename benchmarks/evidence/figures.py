@@ -40,7 +40,9 @@ class Figures:
     septic_stays: int
     hours: int
     positive_hours: int
-    untold_onsets: int
+    untold_onsets: int  # stays positive from their first row
+    late_onsets: int  # cases that fewer controls outlast than each must have
+    distinct_controls: int
     hourly: ChallengeMetrics
     hourly_intervals: Intervals
     horizons: tuple[Horizon, ...]
@@ -85,6 +87,8 @@ def figures(predictions: Predictions, bootstrap: Bootstrap, *, probabilities: bo
         hours=len(cohort.label),
         positive_hours=int(cohort.label.sum()),
         untold_onsets=int(found.untold.sum()),
+        late_onsets=int(found.case.sum() - matched.case.sum()),
+        distinct_controls=len(np.unique(matched.stay[~matched.case])),
         hourly=summarise(cohort),
         hourly_intervals=intervals(cohort, subjects, bootstrap),
         horizons=tuple(horizons),

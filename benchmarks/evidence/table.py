@@ -23,9 +23,11 @@ def tables(rows: Mapping[str, Figures], milliseconds: Mapping[str, float]) -> st
     ahead = [f"{hours} h" for hours in ASKED]
     return "\n\n".join(
         [
-            f"{counts.stays:,} stays, {counts.septic_stays:,} septic ({counts.untold_onsets} from the "
-            f"first row on); {counts.hours:,} hours, {counts.positive_hours:,} positive; at 7 h before onset "
-            f"{counts.horizons[7].cases:,} cases and {counts.horizons[7].controls:,} controls.",
+            f"{counts.stays:,} stays, {counts.septic_stays:,} septic; {counts.hours:,} hours, "
+            f"{counts.positive_hours:,} positive. Before onset: {counts.horizons[0].cases:,} cases and "
+            f"{counts.horizons[0].controls:,} controls ({counts.distinct_controls:,} stays); left out are "
+            f"{counts.untold_onsets} cases positive from their first row and {counts.late_onsets} that fewer "
+            f"than ten controls outlast.",
             _table(
                 rows,
                 ["hourly AUROC", "hourly AUPRC", "utility", "ms a stay"],

@@ -84,17 +84,20 @@ def onsets(rows: Integers, hour: Integers, label: npt.NDArray[np.int8]) -> Onset
 
 
 def match(found: Onsets, last_hour: Integers, *, seed: int, controls: int = CONTROLS_A_CASE) -> Matched:
-    """Every case with up to `controls` controls that last to its onset; `last_hour` (S,) of each stay.
+    """Cases with `controls` controls each that last to their onset; `last_hour` (S,) of each stay.
 
-    No control serves twice while another is left that lasts long enough, and none twice for one case. The
-    latest onsets choose first, because the fewest stays last that long. The order of the stays decides which
-    are drawn, so give them in a fixed one.
+    A case that fewer stays outlast is left out, so that chance is the same everywhere. No control serves
+    twice while another is left that lasts long enough, and none twice for one case; the latest onsets choose
+    first, because the fewest stays last that long. The order of the stays decides which are drawn, so give
+    them in a fixed one.
     """
     waiting = np.random.default_rng(seed).permutation(np.flatnonzero(found.control))
     cases = np.flatnonzero(found.case)
     stays: list[Integers] = []
     for case in cases[np.argsort(-found.hour[cases], kind="stable")]:
         chosen = waiting[last_hour[waiting] >= found.hour[case]][:controls]
+        if len(chosen) < controls:
+            continue
         waiting = np.concatenate([waiting[~np.isin(waiting, chosen)], chosen])  # who served goes to the back
         stays.append(np.array([case, *chosen], dtype=np.int64))
     if not stays:

@@ -69,14 +69,16 @@ def test_matching_and_scores_keep_the_protocol(seed: int, span: int) -> None:
     one = drawn(seed)
     found = onsets(one.rows, one.hour, one.label)
     matched = match(found, one.last_hour, seed=seed, controls=4)
-    assert sorted(matched.stay[matched.case]) == np.flatnonzero(found.case).tolist()
+    outlasting = [int((found.control & (one.last_hour >= onset)).sum()) for onset in found.hour]
+    full = found.case & (np.array(outlasting) >= 4)
+    assert sorted(matched.stay[matched.case]) == np.flatnonzero(full).tolist()
     assert found.control[matched.stay[~matched.case]].all()
     assert (one.last_hour[matched.stay] >= matched.onset)[~matched.case].all()
     begins = np.flatnonzero(matched.case)
     for begin, end in zip(begins, [*begins[1:], len(matched.stay)], strict=True):
         own = matched.stay[begin + 1 : end]
         eligible = found.control & (one.last_hour >= matched.onset[begin])
-        assert len(set(own)) == len(own) == min(4, int(eligible.sum()))
+        assert len(set(own)) == len(own) == 4
         assert (matched.onset[begin:end] == found.hour[matched.stay[begin]]).all()
         before = set(matched.stay[:begin])
         unused = set(np.flatnonzero(eligible)) - before
@@ -130,7 +132,7 @@ def test_a_case_before_its_admission_is_left_out_with_its_controls() -> None:
     rows, hour = np.array([5, 20]), np.concatenate([np.arange(1, 6), np.arange(1, 21)])
     label = np.zeros(25, dtype=np.int8)
     label[1:5] = 1  # onset at hour 8
-    matched = match(onsets(rows, hour, label), np.array([5, 20]), seed=0)
+    matched = match(onsets(rows, hour, label), np.array([5, 20]), seed=0, controls=1)
     figures = at_horizons(rows, hour, np.linspace(0, 1, 25), matched, ["a", "b"], hours=(7, 8))
     assert [(figure.cases, figure.controls) for figure in figures] == [(1, 1), (0, 0)]
     assert (figures[1].auprc, figures[1].auprc_interval) == (None, Interval(None, None))

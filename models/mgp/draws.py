@@ -23,6 +23,8 @@ arXiv:2002.09309 for Matheron's rule; Steele 2014 (doi:10.1145/2660193.2660195) 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
@@ -267,6 +269,14 @@ def _bridge_covariance(  # noqa: PLR0917
     return total
 
 
+class Simulation(NamedTuple):
+    """`path` (H, R, D, W) of the prior on whole hours from `first_hour` on, and the `seed` it was drawn with."""
+
+    path: Floats
+    first_hour: int
+    seed: int
+
+
 @compiled
 def hourly_path(space: StateSpace, first_hour: int, last_hour: int, draws: int, seed: int) -> Floats:
     """States on the whole hours first .. last (H,), drawn from the prior: (H, R, D, W).
@@ -274,11 +284,18 @@ def hourly_path(space: StateSpace, first_hour: int, last_hour: int, draws: int, 
     An hour's state depends on (seed, hour) alone: the path leaves hour 0 in both directions. Backwards in time
     a Matern process is the same process with its odd derivatives negated.
     """
+    path = independent_hours(space, first_hour, last_hour, draws, seed)
+    correlate(space, path)
+    return path
+
+
+@compiled
+def independent_hours(space: StateSpace, first_hour: int, last_hour: int, draws: int, seed: int) -> Floats:
+    """`hourly_path` of variables that are independent and of variance one: (H, R, D, W)."""
     states = len(space.stationary)
     path = np.zeros((last_hour - first_hour + 1, draws, states, len(space.noise)))
     _walk(space, first_hour, 1, seed, path)
     _walk(space, first_hour, -1, seed, path)
-    correlate(space, path)
     return path
 
 
@@ -300,16 +317,16 @@ def _walk(space: StateSpace, first_hour: int, direction: int, seed: int, path: F
         keyed_normals(seed, PATH, hour, 0, normals.reshape(normals.size))
         _innovate(state, step, factor if hour else start, normals, hour != 0)
         if hour == 0 and direction < 0:
-            _reverse(space, state)
+            reverse_time(space, state)
         if first_hour <= hour < first_hour + hours:
             path[hour - first_hour] = state
             if direction < 0:
-                _reverse(space, path[hour - first_hour])
+                reverse_time(space, path[hour - first_hour])
         hour += direction
 
 
 @compiled
-def _reverse(space: StateSpace, state: Floats) -> None:
+def reverse_time(space: StateSpace, state: Floats) -> None:
     """Negate the odd derivatives of tables (R, D, W)."""
     for c in range(state.shape[1]):
         if (c - space.start[space.component[c]]) % 2 == 1:

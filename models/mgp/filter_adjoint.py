@@ -2,20 +2,20 @@
 
 A bar marks the derivative of the loss by a quantity. The filter has two halves, and so has its reverse.
 
-    means   e = y - h^T x          reverse   gain_bar   += x_bar e            e_bar = K^T x_bar - ell_bar e / S
-            x <- x + K e                     spread_bar += ell_bar (e^2 / S^2 - 1 / S) / 2
-            ell += log N(e; 0, S)            x_bar      <- x_bar - h e_bar    y_bar += e_bar
-    gains   p = P h,  S = h^T p + r          p_bar = 2 U_bar K + gain_bar / S + h S_bar
-            K = p / S                        S_bar = spread_bar - K^T U_bar K - K^T gain_bar / S
-            U <- U + p p^T / S               U_bar <- U_bar - (p_bar h^T + h p_bar^T) / 2        r_bar += S_bar
-    advance x <- F x,  U <- F U F^T          x_bar <- F^T x_bar               U_bar <- F^T U_bar F
+    means   e = y - h^T x            reverse   gain_bar   += x_bar e          e_bar = K^T x_bar - l_bar e / S
+            x <- x + K e                       spread_bar += l_bar (e^2 / S^2 - 1 / S) / 2
+            l <- l + log N(e; 0, S)            x_bar      <- x_bar - h e_bar                 y_bar += e_bar
+    gains   p = P h,  S = h^T p + noise        S_bar = spread_bar - K^T U_bar K - K^T gain_bar / S
+            K = p / S                          p_bar = 2 U_bar K + gain_bar / S + h S_bar    noise_bar += S_bar
+            U <- U + p p^T / S                 U_bar <- U_bar - (p_bar h^T + h p_bar^T) / 2
+    advance x <- F x,  U <- F U F^T            x_bar <- F^T x_bar,  U_bar <- F^T U_bar F
 
 Because F = exp(A rate gap) commutes with A, the rate's derivative needs the advanced quantities alone:
 
     rate_bar += gap <x_bar, A x> + 2 gap <U_bar, A U>
 
-Of the forward run only gains are kept; the states are computed again, those of U from checkpoints a square root
-of the tape apart, so that memory grows as that root.
+Of the forward run only gains are kept. The states are computed again, U from checkpoints a square root of the
+tape apart, so that memory grows as that root.
 
     n  observations    u  updates on the tape    k  operations    R  right-hand sides    T  grid hours
     D  temporal states    W  width (variables, padded)    S  components
@@ -43,10 +43,11 @@ SEGMENT_BYTES = 2e6  # states kept at once: most stays are one segment and are r
 
 class KernelGradient(NamedTuple):
     """The loss's derivatives by `rate` (S,), `covariance` (S, W, W), of which only the symmetric part means
-    anything, and `noise` (W,)."""
+    anything, its `factor` (S, W, W), and `noise` (W,)."""
 
     rate: Floats
     covariance: Floats
+    factor: Floats
     noise: Floats
 
 
@@ -54,7 +55,10 @@ class KernelGradient(NamedTuple):
 def no_gradient(space: StateSpace) -> KernelGradient:
     """Zeros, to add to."""
     return KernelGradient(
-        np.zeros_like(space.rate), np.zeros_like(space.covariance), np.zeros_like(space.noise)
+        np.zeros_like(space.rate),
+        np.zeros_like(space.covariance),
+        np.zeros_like(space.covariance),
+        np.zeros_like(space.noise),
     )
 
 
@@ -137,8 +141,8 @@ def reverse_means(
     likelihood_bar: float,
     gradient: KernelGradient,
 ) -> tuple[Floats, Floats, Floats]:
-    """From `mean_bar` (T, R, W) and that of the first side's log likelihood, of a tape that repeats nothing, to
-    value_bar (n, R), gain_bar (u, D, W) and spread_bar (u,); what reaches the rate is added to `gradient`.
+    """From `mean_bar` (T, R, W), and the derivative by the first side's log likelihood where the tape repeats
+    nothing, to value_bar (n, R), gain_bar (u, D, W) and spread_bar (u,); the rates' share goes to `gradient`.
     """
     sides, width, states = innovation.shape[1], len(space.noise), len(space.stationary)
     value_bar, gain_bar = np.zeros((len(variable), sides)), np.zeros_like(run.gain)

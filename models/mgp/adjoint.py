@@ -1,0 +1,194 @@
+"""Gradients of the engine for torch: each result of a stay is one node of the graph.
+
+The engine computes in numpy; `attached` hangs its results into the graph with a function that runs it backwards.
+Gradients reach the kernel's lengthscales, task covariance and noise, and the observed values. The covariance's
+is that of a symmetric matrix: each of two equal entries carries half.
+
+    n  observations     T  grid hours     M  variables     W  M padded     S  components
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from models.mgp.compiled import compiled
+from models.mgp.draws import Simulation, prior_path, simulated_values
+from models.mgp.draws_adjoint import (
+    reverse_factor,
+    reverse_filtered_values,
+    reverse_hourly_path,
+    reverse_path,
+    reverse_values,
+)
+from models.mgp.filter import Gains, means
+from models.mgp.filter_adjoint import KernelGradient, no_gradient, reverse_gains, reverse_means
+from models.mgp.kernel import Kernel
+from models.mgp.schedule import Tape, first_uses, in_time_order
+from models.mgp.smoother import weigh
+from models.mgp.smoother_adjoint import reverse_smoothed
+from models.mgp.statespace import StateSpace
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+# the derivatives by the outputs, None where the loss does not use one -> by the kernel, and by the values (n,)
+Reverse = Callable[..., tuple[KernelGradient, Floats]]
+
+
+def attached(
+    kernel: Kernel, space: StateSpace, value: object, outputs: tuple[Tensor, ...], reverse: Reverse
+) -> tuple[Tensor, ...]:
+    """`outputs` with gradients to the kernel and to `value` (n,), if it is a tensor, by way of `reverse`."""
+    values = value if isinstance(value, Tensor) else torch.empty(0)
+    sources = kernel.lengthscale_hours, kernel.task_covariance, kernel.noise, values
+    if not (torch.is_grad_enabled() and any(source.requires_grad for source in sources)):
+        return outputs
+    attached_outputs: tuple[Tensor, ...] = _Attached.apply(*sources, space, reverse, *outputs)  # type: ignore[no-untyped-call]
+    return attached_outputs
+
+
+class _Attached(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, *arguments: Any) -> tuple[Tensor, ...]:
+        *sources, space, reverse = arguments[:6]
+        ctx.sources, ctx.space, ctx.reverse = [source.detach() for source in sources], space, reverse
+        ctx.set_materialize_grads(False)
+        return tuple(output.clone() for output in arguments[6:])
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, *output_bars: Tensor | None) -> tuple[Tensor | None, ...]:
+        gradient, value_bar = ctx.reverse(*output_bars)
+        lengthscale, covariance, noise, value = ctx.sources
+        bars = kernel_bars(ctx.space, gradient, lengthscale.double().numpy())
+        narrow = (torch.from_numpy(bar).to(like) for bar, like in zip(bars, ctx.sources, strict=False))
+        value_tensor = torch.from_numpy(value_bar).to(value) if ctx.needs_input_grad[3] else None
+        return *narrow, value_tensor, None, None, *(None for _ in output_bars)
+
+
+def kernel_bars(space: StateSpace, gradient: KernelGradient, lengthscale: Floats) -> tuple[Floats, ...]:
+    """The derivatives by lengthscale (S,), task covariance (S, M, M) and noise (M,)."""
+    covariance = gradient.covariance.copy()
+    for s in range(len(covariance)):
+        if gradient.factor[s].any():
+            covariance[s] += reverse_factor(space.factor[s], gradient.factor[s])
+    narrow = covariance[:, : space.variables, : space.variables]
+    symmetric = (narrow + narrow.transpose(0, 2, 1)) / 2
+    return -gradient.rate * space.rate / lengthscale, symmetric, gradient.noise[: space.variables]
+
+
+def wide(bar: Tensor | None, space: StateSpace, shape: tuple[int, ...]) -> Floats:
+    """A derivative (..., M) as the engine's array (..., W); zeros of `shape` where there is none."""
+    out = np.zeros((*shape, len(space.noise)))
+    if bar is not None:
+        out[..., : space.variables] = bar.numpy()
+    return out
+
+
+@compiled
+def reverse_posterior(
+    space: StateSpace,
+    time_hours: Floats,
+    variable: Integers,
+    value: Floats,
+    grid_hours: Floats,
+    run: Gains,
+    mean_bar: Floats,
+    likelihood_bar: float,
+) -> tuple[KernelGradient, Floats]:
+    """From `mean_bar` (T, W) and the derivative by the log likelihood of rows (n,) in order of time."""
+    tape, gradient, width = in_time_order(time_hours), no_gradient(space), len(space.noise)
+    innovation = means(space, tape, run, variable, value.reshape(len(value), 1)).innovation
+    value_bar = np.zeros(len(value))
+    if mean_bar.any():
+        weight = weigh(space, time_hours, variable, run, innovation, grid_hours[:0]).weight
+        sided = mean_bar.reshape(len(mean_bar), 1, width)
+        value_bar += reverse_smoothed(
+            space, tape, run, time_hours, variable, weight, grid_hours, sided, gradient
+        )[:, 0]
+    if likelihood_bar != 0.0:
+        by_value, by_gain, by_spread = reverse_means(
+            space, tape, run, variable, innovation, np.zeros((0, 1, width)), likelihood_bar, gradient
+        )
+        reverse_gains(space, tape, run, variable, by_gain, by_spread, np.zeros((0, width)), gradient)
+        value_bar += by_value[:, 0]
+    return gradient, value_bar
+
+
+@compiled
+def reverse_deviation(
+    space: StateSpace,
+    time_hours: Floats,
+    variable: Integers,
+    run: Gains,
+    grid_hours: Floats,
+    anchor_hours: Floats,
+    path_normals: npt.NDArray[np.floating],
+    value_normals: npt.NDArray[np.floating],
+    bar: Floats,
+) -> KernelGradient:
+    """From `bar` (R, T, W), by f* - E[f | y*] at the grid."""
+    tape, gradient = in_time_order(time_hours), no_gradient(space)
+    path = prior_path(space, anchor_hours, path_normals)
+    value = simulated_values(space, anchor_hours, path, time_hours, variable, value_normals)
+    innovation = means(space, tape, run, variable, value).innovation
+    weight = weigh(space, time_hours, variable, run, innovation, grid_hours[:0]).weight
+    mean_bar, path_bar = np.empty((bar.shape[1], bar.shape[0], bar.shape[2])), np.zeros_like(path)
+    at = np.searchsorted(anchor_hours, grid_hours)
+    for t in range(len(mean_bar)):
+        for r in range(len(bar)):
+            mean_bar[t, r] = -bar[r, t]
+            for first in space.start:
+                path_bar[at[t], r, first] += bar[r, t]
+    value_bar = reverse_smoothed(
+        space, tape, run, time_hours, variable, weight, grid_hours, mean_bar, gradient
+    )
+    reverse_values(
+        space, anchor_hours, path, time_hours, variable, value_normals, value_bar, path_bar, gradient
+    )
+    reverse_path(space, anchor_hours, path_normals, path_bar, gradient)
+    return gradient
+
+
+@compiled
+def reverse_filtered(
+    space: StateSpace,
+    simulation: Simulation,
+    time_hours: Floats,
+    variable: Integers,
+    tape: Tape,
+    run: Gains,
+    innovation: Floats,
+    mean_bar: Floats,
+    variance_bar: Floats,
+    draws_bar: Floats,
+) -> tuple[KernelGradient, Floats]:
+    """From `mean_bar`, `variance_bar` (T, W) and `draws_bar` (R, T, W), by a run along `tape`, to values (n,)."""
+    gradient, sides = no_gradient(space), len(draws_bar)
+    sided = np.empty((len(mean_bar), 1 + sides, len(space.noise)))
+    sided[:, 0] = mean_bar
+    for r in range(sides):
+        sided[:, 1 + r] = draws_bar[r]
+    value_bar, gain_bar, spread_bar = reverse_means(
+        space, tape, run, variable, innovation, sided, 0.0, gradient
+    )
+    reverse_gains(space, tape, run, variable, gain_bar, spread_bar, variance_bar, gradient)
+    if sides:
+        path_bar = np.zeros_like(simulation.path)
+        for r in range(sides):
+            for t in range(len(mean_bar)):
+                for first in space.start:
+                    path_bar[t + 1 - simulation.first_hour, r, first] += draws_bar[r, t]
+        reverse_filtered_values(
+            space, simulation, time_hours, variable, first_uses(tape), -value_bar[:, 1:], path_bar, gradient
+        )
+        reverse_hourly_path(space, simulation, path_bar, gradient)
+    by_value = np.empty(len(value_bar))
+    for i in range(len(by_value)):
+        by_value[i] = value_bar[i].sum()
+    return gradient, by_value

@@ -45,7 +45,7 @@ class ICM(gpytorch.models.ExactGP):  # type: ignore[misc]
 
     def __init__(self, problem: Problem) -> None:
         inputs = (problem.time_hours.unsqueeze(-1), problem.variable.unsqueeze(-1))
-        noise = problem.noise.clone().requires_grad_()[problem.variable]
+        noise = problem.noise[problem.variable].requires_grad_()  # a leaf: its gradient is an observation's
         likelihood = gpytorch.likelihoods.FixedNoiseGaussianLikelihood(noise)
         super().__init__(inputs, problem.value, likelihood)
         self.mean = gpytorch.means.ZeroMean()

@@ -1,0 +1,322 @@
+"""What does the exact Gaussian process cost in linear time, against gpytorch's exact inference?
+
+    python benchmarks/mgp.py [--json] [--out FOLDER]
+
+Processor time on one core, float32, medians of repeats in the same run. Both sides hold the same model (one
+Matern-1/2 time scale, rank 8), which is checked before anything is timed, and give the posterior of 48 hours
+x M variables: its mean and 10 joint draws. gpytorch takes one stay at a time, ours a batch. Observation
+times are all different, which is the worst case for ours: each costs a prediction of its own. The last column
+is gpytorch as it comes, which above 800 points (hours x variables) draws from an approximation of rank 100.
+`--out` gets the plot of cost against n. Takes some four minutes; `--json` prints the rows as JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from time import process_time
+
+import matplotlib as mpl
+import numpy as np
+import torch
+
+from benchmarks.peers import gpytorch_icm as peer
+from models.mgp.kernel import Kernel
+from models.mgp.smoothed import Observations, Posterior, posteriors
+from models.mgp.streaming import State
+
+HOURS, DRAWS, RANK, BATCH = 48, 10, 8, 32
+PEER_REPEATS, REPEATS = 5, 7
+GROWTH = (50, 100, 200, 500, 1000, 2000, 5000)
+STREAMED = 200  # observations that follow, one by one
+BEARABLE = 1000  # the most observations of one stay that gpytorch is plotted for
+LOOSEST = 2e-3  # of the prior's standard deviation, float32 on both sides
+FANTASY_BAR, EXPONENT_BAR, MEMORY_BAR_MB = 500.0, 1.1, 5.0
+FLAT = 1.5  # the most that one observation may vary over n, in a machine that others use too
+GRID = torch.arange(1.0, HOURS + 1.0)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table; `ratio` is what the bar speaks of where there is a peer."""
+
+    what: str
+    bar: str
+    ours: str
+    peer: str = "-"
+    ratio: float | None = None
+    met: bool | None = None
+    ratio_as_it_comes: float | None = None
+
+
+def problem(n: int, variables: int, seed: int = 0) -> peer.Problem:
+    """A stay of `n` observations at uniform times of uniform variables, and the model's parameters."""
+    of_stay, of_model = torch.Generator().manual_seed(seed), torch.Generator().manual_seed(0)
+    return peer.Problem(
+        time_hours=(HOURS * torch.rand(n, generator=of_stay, dtype=torch.float64)).sort().values.float(),
+        variable=torch.randint(0, variables, (n,), generator=of_stay),
+        value=torch.randn(n, generator=of_stay),
+        lengthscale_hours=torch.tensor(6.0),
+        factor=0.3 * torch.randn(variables, RANK, generator=of_model),
+        diagonal=0.2 + 0.3 * torch.rand(variables, generator=of_model),
+        noise=0.05 + 0.2 * torch.rand(variables, generator=of_model),
+    )
+
+
+def kernel_of(one: peer.Problem) -> Kernel:
+    """Our kernel of a problem, with gradients where its parameters have them."""
+    covariance = one.factor @ one.factor.mT + torch.diag(one.diagonal)
+    return Kernel(lengthscale_hours=one.lengthscale_hours, task_covariance=covariance, noise=one.noise)
+
+
+def observations(one: peer.Problem) -> Observations:
+    """The stay of a problem as ours takes it."""
+    return Observations(one.time_hours, one.variable, one.value)
+
+
+def forward(kernel: Kernel, stays: list[Observations]) -> list[Posterior]:
+    """Posterior means and joint draws of every stay."""
+    found = posteriors(kernel, stays, [GRID] * len(stays))
+    generator = torch.Generator().manual_seed(0)
+    for one in found:
+        assert one.mean.shape == (HOURS, kernel.variables)
+        one.sample(DRAWS, generator)
+    return found
+
+
+def forward_backward(one: peer.Problem, stays: list[Observations]) -> None:
+    """The same and the gradients of a loss of both to every parameter, the factor of B too."""
+    leaves = [one.lengthscale_hours, one.factor, one.diagonal, one.noise]
+    parameters = [leaf.clone().requires_grad_() for leaf in leaves]
+    kernel = kernel_of(peer.Problem(one.time_hours, one.variable, one.value, *parameters))
+    generator = torch.Generator().manual_seed(0)
+    loss = torch.zeros(())
+    for found in posteriors(kernel, stays, [GRID] * len(stays)):
+        loss = loss + found.mean.sum() + found.sample(DRAWS, generator).square().sum()
+    loss.backward()  # type: ignore[no-untyped-call]
+
+
+def median_seconds(work: Callable[[], object], repeats: int) -> float:
+    """The median processor time of `work`, after one call that pays for compilation and caches."""
+    work()
+    spent = []
+    for _ in range(repeats):
+        start = process_time()
+        work()
+        spent.append(process_time() - start)
+    return float(np.median(spent))
+
+
+def ours_seconds(n: int, variables: int, *, gradients: bool) -> float:
+    """Seconds a stay in a batch."""
+    first = problem(n, variables)
+    batch = BATCH if n <= BEARABLE else 4
+    stays = [observations(problem(n, variables, seed)) for seed in range(batch)]
+    if gradients:
+        return median_seconds(lambda: forward_backward(first, stays), REPEATS) / batch
+    with torch.no_grad():
+        kernel = kernel_of(first)
+        return median_seconds(lambda: forward(kernel, stays), REPEATS) / batch
+
+
+def peer_seconds(n: int, variables: int, *, gradients: bool) -> tuple[str, float, float]:
+    """gpytorch's fastest exact way, its seconds a stay, and those of gpytorch as it comes."""
+    model, points = peer.ICM(problem(n, variables)), peer.crossed(GRID, variables)
+    work = peer.forward_backward if gradients else peer.forward
+    seconds = {}
+    for way in (*peer.EXACT, "as it comes"):
+        with peer.settings(way, gradients=gradients):
+            seconds[way] = median_seconds(lambda: work(model, points, DRAWS), PEER_REPEATS)
+    fastest = min(peer.EXACT, key=lambda way: seconds[way])
+    return fastest, seconds[fastest], seconds["as it comes"]
+
+
+def check_same_model(n: int, variables: int) -> None:
+    """Raise AssertionError unless both sides give one mean and one variance."""
+    one = problem(n, variables)
+    with peer.settings("exact", gradients=False):
+        theirs = peer.ICM(one)(*peer.crossed(GRID, variables))
+        mean, variance = theirs.mean.view(HOURS, -1), theirs.variance.view(HOURS, -1)
+        kernel = kernel_of(one)
+        ours = posteriors(kernel, [observations(one)], [GRID])[0]
+    torch.testing.assert_close(ours.mean, mean, rtol=0.0, atol=LOOSEST)
+    torch.testing.assert_close(ours.variance, variance, rtol=0.0, atol=LOOSEST)
+
+
+def compared(n: int, variables: int, bar: float, *, gradients: bool) -> Row:
+    """Ours in a batch against gpytorch one stay at a time."""
+    way, theirs, as_it_comes = peer_seconds(n, variables, gradients=gradients)
+    ours = ours_seconds(n, variables, gradients=gradients)
+    what = "forward + backward" if gradients else "forward"
+    return Row(
+        f"{what}, n = {n}, M = {variables}",
+        f">= {bar:.0f} x",
+        f"{1e3 * ours:.3f} ms",
+        f"{1e3 * theirs:.1f} ms ({way})",
+        theirs / ours,
+        theirs / ours >= bar,
+        as_it_comes / ours,
+    )
+
+
+def observe_seconds(n: int, variables: int) -> float:
+    """Seconds for one observation more in a stay that has `n`; the median of `REPEATS` runs of 200."""
+    one = problem(n, variables)
+    rows = list(zip(one.time_hours.tolist(), one.variable.tolist(), one.value.tolist(), strict=True))
+    spent = []
+    for _ in range(REPEATS):
+        state = State(kernel_of(one))
+        for row in rows:
+            state.observe(*row)
+        start = process_time()
+        for later in range(STREAMED):
+            state.observe(HOURS + 0.1 * later, later % variables, 0.5)
+        spent.append((process_time() - start) / STREAMED)
+    return float(np.median(spent))
+
+
+def fantasy_seconds(n: int, variables: int) -> tuple[str, float]:
+    """gpytorch's fastest exact way to one observation more, and its seconds."""
+    seconds = {}
+    for way in peer.EXACT:
+        with peer.settings(way, gradients=False):
+            told = partial(
+                peer.fantasy, peer.ready_for_fantasy(problem(n, variables)), HOURS + 0.1, 3, 0.5, 0.1
+            )
+            seconds[way] = median_seconds(told, 4 * REPEATS)
+    fastest = min(seconds, key=lambda way: seconds[way])
+    return fastest, seconds[fastest]
+
+
+def streaming_rows(variables: int) -> Iterator[Row]:
+    """One new observation."""
+    sizes = (50, 400, 5000)
+    seconds = {n: observe_seconds(n, variables) for n in sizes}
+    spread = max(seconds.values()) / min(seconds.values())
+    listed = " / ".join(f"{1e6 * seconds[n]:.1f}" for n in sizes)
+    what = f"one new observation, M = {variables}"
+    yield Row(f"{what}, n = 50 / 400 / 5000", "independent of n", f"{listed} us", "-", spread, spread < FLAT)
+    way, theirs = fantasy_seconds(400, variables)
+    ratio, ours = theirs / seconds[400], f"{1e6 * seconds[400]:.1f} us"
+    fantasy = f"{1e3 * theirs:.1f} ms (get_fantasy_model, {way})"
+    bar = f">= {FANTASY_BAR:.0f} x"
+    yield Row(f"{what}, n = 400", bar, ours, fantasy, ratio, ratio >= FANTASY_BAR)
+
+
+def growth_row(variables: int, out: Path | None) -> Row:
+    """Cost of the forward pass as n grows, with a line fitted to its logarithms."""
+    seconds = [ours_seconds(n, variables, gradients=False) for n in GROWTH]
+    exponent = float(np.polyfit(np.log(GROWTH), np.log(seconds), 1)[0])
+    steepest = float(np.max(np.diff(np.log(seconds)) / np.diff(np.log(GROWTH))))
+    if out:
+        plot_growth(seconds, exponent, variables, out)
+    listed = f"exponent {exponent:.2f} (steepest step {steepest:.2f})"
+    what = f"forward, n = {GROWTH[0]} -> {GROWTH[-1]}, M = {variables}"
+    return Row(what, f"exponent <= {EXPONENT_BAR}", listed, "-", None, exponent <= EXPONENT_BAR)
+
+
+def plot_growth(seconds: list[float], exponent: float, variables: int, out: Path) -> None:
+    """Draw cost against n, gpytorch beside it where it is bearable."""
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt  # noqa: PLC0415  after the choice of a backend without a screen
+
+    sizes = [n for n in GROWTH if n <= BEARABLE]
+    theirs = [1e3 * peer_seconds(n, variables, gradients=False)[1] for n in sizes]
+    figure, axes = plt.subplots(figsize=(6.0, 4.2), layout="constrained")
+    axes.loglog(GROWTH, [1e3 * one for one in seconds], "o-", label=f"models.mgp, n^{exponent:.2f}")
+    axes.loglog(sizes, theirs, "s--", color="tab:gray", label="gpytorch, exact")
+    axes.set(xlabel="observations n", ylabel="ms of processor time a stay")
+    axes.set_title(f"Mean and {DRAWS} joint draws of {HOURS} h x {variables} variables, one core")
+    axes.grid(visible=True, which="both", alpha=0.25)
+    axes.legend()
+    out.mkdir(parents=True, exist_ok=True)
+    figure.savefig(out / "mgp_growth.png", dpi=150)
+    plt.close(figure)
+
+
+def memory_row(n: int, variables: int) -> Row:
+    """Peak memory a stay: how the peak of a process grows with its batch."""
+    few, many = 8, 72
+    per_stay = (peak_of("ours", many, n, variables) - peak_of("ours", few, n, variables)) / (many - few)
+    theirs = peak_of("peer", 1, n, variables) - peak_of("peer", 0, n, variables)
+    what = f"memory of forward + backward, n = {n}, M = {variables}"
+    ratio = theirs / max(per_stay, 0.01)
+    return Row(
+        what,
+        f"<= {MEMORY_BAR_MB:.0f} MB a stay",
+        f"{per_stay:.2f} MB",
+        f"{theirs:.0f} MB",
+        ratio,
+        per_stay <= MEMORY_BAR_MB,
+    )
+
+
+def peak_of(side: str, batch: int, n: int, variables: int) -> float:
+    """Peak resident memory in MB of a process of its own that does one batch."""
+    command = [sys.executable, __file__, "--in-process", side, str(batch), str(n), str(variables)]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def in_process(side: str, batch: int, n: int, variables: int) -> None:
+    """Forward and backward of one batch, then the process's peak memory in MB."""
+    one = problem(n, variables)
+    if side == "ours":
+        forward_backward(one, [observations(problem(n, variables, seed)) for seed in range(batch)])
+    else:
+        small = peer.ICM(problem(n, RANK)), peer.crossed(GRID, RANK)
+        full = peer.ICM(one), peer.crossed(GRID, variables)
+        with peer.settings("exact", gradients=True):
+            for model, points in [small] + [full] * batch:
+                peer.forward_backward(model, points, DRAWS)
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    (peak_kb,) = re.findall(r"VmHWM:\s+(\d+) kB", status)
+    print(int(peak_kb) / 1024)
+
+
+def rows(out: Path | None) -> Iterator[Row]:
+    """The table, row by row."""
+    check_same_model(150, 44)
+    for n, variables, bar in [(50, 44, 75), (150, 44, 150), (400, 44, 200), (150, 10, 30), (400, 10, 30)]:
+        yield compared(n, variables, bar, gradients=False)
+    for n in (150, 400):
+        yield compared(n, 44, 100, gradients=True)
+    yield from streaming_rows(44)
+    yield growth_row(44, out)
+    yield memory_row(150, 44)
+
+
+def line(row: Row) -> str:
+    """A row of the printed table."""
+    ratios = ["-" if one is None else f"{one:.1f} x" for one in (row.ratio, row.ratio_as_it_comes)]
+    met = {True: "yes", False: "NO", None: "-"}[row.met]
+    return f"| {row.what} | {row.bar} | {row.ours} | {row.peer} | {ratios[0]} | {met} | {ratios[1]} |"
+
+
+def main(arguments: list[str]) -> None:
+    """Print the table, or JSON."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--out", type=Path, help="folder for the plot")
+    chosen = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    if chosen.json:
+        print(json.dumps([asdict(row) for row in rows(chosen.out)], indent=2))
+        return
+    print("| what | bar | ours | gpytorch | ratio | met | gpytorch as it comes |")
+    print("|---|---|---|---|---|---|---|")
+    for row in rows(chosen.out):
+        print(line(row), flush=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--in-process"]:
+        in_process(sys.argv[2], *(int(size) for size in sys.argv[3:]))
+    else:
+        main(sys.argv[1:])

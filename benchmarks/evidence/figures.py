@@ -13,8 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
-from pipelines.metrics.bootstrap import Bootstrap, Interval, Intervals, interval, intervals, subject_weights
-from pipelines.metrics.calibration import CalibrationFigures, calibration
+from pipelines.metrics.bootstrap import Bootstrap, Intervals, intervals
+from pipelines.metrics.calibration import (
+    CalibrationFigures,
+    CalibrationIntervals,
+    calibration,
+    calibration_intervals,
+)
 from pipelines.metrics.cinc2019 import ChallengeMetrics, Cohort, summarise
 from pipelines.metrics.horizon import Horizon, at_horizons, match, onsets
 
@@ -47,7 +52,7 @@ class Figures:
     hourly_intervals: Intervals
     horizons: tuple[Horizon, ...]
     calibration: CalibrationFigures | None
-    calibration_intervals: dict[str, Interval] | None
+    calibration_intervals: CalibrationIntervals | None
 
     def as_json(self) -> dict[str, Any]:
         """Every figure under its name."""
@@ -93,19 +98,9 @@ def figures(predictions: Predictions, bootstrap: Bootstrap, *, probabilities: bo
         hourly_intervals=intervals(cohort, subjects, bootstrap),
         horizons=tuple(horizons),
         calibration=calibration(cohort.label, cohort.probability) if probabilities else None,
-        calibration_intervals=_calibration_intervals(predictions, bootstrap) if probabilities else None,
+        calibration_intervals=(
+            calibration_intervals(cohort.rows, cohort.label, cohort.probability, subjects, bootstrap)
+            if probabilities
+            else None
+        ),
     )
-
-
-def _calibration_intervals(predictions: Predictions, bootstrap: Bootstrap) -> dict[str, Interval]:
-    cohort = predictions.cohort
-    drawn = [
-        asdict(
-            calibration(cohort.label, cohort.probability, np.repeat(weight, cohort.rows).astype(np.float64))
-        )
-        for weight in subject_weights(predictions.subjects, bootstrap)
-    ]
-    return {
-        name: interval(np.array([one[name] for one in drawn], dtype=np.float64), bootstrap.level)
-        for name in drawn[0]
-    }

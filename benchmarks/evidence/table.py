@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from benchmarks.evidence.figures import Figures
 from pipelines.metrics.bootstrap import Interval
 
+CALIBRATION = ("slope", "intercept", "error", "brier")
 ASKED = range(8)  # hours before onset, as in the paper
 Row = Callable[[str, Figures], list[str]]
 
@@ -88,10 +89,8 @@ def _hourly(one: Figures) -> list[str]:
 def _calibration(one: Figures) -> list[str]:
     if one.calibration is None or one.calibration_intervals is None:
         return ["-"] * 4
-    return [
-        cell(getattr(one.calibration, name), ends).replace("0.000 (0.000 to 0.000)", "0.000")
-        for name, ends in one.calibration_intervals.items()
-    ]
+    figures, ends = one.calibration, one.calibration_intervals
+    return [cell(getattr(figures, name), getattr(ends, name)) for name in CALIBRATION]
 
 
 def _table(rows: Mapping[str, Figures], columns: list[str], cells: Row) -> str:

@@ -6,17 +6,23 @@
 held at 1, calibration in the large: below 0 the scores are too high on the whole, above 0 too low.
 Sources: Cox 1958, doi:10.1093/biomet/45.3-4.562; Van Calster et al. 2019, doi:10.1186/s12916-019-1466-7.
 
-Every row may count `weight` times, as a bootstrap over subjects needs. A figure is None where undefined.
+    N  rows     S  stays     D  draws of the bootstrap     K  coefficients
+
+Intervals draw whole subjects. A figure is None where it is undefined.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from pipelines.metrics.bootstrap import Bootstrap, Interval, interval, subject_weights
+
 Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
 Labels = npt.NDArray[np.int8]
 
 CLOSEST = 1e-6  # a score of exactly 0 or 1 has no logit, and would claim a certainty that no model has
@@ -34,50 +40,53 @@ class CalibrationFigures:
     brier: float | None
 
 
-def calibration(label: Labels, probability: Floats, weight: Floats | None = None) -> CalibrationFigures:
-    """All four figures of rows (N,)."""
-    weight = np.ones(len(label)) if weight is None else weight
+@dataclass(frozen=True)
+class CalibrationIntervals:
+    """The interval of each figure."""
+
+    slope: Interval
+    intercept: Interval
+    error: Interval
+    brier: Interval
+
+
+def calibration(label: Labels, probability: Floats) -> CalibrationFigures:
+    """All four figures of rows (N,); the slope is also None where a cut separates the classes."""
+    if not len(label):
+        return CalibrationFigures(None, None, None, None)
+    x = logit(probability)
+    recalibrated, shifted = fit(_with_ones(x), np.zeros_like(x), label), fit(_ones(x), x, label)
+    gap = np.bincount(_bins(probability), label - probability, BINS)
     return CalibrationFigures(
-        slope=slope(label, probability, weight),
-        intercept=intercept(label, probability, weight),
-        error=expected_error(label, probability, weight),
-        brier=brier(label, probability, weight),
+        slope=None if recalibrated is None else float(recalibrated[1]),
+        intercept=None if shifted is None else float(shifted[0]),
+        error=float(np.abs(gap).sum() / len(label)),
+        brier=float(np.mean((probability - label) ** 2)),
     )
 
 
-def slope(label: Labels, probability: Floats, weight: Floats) -> float | None:
-    """b of the fit; None without both classes, two distinct scores, or where they separate the classes."""
-    x = logit(probability)
-    if not _both_classes(label, weight) or np.ptp(x[weight > 0]) == 0:
-        return None
-    fitted = _fit(np.stack([np.ones_like(x), x], axis=1), np.zeros_like(x), label, weight)
-    return None if fitted is None else float(fitted[1])
+def calibration_intervals(
+    rows: Integers, label: Labels, probability: Floats, subjects: Sequence[str], bootstrap: Bootstrap
+) -> CalibrationIntervals:
+    """Intervals of the four figures; `rows` (S,) of each stay, `subjects` (S,) says whose it is.
 
-
-def intercept(label: Labels, probability: Floats, weight: Floats) -> float | None:
-    """a of the fit with b = 1; None without both classes."""
-    if not _both_classes(label, weight):
-        return None
-    fitted = _fit(np.ones((len(label), 1)), logit(probability), label, weight)
-    return None if fitted is None else float(fitted[0])
-
-
-def expected_error(label: Labels, probability: Floats, weight: Floats, bins: int = BINS) -> float | None:
-    """Mean over `bins` equally full bins of |mean label - mean score|, by rows; None without rows.
-
-    Equal scores stay in one bin. Source: Naeini et al. 2015, doi:10.1609/aaai.v29i1.9602.
+    A draw's slope and intercept are one Newton step from those of all rows: what that leaves out is of order
+    1 / S, where the interval's width is of order 1 / sqrt(S). The bins of the error are those of all rows.
     """
-    if not weight.sum():
-        return None
-    edges = np.quantile(probability, np.arange(1, bins) / bins)
-    place = np.searchsorted(edges, probability, side="right")
-    gap = np.bincount(place, weight * (label - probability), bins)
-    return float(np.abs(gap).sum() / weight.sum())
-
-
-def brier(label: Labels, probability: Floats, weight: Floats) -> float | None:
-    """Mean squared difference of score and label; None without rows. Source: Brier 1950."""
-    return float(weight @ (probability - label) ** 2 / weight.sum()) if weight.sum() else None
+    weight = subject_weights(subjects, bootstrap).astype(np.float64)  # (D, S)
+    starts, x = np.cumsum(rows) - rows, logit(probability)
+    counted = weight @ rows
+    squares = weight @ np.add.reduceat((probability - label) ** 2, starts)
+    stay = np.repeat(np.arange(len(rows)), rows)
+    gap = np.bincount(stay * BINS + _bins(probability), label - probability, BINS * len(rows))
+    gaps = np.abs(weight @ gap.reshape(len(rows), BINS)).sum(axis=1)
+    drawn = {
+        "slope": _refitted(_with_ones(x), np.zeros_like(x), label, starts, weight),
+        "intercept": _refitted(_ones(x), x, label, starts, weight),
+        "error": gaps / counted,
+        "brier": squares / counted,
+    }
+    return CalibrationIntervals(**{name: interval(one, bootstrap.level) for name, one in drawn.items()})
 
 
 def logit(probability: Floats) -> Floats:
@@ -86,21 +95,55 @@ def logit(probability: Floats) -> Floats:
     return np.asarray(np.log(inside) - np.log1p(-inside))
 
 
-def _fit(design: Floats, offset: Floats, label: Labels, weight: Floats) -> Floats | None:
-    """Newton's steps to the greatest likelihood of a logistic fit (K,); None where it does not exist."""
+def fit(design: Floats, offset: Floats, label: Labels) -> Floats | None:
+    """Coefficients (K,) of greatest likelihood of logit P(y = 1) = design (N, K) @ . + offset (N,).
+
+    None where there is no single one: without both classes, with constant columns, or separated classes.
+    """
     coefficients = np.zeros(design.shape[1])
+    if not label.any() or label.all():
+        return None
     for _ in range(_STEPS):
-        mean = 1 / (1 + np.exp(-np.clip(design @ coefficients + offset, -500, 500)))
-        curvature = design.T @ (design * (weight * mean * (1 - mean))[:, None])
+        mean = _mean(design, offset, coefficients)
+        curvature = design.T @ (design * (mean * (1 - mean))[:, None])
         if np.linalg.cond(curvature) > 1 / np.finfo(np.float64).eps:
             return None
-        step = np.linalg.solve(curvature, design.T @ (weight * (label - mean)))
+        step = np.linalg.solve(curvature, design.T @ (label - mean))
         coefficients += step
         if np.abs(step).max() < _CLOSE:
             return coefficients
     return None
 
 
-def _both_classes(label: Labels, weight: Floats) -> bool:
-    counted = label[weight > 0]
-    return bool(counted.any()) and not bool(counted.all())
+def _refitted(design: Floats, offset: Floats, label: Labels, starts: Integers, weight: Floats) -> Floats:
+    """The last coefficient in each draw, (D,); NaN where all rows have none."""
+    coefficients = fit(design, offset, label)
+    if coefficients is None:
+        return np.full(len(weight), np.nan)
+    mean = _mean(design, offset, coefficients)
+    slopes = np.add.reduceat(design * (label - mean)[:, None], starts)  # (S, K), summed by stay
+    products = design[:, :, None] * design[:, None, :] * (mean * (1 - mean))[:, None, None]
+    curvature = np.tensordot(weight, np.add.reduceat(products, starts), axes=1)  # (D, K, K)
+    steps = np.linalg.solve(curvature, (weight @ slopes)[:, :, None])[:, :, 0]
+    return np.asarray(coefficients[-1] + steps[:, -1])
+
+
+def _mean(design: Floats, offset: Floats, coefficients: Floats) -> Floats:
+    return np.asarray(1 / (1 + np.exp(-np.clip(design @ coefficients + offset, -500, 500))))
+
+
+def _bins(probability: Floats) -> Integers:
+    """Which of `BINS` equally full bins a row falls into, (N,); equal scores share one.
+
+    Source: Naeini et al. 2015, doi:10.1609/aaai.v29i1.9602, there of equal widths.
+    """
+    edges = np.quantile(probability, np.arange(1, BINS) / BINS)
+    return np.searchsorted(edges, probability, side="right")
+
+
+def _with_ones(x: Floats) -> Floats:
+    return np.stack([np.ones_like(x), x], axis=1)
+
+
+def _ones(x: Floats) -> Floats:
+    return np.ones((len(x), 1))

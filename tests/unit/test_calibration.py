@@ -6,7 +6,14 @@ import pytest
 from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
 from sklearn.metrics import brier_score_loss  # type: ignore[import-untyped]
 
-from pipelines.metrics.calibration import BINS, calibration, expected_error, intercept, logit, slope
+from pipelines.metrics.bootstrap import Bootstrap, Interval, subject_weights
+from pipelines.metrics.calibration import (
+    BINS,
+    CalibrationIntervals,
+    calibration,
+    calibration_intervals,
+    logit,
+)
 
 ROWS = 20_000
 
@@ -21,15 +28,13 @@ def drawn(a: float, b: float, seed: int = 1) -> tuple[npt.NDArray[np.int8], npt.
 
 def test_slope_is_that_of_a_logistic_regression() -> None:
     label, p = drawn(-0.7, 0.6)
-    weight = np.random.default_rng(2).integers(0, 4, ROWS).astype(np.float64)
-    peer = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(logit(p)[:, None], label, weight)
-    assert slope(label, p, weight) == pytest.approx(peer.coef_[0, 0], abs=1e-5)
+    peer = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(logit(p)[:, None], label)
+    assert calibration(label, p).slope == pytest.approx(peer.coef_[0, 0], abs=1e-5)
 
 
 def test_the_intercept_makes_the_mean_score_the_prevalence() -> None:
     label, p = drawn(-0.7, 1.0)
-    weight = np.ones(ROWS)
-    found = intercept(label, p, weight)
+    found = calibration(label, p).intercept
     assert found is not None
     assert found == pytest.approx(-0.7, abs=0.1)
     assert (1 / (1 + np.exp(-(logit(p) + found)))).mean() == pytest.approx(label.mean(), abs=1e-9)
@@ -48,22 +53,33 @@ def test_brier_is_that_of_scikit_learn() -> None:
     assert calibration(label, p).brier == pytest.approx(brier_score_loss(label, p), abs=1e-12)
 
 
-def test_expected_error_is_the_mean_gap_of_ten_equal_parts() -> None:
+def test_the_error_is_the_mean_gap_of_ten_equal_parts() -> None:
     label, p = drawn(-0.7, 0.6)
     parts = np.array_split(np.argsort(p), BINS)  # no ties, and ROWS is a multiple of BINS
     gaps = [abs(label[part].mean() - p[part].mean()) for part in parts]
-    assert expected_error(label, p, np.ones(ROWS)) == pytest.approx(np.mean(gaps), abs=1e-12)
+    assert calibration(label, p).error == pytest.approx(np.mean(gaps), abs=1e-12)
 
 
-def test_a_weight_counts_a_row_so_many_times() -> None:
+def test_intervals_are_those_of_rows_drawn_anew() -> None:
+    """All but the error, whose bins are kept; slope and intercept to a twentieth of their intervals."""
     label, p = drawn(-0.7, 0.6)
-    label, p = label[:500], p[:500]
-    weight = np.random.default_rng(3).integers(1, 4, 500)
-    repeated = calibration(np.repeat(label, weight), np.repeat(p, weight))
-    weighted = calibration(label, p, weight.astype(np.float64))
-    assert weighted.slope == pytest.approx(repeated.slope, abs=1e-9)
-    assert weighted.intercept == pytest.approx(repeated.intercept, abs=1e-9)
-    assert weighted.brier == pytest.approx(repeated.brier, abs=1e-12)
+    rows, subjects = np.full(500, ROWS // 500), [f"p{stay // 2:03}" for stay in range(500)]
+    quick = Bootstrap(draws=40, seed=5)
+    ends = calibration_intervals(rows, label, p, subjects, quick)
+    again = []
+    for weight in subject_weights(subjects, quick):
+        times = np.repeat(weight, rows)
+        again.append(calibration(np.repeat(label, times), np.repeat(p, times)))
+    for name, share in (("slope", 0.05), ("intercept", 0.05), ("brier", 1e-9)):
+        values = np.array([getattr(one, name) for one in again])
+        low, high = np.quantile(values, (0.025, 0.975))
+        found = getattr(ends, name)
+        assert (found.low, found.high) == pytest.approx((low, high), abs=share * (high - low))
+    assert ends.error.low is not None
+    assert ends.error.high is not None
+    error = calibration(label, p).error
+    assert error is not None
+    assert ends.error.low < error < ends.error.high
 
 
 @pytest.mark.parametrize(
@@ -71,7 +87,11 @@ def test_a_weight_counts_a_row_so_many_times() -> None:
     [([0, 0, 0], [0.1, 0.2, 0.3]), ([0, 1, 0], [0.2, 0.2, 0.2]), ([0, 0, 1, 1], [0.1, 0.2, 0.8, 0.9])],
 )
 def test_a_slope_that_does_not_exist_is_none(label: list[int], score: list[float]) -> None:
-    assert calibration(np.array(label, dtype=np.int8), np.array(score)).slope is None
+    labels, scores, one_each = np.array(label, dtype=np.int8), np.array(score), np.ones(len(label), dtype=int)
+    assert calibration(labels, scores).slope is None
+    ends = calibration_intervals(one_each, labels, scores, [*map(str, label)], Bootstrap(draws=5))
+    assert isinstance(ends, CalibrationIntervals)
+    assert ends.slope == Interval(None, None)
 
 
 def test_scores_of_zero_and_one_are_no_infinity() -> None:

@@ -64,7 +64,7 @@ def test_figures_are_those_of_the_rows_that_were_kept(tmp_path: Path) -> None:
     assert (one.horizons[0].cases, one.horizons[0].controls) == (10, 100)
     assert one.calibration is not None
     assert one.calibration_intervals is not None
-    ends = one.calibration_intervals["brier"]
+    ends = one.calibration_intervals.brier
     assert one.calibration.brier is not None
     assert ends.low is not None
     assert ends.high is not None

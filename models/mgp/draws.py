@@ -2,20 +2,22 @@
 
     f* ~ prior,  y* = f* + noise at the observations       draw = f* + E[f | y - y*]
 
-is a joint draw from the posterior over every time and variable (Matheron's rule), and costs one more right-hand
-side. f* is simulated as whole states at `anchors` alone; an observation between two anchors a < b is a bridge:
+is a joint draw from the posterior over every time and variable (Matheron's rule), and costs one more
+right-hand side. f* is simulated as whole states at `anchors` alone; between two of them, a < b, it is a bridge:
 
     f*(t) | x(a), x(b)  ~  to_left(t) x(a) + to_right(t) x(b) + N(0, k_bridge(t, t'))
     to_right(t) = h^T Q(t - a) F(b - t)^T Q(b - a)^-1       to_left(t) = h^T F(t - a) - to_right(t) F(b - a)
-    k_bridge(t, t') = h^T (Q(t - a) F(t' - t)^T - G(t) Q(b - a)^-1 G(t')^T) h,   G(t) = Q(t - a) F(b - t)^T, t <= t'
+    k_bridge(t, t') = h^T (Q(t - a) F(t' - t)^T - G(t) Q(b - a)^-1 G(t')^T) h        t <= t'
+    G(t) = Q(t - a) F(b - t)^T
 
 so that a few observations cost a small Cholesky factor, noise included, instead of a state each.
 
 Common random numbers: on whole hours the path comes from normals that are a function of (seed, hour) and the
-order of drawing, and an observation's bridge from (seed, hour, how many of its hour were known before it). What
-becomes known later therefore changes nothing that was simulated before.
+order of drawing, and an observation's bridge from (seed, hour, how many of its hour were known before it).
+What becomes known later therefore changes nothing that was simulated before.
 
-    A  anchors    n  observations    R  draws    D  temporal states    W  width, M variables padded    S  components
+    A  anchors    n  observations    R  draws    D  temporal states    S  components
+    W  width, M variables padded
 
 Source: Doucet 2010 (A note on efficient conditional simulation of Gaussian distributions); Wilson 2020
 arXiv:2002.09309 for Matheron's rule; Steele 2014 (doi:10.1145/2660193.2660195) for splitmix64.
@@ -42,9 +44,9 @@ PATH, BRIDGE = 1, 2  # streams of normals
 
 @compiled
 def anchors(time_hours: Floats, grid_hours: Floats) -> Floats:
-    """The times (A,), increasing, at which a joint draw simulates whole states: the grid, the first and the last
-    observation outside of it, and every 32nd observation between two. `time_hours` (n,) and `grid_hours` (T,) do
-    not decrease.
+    """The times (A,), increasing, at which a joint draw simulates whole states: the grid, the first and last
+    observation outside of it, and every 32nd observation between two. `time_hours` (n,) and `grid_hours` (T,)
+    do not decrease.
     """
     out, count = np.empty(len(time_hours) + len(grid_hours)), 0
     i, t, inside = 0, 0, 0
@@ -75,7 +77,7 @@ def prior_path(space: StateSpace, anchor_hours: Floats, normals: npt.NDArray[np.
 @compiled
 def independent_path(space: StateSpace, anchor_hours: Floats, normals: npt.NDArray[np.floating]) -> Floats:
     """`prior_path` of variables that are independent and of variance one: (A, R, D, W)."""
-    count, sides, states, variables = normals.shape
+    count, sides, states, _ = normals.shape
     path, step = np.zeros((count, sides, states, len(space.noise))), np.empty((states, states))
     noise = np.empty((states, states))
     for a in range(count):
@@ -120,13 +122,13 @@ def correlate(space: StateSpace, path: Floats) -> None:
 
 
 @compiled
-def simulated_values(
+def simulated_values(  # noqa: PLR0917
     space: StateSpace,
     anchor_hours: Floats,
     path: Floats,
     time_hours: Floats,
     variable: Integers,
-    normals: Floats,
+    normals: npt.NDArray[np.floating],
 ) -> Floats:
     """y* of observations (n,) in order of time, on a path (A, R, D, W), from `normals` (n, R): (n, R)."""
     values = np.empty(normals.shape)
@@ -152,10 +154,10 @@ def bridge(  # noqa: PLR0917
     right: Floats,
     time_hours: Floats,
     variable: Integers,
-    normals: Floats,
+    normals: npt.NDArray[np.floating],
     out: Floats,
 ) -> None:
-    """y* of observations (k,) in [left, right] given both states (R, D, W), from `normals` (k, R), into `out`.
+    """y* of observations (k,) in [left, right] given both states (R, D, W), by `normals` (k, R), into `out`.
 
     In any order of time: the i-th depends on the first i alone.
     """
@@ -186,7 +188,9 @@ def bridge(  # noqa: PLR0917
 
 
 @compiled
-def _observe_state(space: StateSpace, state: Floats, m: int, normals: Floats, out: Floats) -> None:
+def _observe_state(
+    space: StateSpace, state: Floats, m: int, normals: npt.NDArray[np.floating], out: Floats
+) -> None:
     """Variable m of states (R, D, W), observed with its noise, into `out` (R,)."""
     for r in range(len(out)):
         out[r] = np.sqrt(space.noise[m]) * normals[r]
@@ -213,7 +217,7 @@ def bridge_factor(space: StateSpace, parts: Floats, time_hours: Floats, variable
 def bridge_parts(
     space: StateSpace, left_hours: float, right_hours: float, time_hours: Floats, parts: Floats
 ) -> None:
-    """For each time (k,): h^T Q(t - a), C^-1 G(t)^T h with C C^T = Q(b - a), to_left and to_right, (4, k, D)."""
+    """For each time (k,): h^T Q(t - a), C^-1 G(t)^T h with C C^T = Q(b - a), to_left, to_right: (4, k, D)."""
     states = len(space.stationary)
     whole, after, before = np.empty((states, states)), np.empty((states, states)), np.empty((states, states))
     noise = np.empty((states, states))
@@ -270,7 +274,7 @@ def _bridge_covariance(  # noqa: PLR0917
 
 
 class Simulation(NamedTuple):
-    """`path` (H, R, D, W) of the prior on whole hours from `first_hour` on, and the `seed` it was drawn with."""
+    """`path` (H, R, D, W) of the prior on whole hours from `first_hour` on, and the `seed` it comes from."""
 
     path: Floats
     first_hour: int
@@ -281,8 +285,8 @@ class Simulation(NamedTuple):
 def hourly_path(space: StateSpace, first_hour: int, last_hour: int, draws: int, seed: int) -> Floats:
     """States on the whole hours first .. last (H,), drawn from the prior: (H, R, D, W).
 
-    An hour's state depends on (seed, hour) alone: the path leaves hour 0 in both directions. Backwards in time
-    a Matern process is the same process with its odd derivatives negated.
+    An hour's state depends on (seed, hour) alone: the path leaves hour 0 in both directions. Backwards in
+    time a Matern process is the same process with its odd derivatives negated.
     """
     path = independent_hours(space, first_hour, last_hour, draws, seed)
     correlate(space, path)
@@ -343,7 +347,7 @@ def filtered_values(  # noqa: PLR0917
     order: Integers,
     seed: int,
 ) -> Floats:
-    """y* of the rows in `order` (u,), in which they became known, on an hourly path: (n, R), 0 for other rows."""
+    """y* of the rows in `order` (u,), as they became known, on an hourly path: (n, R), 0 for other rows."""
     sides = path.shape[1]
     values, hour = np.zeros((len(time_hours), sides)), np.floor(time_hours[order]).astype(np.int64)
     by_hour = np.argsort(hour, kind="mergesort")  # stable: within an hour as they became known

@@ -36,8 +36,8 @@ LOG_TWO_PI = float(np.log(2.0 * np.pi))
 
 
 class Gains(NamedTuple):
-    """`transition` F (k, D, D) of each operation; `gain` K (u, D, W) and `spread` S (u,) of each update in the
-    tape's order; `variance` (T, W) of the process at each EMIT.
+    """`transition` F (k, D, D) of each operation; `gain` K (u, D, W) and `spread` S (u,) of each update, in
+    the tape's order; `variance` (T, W) of the process at each EMIT.
     """
 
     transition: Floats
@@ -47,8 +47,8 @@ class Gains(NamedTuple):
 
 
 class Means(NamedTuple):
-    """`innovation` v (u, R) of each update; `mean` (T, R, W) of the process at each EMIT; `log_likelihood` (R,)
-    of what stands at the tape's end; `state` x (R, D, W) there.
+    """`innovation` v (u, R) of each update; `mean` (T, R, W) of the process at each EMIT; `log_likelihood`
+    (R,) of what stands at the tape's end; `state` x (R, D, W) there.
     """
 
     innovation: Floats
@@ -119,7 +119,7 @@ def means(space: StateSpace, tape: Tape, run: Gains, variable: Integers, value: 
 
 @compiled
 def observe(space: StateSpace, explained: Floats, step: Floats, m: int, gain: Floats) -> float:
-    """Advance U by F, take in an observation of variable m: U changes, K goes into `gain` (D, W), S returns."""
+    """Advance U by F, take in an observation of variable m: U changes, K goes into `gain` (D, W), S out."""
     root = np.empty_like(gain)
     covariance_with(space, explained, step, m, root, gain)
     spread: float = space.noise[m]
@@ -134,7 +134,7 @@ def observe(space: StateSpace, explained: Floats, step: Floats, m: int, gain: Fl
 
 
 @compiled
-def covariance_with(
+def covariance_with(  # noqa: PLR0917  a compiled function has no keyword-only arguments
     space: StateSpace, explained: Floats, step: Floats, m: int, work: Floats, out: Floats
 ) -> None:
     """Covariance of the state, a `step` after U, with variable m of the process, into `out` (D, W).
@@ -192,8 +192,10 @@ def _absorb_diagonal(explained: Floats, step: Floats, root: Floats) -> None:
 
 
 @compiled
-def _absorb(space: StateSpace, explained: Floats, step: Floats, root: Floats) -> None:
-    """U <- F U F^T + q q^T, a row of every state at a time: F from the left into `mixed`, then from the right."""
+def _absorb(  # noqa: C901  four nested tables
+    space: StateSpace, explained: Floats, step: Floats, root: Floats
+) -> None:
+    """U <- F U F^T + q q^T, a row of every state at a time: F from the left, then from the right."""
     states, width = root.shape
     mixed = np.empty((states, states, width))
     for w in range(width):
@@ -216,10 +218,10 @@ def _absorb(space: StateSpace, explained: Floats, step: Floats, root: Floats) ->
 
 
 @compiled
-def correct(
+def correct(  # noqa: PLR0917
     space: StateSpace, state: Floats, step: Floats, gain: Floats, m: int, value: Floats, innovation: Floats
 ) -> None:
-    """Advance x (R, D, W) by `step`, take in `value` (R,) of variable m with K; v goes into `innovation` (R,)."""
+    """Advance x (R, D, W) by F, take in `value` (R,) of variable m with K; v goes into `innovation` (R,)."""
     sides, states, width = state.shape
     for r in range(sides):
         if len(space.start) < states:

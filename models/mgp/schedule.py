@@ -1,8 +1,9 @@
 """The order in which the filter works: a tape of operations, made before any arithmetic.
 
-The filter takes observations in the order they were measured, but each grid hour may use what was known by it.
-Where a result becomes known late (measured before something the filter has already used), the tape restores
-the newest checkpoint from before it and repeats what was measured since; what earlier hours emitted stands.
+The filter takes observations in the order they were measured, but each grid hour may use what was known by
+it. Where a result becomes known late (measured before something the filter has already used), the tape
+restores the newest checkpoint from before it and repeats what was measured since; what earlier hours emitted
+stands.
 
     op       item                  meaning
     UPDATE   observation           advance the state by the gap and take the observation in
@@ -48,8 +49,8 @@ class Tape(NamedTuple):
 def as_known(
     time_hours: Floats, variable: Integers, value: Floats, known: Integers, grid_hours: Floats
 ) -> Tape:
-    """The tape of a stay whose rows (n,) stand in the order in which they became known, `known` (T,) of them by
-    each of `grid_hours` (T,), both not decreasing.
+    """The tape of a stay whose rows (n,) stand in the order in which they became known, `known` (T,) of them
+    by each of `grid_hours` (T,), both not decreasing.
     """
     last = known[-1] if len(known) else 0
     sequence = np.empty(last, np.int64)  # what is known, in order of time
@@ -88,7 +89,7 @@ def as_known(
 
 
 @compiled
-def _insert(
+def _insert(  # noqa: PLR0917  a compiled function has no keyword-only arguments
     sequence: Integers, count: int, upto: int, time_hours: Floats, variable: Integers, value: Floats
 ) -> int:
     """Put rows count .. upto - 1 into the sequence; the first place that changed. Ties go by time, then after
@@ -113,8 +114,10 @@ def _insert(
 
 
 @compiled
-def _push(tape: Integers, gap: Floats, k: int, op: int, index: int, gap_hours: float) -> int:
-    tape[k, 0], tape[k, 1], gap[k] = op, index, gap_hours
+def _push(  # noqa: PLR0917
+    tape: Integers, gap: Floats, k: int, op: int, item: int, gap_hours: float
+) -> int:
+    tape[k, 0], tape[k, 1], gap[k] = op, item, gap_hours
     return k + 1
 
 

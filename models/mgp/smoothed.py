@@ -3,14 +3,15 @@
     posterior     every grid time from all observations
     filtered      grid hour h from what was known by h, which no later hour rewrites
 
-Both cost O(n + T) in the observations and grid hours of a stay. Everything is computed in float64 and handed out
-in the kernel's type. A stay's result is the same bits whatever it is computed beside.
+Both cost O(n + T) in the observations and grid hours of a stay. Everything is computed in float64 and handed
+out in the kernel's type. A stay's result is the same bits whatever it is computed beside.
 
     n  observations     T  grid hours     M  variables     B  stays
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,16 +29,17 @@ from models.mgp.filter import Gains, gains, means
 from models.mgp.kernel import Kernel
 from models.mgp.schedule import as_known, first_uses, in_time_order
 from models.mgp.smoother import smoothed_mean, smoothed_variance, weigh
-from models.mgp.statespace import StateSpace, state_space
+from models.mgp.statespace import StateSpace, has_state_space, state_space
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
+Rows = tuple[Floats, Integers, Floats, Floats]
 Column = Tensor | npt.NDArray[np.generic] | Sequence[float]
 
 
 class Observed(Protocol):
-    """What `filtered` reads of a stay, an `EncodedStay` among others: rows in the order they became known, and
-    how many of them each hour may use."""
+    """What `filtered` reads of a stay, an `EncodedStay` for one: rows in the order they became known, and how
+    many of them each hour may use."""
 
     @property
     def time_hours(self) -> Column:
@@ -58,8 +60,8 @@ class Observed(Protocol):
 
 @dataclass(frozen=True)
 class Observations:
-    """`time_hours`, `variable` in [0, M) and `value` (n,), in any order where nothing asks what was known when;
-    else in the order they became known, `known` (T,) of them by grid hour 1 .. T.
+    """`time_hours`, `variable` in [0, M) and `value` (n,): in any order where nothing asks what was known
+    when, else in the order they became known, `known` (T,) of them by grid hour 1 .. T.
     """
 
     time_hours: Column
@@ -79,7 +81,7 @@ class Problem(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Posterior:
+class Posterior(ABC):
     """`mean` (T, M) of the process itself, noise left out; `log_likelihood` of the observed values, ().
 
     `variance` and draws are computed when they are asked for.
@@ -87,20 +89,35 @@ class Posterior:
 
     mean: Tensor
     log_likelihood: Tensor
-    problem: Problem
-    gains: Gains | None = None  # of the observations in order, where somebody has them already
 
-    @cached_property
+    @property
+    @abstractmethod
     def variance(self) -> Tensor:
         """The posterior variance of the process, noise left out: (T, M)."""
-        space, time, variable, _, grid = self.problem
-        return self._tensor(smoothed_variance(space, time, variable, self._gains, grid))
 
+    @abstractmethod
     def sample(self, draws: int, generator: torch.Generator | None = None) -> Tensor:
         """Draws from the joint posterior over all grid times and variables: (draws, T, M).
 
         The normals are float32 whatever the kernel's type, so that both types draw the same courses.
         """
+
+
+@dataclass(frozen=True, eq=False)
+class SmoothedPosterior(Posterior):
+    """A posterior by the state-space engine; `gains` of the problem's rows where somebody has them."""
+
+    problem: Problem
+    gains: Gains | None = None
+
+    @cached_property
+    def variance(self) -> Tensor:
+        """Computed once, at a cost of W^3 a grid hour."""
+        space, time, variable, _, grid = self.problem
+        return self._tensor(smoothed_variance(space, time, variable, self._gains, grid))
+
+    def sample(self, draws: int, generator: torch.Generator | None = None) -> Tensor:
+        """Simulated and smoothed, O(n + T) a draw."""
         space, time, variable, _, grid = self.problem
         anchored = anchors(time, grid)
         per_anchor = (draws, len(space.stationary), space.variables)
@@ -122,8 +139,9 @@ class Posterior:
 
 @dataclass(frozen=True, eq=False)
 class Filtered:
-    """`mean`, `variance` (T, M) of the process at grid hour 1 .. T, noise left out, each from what was known by it;
-    `draws` (D, T, M): draw d of hour h is from that hour's posterior, and its course over the hours is continuous.
+    """`mean`, `variance` (T, M) of the process at grid hour 1 .. T, noise left out, each from what was known by
+    it; `draws` (D, T, M): hour h of a draw is from that hour's posterior, and its errors move from hour to hour
+    as the filter's do.
     """
 
     mean: Tensor
@@ -134,37 +152,42 @@ class Filtered:
 def posterior(
     kernel: Kernel, time_hours: Column, variable: Column, value: Column, grid_hours: Column
 ) -> Posterior:
-    """The exact posterior of one stay at `grid_hours` (T,), not decreasing, given all rows (n,), in any order.
+    """The exact posterior of one stay at `grid_hours` (T,), not decreasing, from all rows (n,), in any order.
 
-    No rows give the prior. Raises InvalidInput for a time or value that is not finite, a variable outside [0, M),
-    columns of different length and a grid that decreases.
+    No rows give the prior. Raises InvalidInput for a time or value that is not finite, a variable outside
+    [0, M), columns of different length and a grid that decreases.
     """
     return posteriors(kernel, [Observations(time_hours, variable, value)], [grid_hours])[0]
 
 
 def posteriors(kernel: Kernel, stays: Sequence[Observed], grids: Sequence[Column]) -> list[Posterior]:
     """`posterior` of many stays; what one of them is never depends on the others."""
-    space = state_space(kernel)
-    return [_posterior(kernel, _problem(space, stay, grid)) for stay, grid in zip(stays, grids, strict=True)]
+    problems = [_rows_in_order(kernel, stay, grid) for stay, grid in zip(stays, grids, strict=True)]
+    if not has_state_space(kernel):
+        from models.mgp.dense import dense_posterior  # noqa: PLC0415  gpytorch is slow to load
+
+        return [dense_posterior(kernel, *map(torch.from_numpy, problem)) for problem in problems]
+    return [_posterior(kernel, problem) for problem in problems]
 
 
 def filtered(kernel: Kernel, stays: Sequence[Observed], draws: int = 0, seed: int = 0) -> list[Filtered]:
     """The filtered posterior of each stay on its grid hours, with `draws` that depend on (stay, seed) alone.
 
-    A result that becomes known late enters at the time it was measured, from the hour on in which it is known.
-    Rows known by the same hour may stand in any order. Raises InvalidInput as `posterior` does, and for `known`
-    that decreases or exceeds n.
+    A result that becomes known late enters at the time it was measured, from the hour on in which it is
+    known. Rows known by the same hour may stand in any order. Raises InvalidInput as `posterior` does, and for
+    `known` that decreases or exceeds n.
     """
     space = state_space(kernel)
-    rows = [_rows(space, stay) for stay in stays]
+    rows = [_rows(kernel, stay) for stay in stays]
     counts = [_known(stay, len(time)) for stay, (time, _, _) in zip(stays, rows, strict=True)]
-    first = int(min((np.floor(time.min()) for time, _, _ in rows if len(time)), default=0.0))
-    last = int(max((np.floor(time.max()) for time, _, _ in rows if len(time)), default=0.0)) + 1
-    last = max(last, *(len(known) for known in counts), 0)
-    path = hourly_path(space, min(first, 0), last if draws else 0, draws, seed)
+    used = [time[: known[-1]] for (time, _, _), known in zip(rows, counts, strict=True) if len(known)]
+    first = int(min((np.floor(time.min()) for time in used if len(time)), default=0.0))
+    last = int(max((np.floor(time.max()) + 1.0 for time in used if len(time)), default=0.0))
+    first, last = min(first, 0), max(last, *(len(known) for known in counts), 0)
+    path = hourly_path(space, first, last if draws else first, draws, seed)
     results = []
     for (time, variable, value), known in zip(rows, counts, strict=True):
-        mean, variance, drawn = _filter(space, path, min(first, 0), time, variable, value, known, seed)
+        mean, variance, drawn = _filter(space, path, first, time, variable, value, known, seed)
         parts = (
             torch.from_numpy(one[..., : space.variables]).to(kernel.dtype) for one in (mean, variance, drawn)
         )
@@ -172,54 +195,62 @@ def filtered(kernel: Kernel, stays: Sequence[Observed], draws: int = 0, seed: in
     return results
 
 
-def _posterior(kernel: Kernel, problem: Problem) -> Posterior:
+def _posterior(kernel: Kernel, rows: Rows) -> Posterior:
+    space = state_space(kernel)
+    problem = Problem(space, *rows)
     run, mean, likelihood = _smooth(*problem)
-    narrow = torch.from_numpy(mean[:, : problem.space.variables]).to(kernel.dtype)
-    return Posterior(narrow, torch.tensor(likelihood, dtype=kernel.dtype), problem, run)
+    narrow = torch.from_numpy(mean[:, : space.variables]).to(kernel.dtype)
+    return SmoothedPosterior(narrow, torch.tensor(likelihood, dtype=kernel.dtype), problem, run)
 
 
-def _problem(space: StateSpace, stay: Observed, grid_hours: Column) -> Problem:
-    time, variable, value = _rows(space, stay)
-    grid = _array(grid_hours, np.float64)
+def _rows_in_order(kernel: Kernel, stay: Observed, grid_hours: Column) -> Rows:
+    """Time, variable and value (n,) in order of all three, and the grid (T,)."""
+    time, variable, value = _rows(kernel, stay)
+    grid = _floats(grid_hours)
     if not (np.isfinite(grid).all() and (np.diff(grid) >= 0).all()):
         raise InvalidInput(
             "grid_hours must be finite and not decrease", value=grid, bound="finite, sorted", unit="h"
         )
     order = np.lexsort((value, variable, time))
-    return Problem(space, time[order], variable[order], value[order], grid)
+    return time[order], variable[order], value[order], grid
 
 
-def _rows(space: StateSpace, stay: Observed) -> tuple[Floats, Integers, Floats]:
+def _rows(kernel: Kernel, stay: Observed) -> tuple[Floats, Integers, Floats]:
     """A stay's columns as arrays. Raises InvalidInput, naming the row."""
-    time, value = _array(stay.time_hours, np.float64), _array(stay.value, np.float64)
-    variable = _array(stay.variable, np.int64)
+    time, variable, value = _floats(stay.time_hours), _integers(stay.variable), _floats(stay.value)
     if not len(time) == len(variable) == len(value):
         lengths = len(time), len(variable), len(value)
         raise InvalidInput(f"{lengths} times, variables and values", value=lengths, bound="one each a row")
-    row = _first_bad(time, variable, value, space.variables)
+    row = _first_bad(time, variable, value, kernel.variables)
     if row < len(time):
         bad = float(time[row]), int(variable[row]), float(value[row])
         raise InvalidInput(
             f"row {row} has time {bad[0]} h, variable {bad[1]} and value {bad[2]}",
             value=bad,
-            bound=f"finite times and values, variables in [0, {space.variables})",
+            bound=f"finite times and values, variables in [0, {kernel.variables})",
         )
     return time, variable, value
 
 
 def _known(stay: Observed, rows: int) -> Integers:
-    known = _array(stay.known, np.int64)
-    if len(known) and not (0 <= known[0] and known[-1] <= rows and (np.diff(known) >= 0).all()):
+    known = _integers(stay.known)
+    if len(known) and not (known[0] >= 0 and known[-1] <= rows and (np.diff(known) >= 0).all()):
         raise InvalidInput(
             f"known counts {known} of {rows} rows", value=known, bound=f"0 .. {rows}, not decreasing"
         )
     return known
 
 
-def _array(column: Column, dtype: type[np.generic]) -> npt.NDArray[np.generic]:
-    if isinstance(column, Tensor):
-        column = column.detach().numpy()
-    return np.ascontiguousarray(column, dtype=dtype)
+def _floats(column: Column) -> Floats:
+    return np.ascontiguousarray(_detached(column), dtype=np.float64)
+
+
+def _integers(column: Column) -> Integers:
+    return np.ascontiguousarray(_detached(column), dtype=np.int64)
+
+
+def _detached(column: Column) -> Column:
+    return column.detach().numpy() if isinstance(column, Tensor) else column
 
 
 @compiled

@@ -5,9 +5,9 @@
     forwards    pi <- F pi over a gap                       pi <- pi + Pinf h alpha_i
     mean(t)   = sum_s B_s h_s^T (pi(t) + Pinf lambda(t))    what came before, and what comes after
 
-alpha = (K + noise)^-1 y are the weights of any right-hand side. pi and lambda are kept before the task covariance
-is applied, so that a weight touches one variable's column and B enters once a grid hour. Variances take the same
-way backwards with matrices, at a cost of W^3 a grid hour:
+alpha = (K + noise)^-1 y are the weights of any right-hand side. pi and lambda are kept before the task
+covariance is applied, so that a weight touches one variable's column and B enters once a grid hour. Variances
+take the same way backwards with matrices, at a cost of W^3 a grid hour:
 
     Lambda <- F^T Lambda F over a gap     Lambda <- (I - K h^T)^T Lambda (I - K h^T) + h h^T / S
     variance(t) = P(t)[h, h] - P(t)[h, :] Lambda(t) P(t)[:, h]        P(t) the filter's
@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.mgp.compiled import compiled
-from models.mgp.filter import Gains, advance, covariance_with, observe, step_of_process
+from models.mgp.filter import Gains, advance, covariance_with, observe
 from models.mgp.statespace import StateSpace, transition
 
 Floats = npt.NDArray[np.float64]
@@ -34,7 +34,7 @@ Integers = npt.NDArray[np.int64]
 
 
 class Weights(NamedTuple):
-    """`weight` alpha (n, R); `adjoint` lambda (T, R, D, W) at each grid hour, of what was measured after it."""
+    """`weight` alpha (n, R); `adjoint` lambda (T, R, D, W) at each grid hour, of what comes after it."""
 
     weight: Floats
     adjoint: Floats
@@ -138,7 +138,7 @@ def _share(space: StateSpace, s: int, before: Floats, after: Floats, out: Floats
 
 @compiled
 def add_product(row: Floats, matrix: Floats, out: Floats) -> None:
-    """out += row @ matrix, four rows of the matrix at a time; always the same sum, whatever stands beside it."""
+    """out += row @ matrix, four rows of the matrix at a time; the same sum, whatever stands beside it."""
     width = len(out)
     for block in range(len(row) // 4):
         k = 4 * block

@@ -4,9 +4,9 @@ A Matern process of order d is the first of d states whose law over a gap is
 
     x(t + gap) = F x(t) + N(0, Q)        Q = Pinf - F Pinf F^T        F = F(gap), Pinf = var x
 
-With M variables and S components, F acts on the temporal index alone, so the state is a (D, W) table, D the sum of
-the d; component s has covariance Pinf_s kron B_s. Derivatives are scaled by the rate, f' / rate and f'' / rate^2,
-so that Pinf holds numbers of order one. The variable is wide enough for whole vector registers.
+With M variables and S components, F acts on the temporal index alone, so the state is a (D, W) table, D the
+sum of the d; component s has covariance Pinf_s kron B_s. Derivatives are scaled by the rate, f' / rate and
+f'' / rate^2, so that Pinf holds numbers of order one. A row of variables fills whole vector registers.
 
     S  components     D  temporal states, 1 to 3 a component     M  variables     W  M rounded up to 8
     rate = sqrt(2 nu) / lengthscale, 1 / h     x = rate * gap
@@ -43,9 +43,9 @@ _STATIONARY = {
 
 
 class StateSpace(NamedTuple):
-    """`order`, `start` (S,): a component's temporal states are start .. start + order - 1; `component` (D,) of a
-    state; `rate` (S,) 1/h; `stationary` (D, D) Pinf; `covariance`, `factor` (S, W, W) B and its lower Cholesky
-    factor, zero beyond M; `noise` (W,), one beyond M; `variables` M.
+    """`order`, `start` (S,): a component's temporal states are start .. start + order - 1; `component` (D,)
+    of a state; `rate` (S,) 1/h; `stationary` (D, D) Pinf; `covariance`, `factor` (S, W, W) B and its lower
+    Cholesky factor, zero beyond M; `noise` (W,), one beyond M; `variables` M.
     """
 
     order: Integers
@@ -62,10 +62,19 @@ class StateSpace(NamedTuple):
 _known: WeakKeyDictionary[Kernel, tuple[tuple[int, ...], StateSpace]] = WeakKeyDictionary()
 
 
+def has_state_space(kernel: Kernel) -> bool:
+    """Whether every temporal part of the kernel is a linear stochastic differential equation."""
+    return set(kernel.temporal) <= set(ORDERS)
+
+
 def state_space(kernel: Kernel) -> StateSpace:
     """The kernel's state space, made once a kernel. Raises InvalidInput for a kernel that has none."""
     tensors = (kernel.lengthscale_hours, kernel.task_covariance, kernel.noise)
     versions = tuple(tensor._version for tensor in tensors)  # an optimiser changes parameters in place
+    if not has_state_space(kernel):
+        raise InvalidInput(
+            f"{kernel.temporal} has no state-space form", value=kernel.temporal, bound=" | ".join(ORDERS)
+        )
     if kernel not in _known or _known[kernel][0] != versions:
         _known[kernel] = versions, _state_space(kernel.temporal, *tensors)
     return _known[kernel][1]
@@ -74,8 +83,6 @@ def state_space(kernel: Kernel) -> StateSpace:
 def _state_space(
     temporal: tuple[str, ...], lengthscale: Tensor, covariance: Tensor, noise: Tensor
 ) -> StateSpace:
-    if not set(temporal) <= set(ORDERS):
-        raise InvalidInput(f"{temporal} has no state-space form", value=temporal, bound=" | ".join(ORDERS))
     order = np.array([ORDERS[name] for name in temporal], dtype=np.int64)
     start = np.concatenate([[0], np.cumsum(order)[:-1]]).astype(np.int64)
     stationary = np.zeros((order.sum(), order.sum()))
@@ -108,7 +115,7 @@ def _array(tensor: Tensor) -> Floats:
 
 @compiled
 def semidefinite_factor(covariance: Floats) -> Floats:
-    """Lower L with L L^T = covariance (W, W), positive semidefinite: a column without variance left is zero."""
+    """Lower L with L L^T = covariance (W, W), semidefinite: a column without variance left is zero."""
     width = len(covariance)
     factor = np.zeros((width, width))
     for j in range(width):
@@ -162,7 +169,7 @@ def transitions(space: StateSpace, gap_hours: Floats) -> Floats:
 
 @compiled
 def incomplete_gamma(power: int, x: float) -> float:
-    """int_0^x u^power exp(-u) du, power <= 4, to the last digits for tiny x too: a series of positive terms."""
+    """int_0^x u^power exp(-u) du, power <= 4, to the last digits for tiny x too: all terms are positive."""
     if x > 60.0:  # noqa: PLR2004  what is missing from power! is below 1e-18 of it
         return float(np.prod(np.arange(1.0, power + 1.0)))
     term = np.exp(-x) * x ** (power + 1) / (power + 1)
@@ -171,15 +178,15 @@ def incomplete_gamma(power: int, x: float) -> float:
         term *= x / i
         total += term
         i += 1
-    return total
+    return float(total)
 
 
 @compiled
 def process_noise(space: StateSpace, gap_hours: float, out: Floats) -> None:
     """Q(gap) into `out` (D, D), every entry to full relative accuracy, however short the gap.
 
-    Q = c int_0^x b(u) b(u)^T exp(-2 u) du with b the last column of F without its decay, and c such that Q tends
-    to Pinf.
+    Q = c int_0^x b(u) b(u)^T exp(-2 u) du with b the last column of F without its decay, and c such that Q
+    tends to Pinf.
     """
     out[:] = 0.0
     for s in range(len(space.order)):

@@ -166,31 +166,40 @@ def compared(n: int, variables: int, bar: float, *, gradients: bool) -> Row:
     )
 
 
-def observe_seconds(n: int, variables: int) -> float:
-    """Seconds for one observation more in a stay that has `n`; the median of `REPEATS` runs of 200."""
-    one = problem(n, variables)
-    rows = list(zip(one.time_hours.tolist(), one.variable.tolist(), one.value.tolist(), strict=True))
+def told(one: peer.Problem) -> State:
+    """A state that has observed the stay of a problem."""
+    state = State(kernel_of(one))
+    for row in zip(one.time_hours.tolist(), one.variable.tolist(), one.value.tolist(), strict=True):
+        state.observe(*row)
+    return state
+
+
+def observe_seconds(n: int, variables: int, *, predict: bool = False) -> float:
+    """Seconds for one observation more in a stay that has `n`, and for the next hour's posterior if `predict`.
+
+    The median of `REPEATS` runs of 200.
+    """
     spent = []
     for _ in range(REPEATS):
-        state = State(kernel_of(one))
-        for row in rows:
-            state.observe(*row)
+        state = told(problem(n, variables))
         start = process_time()
         for later in range(STREAMED):
             state.observe(HOURS + 0.1 * later, later % variables, 0.5)
+            if predict:
+                state.posterior(torch.tensor([HOURS + 0.1 * later + 1.0]))
         spent.append((process_time() - start) / STREAMED)
     return float(np.median(spent))
 
 
-def fantasy_seconds(n: int, variables: int) -> tuple[str, float]:
-    """gpytorch's fastest exact way to one observation more, and its seconds."""
+def fantasy_seconds(n: int, variables: int, *, predict: bool = False) -> tuple[str, float]:
+    """gpytorch's fastest exact way to the same, and its seconds."""
     seconds = {}
     for way in peer.EXACT:
         with peer.settings(way, gradients=False):
-            told = partial(
-                peer.fantasy, peer.ready_for_fantasy(problem(n, variables)), HOURS + 0.1, 3, 0.5, 0.1
-            )
-            seconds[way] = median_seconds(told, 4 * REPEATS)
+            ready, later = peer.ready_for_fantasy(problem(n, variables)), HOURS + 0.1
+            points = peer.crossed(torch.tensor([later + 1.0]), variables) if predict else None
+            work = partial(peer.fantasy, ready, (later, 3, 0.5), 0.1, points)
+            seconds[way] = median_seconds(work, 4 * REPEATS)
     fastest = min(seconds, key=lambda way: seconds[way])
     return fastest, seconds[fastest]
 
@@ -208,6 +217,12 @@ def streaming_rows(variables: int) -> Iterator[Row]:
     fantasy = f"{1e3 * theirs:.1f} ms (get_fantasy_model, {way})"
     bar = f">= {FANTASY_BAR:.0f} x"
     yield Row(f"{what}, n = 400", bar, ours, fantasy, ratio, ratio >= FANTASY_BAR)
+    both, (way, theirs) = (
+        observe_seconds(400, variables, predict=True),
+        fantasy_seconds(400, variables, predict=True),
+    )
+    what = f"{what}, n = 400, and mean and variance of the next hour"
+    yield Row(what, "-", f"{1e6 * both:.1f} us", f"{1e3 * theirs:.1f} ms ({way})", theirs / both)
 
 
 def growth_row(variables: int, out: Path | None) -> Row:

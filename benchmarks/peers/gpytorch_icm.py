@@ -109,8 +109,15 @@ def ready_for_fantasy(problem: Problem) -> ICM:
     return model
 
 
-def fantasy(model: ICM, time_hours: float, variable: int, value: float, noise: float) -> ICM:
-    """One observation more, by gpytorch's update of its caches."""
-    inputs = [torch.tensor([[time_hours]]), torch.tensor([[variable]])]
-    told: ICM = model.get_fantasy_model(inputs, torch.tensor([value]), noise=torch.tensor([noise]))
+def fantasy(
+    model: ICM, row: tuple[float, int, float], noise: float, points: tuple[Tensor, Tensor] | None = None
+) -> ICM:
+    """One observation more (time in hours, variable, value), by gpytorch's update of its caches; and the mean
+    and variance at `points` after it.
+    """
+    inputs = [torch.tensor([[row[0]]]), torch.tensor([[row[1]]])]
+    told: ICM = model.get_fantasy_model(inputs, torch.tensor([row[2]]), noise=torch.tensor([noise]))
+    if points:
+        posterior = told(*points)
+        assert posterior.mean.shape == posterior.variance.shape
     return told

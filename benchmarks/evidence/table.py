@@ -74,6 +74,7 @@ def plot(settings: Mapping[str, Mapping[str, Figures]], path: Path) -> None:
                 _line(panel, name, one, colours[name])
             _dress(panel, setting, next(iter(rows.values())))
         panels[0].set_ylabel("AUPRC, ten controls a case")
+        panels[0].set_ylim(bottom=0)  # of all, once everything is drawn
         handles = {line.get_label(): line for panel in panels for line in panel.get_lines()}
         figure.legend(
             handles.values(), [str(label) for label in handles], loc="outside lower center", ncols=5
@@ -115,7 +116,6 @@ def _dress(panel: Axes, setting: str, counts: Figures) -> None:
     panel.set_title(f"{setting}: {counts.horizons[0].cases} cases")
     panel.set_xlabel("hours before onset")
     panel.invert_xaxis()
-    panel.set_ylim(0, None)
 
 
 def _first_seen(settings: Mapping[str, Mapping[str, Figures]]) -> Callable[[str], int]:

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from models.mgp.draws import Simulation, prior_path, simulated_values
 from models.mgp.draws_adjoint import (
+    add_process_bar,
     reverse_factor,
     reverse_filtered_values,
     reverse_hourly_path,
@@ -176,9 +177,3 @@ def reverse_filtered(
         )
         reverse_hourly_path(space, simulation, path_bar, gradient)
     return gradient, value_bar.sum(1)
-
-
-def add_process_bar(space: StateSpace, at: Integers, bar: Floats, path_bar: Floats) -> None:
-    """Add `bar` (R, T, W), by the process at the places `at` (T,) of a path, to `path_bar` (A, R, D, W)."""
-    for first in space.start:
-        np.add.at(path_bar[:, :, first], at, bar.swapaxes(0, 1))

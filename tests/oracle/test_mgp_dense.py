@@ -214,14 +214,13 @@ class ExactGP(gpytorch.models.ExactGP):  # type: ignore[misc]
         super().__init__(inputs, value, noise)
         smoothness = {"matern12": 0.5, "matern32": 1.5, "matern52": 2.5}
         self.temporal = torch.nn.ModuleList(
-            gpytorch.kernels.MaternKernel(nu=smoothness[n]) for n in kernel.temporal
+            gpytorch.kernels.MaternKernel(nu=smoothness[n]).double() for n in kernel.temporal
         )
         self.tasks = torch.nn.ModuleList()
-        self.double()
         for part, lengthscale, task in zip(
             self.temporal, kernel.lengthscale_hours, kernel.task_covariance, strict=True
         ):
-            part.initialize(lengthscale=lengthscale)
+            part.lengthscale = lengthscale
             index = gpytorch.kernels.IndexKernel(num_tasks=len(task), rank=len(task)).double()
             index.initialize(covar_factor=torch.linalg.cholesky(task), var=torch.full((len(task),), 1e-14))
             self.tasks.append(index)

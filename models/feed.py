@@ -1,0 +1,67 @@
+"""How the process reaches the network.
+
+filtered   hour h as it was known at h; an hour never changes afterwards, so a new hour costs one hour
+smoothed   every hour of the stay as it looks from the last one, as the paper does; a new hour changes them all
+carried    no process: last values, carried forward
+
+T  grid hours     M  variables     C  channels     F  inputs     D  draws
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from models.mgp.encoding import EncodedStay
+from models.mgp.kernel import Kernel
+from models.mgp.smoothed import Observed, filtered, posterior
+from models.mgp.standardise import VARIABLES
+from models.network import Feed, MGPTCNNetwork
+
+
+@dataclass(frozen=True)
+class Course:
+    """`process` (1 + D, T, M), its posterior mean and then draws, and its `deviation` (T, M)."""
+
+    process: Tensor
+    deviation: Tensor
+
+    def inputs(self, network: MGPTCNNetwork, channels: Tensor) -> Tensor:
+        """The network's inputs with `channels` (T, C): (1 + D, T, F)."""
+        sides = len(self.process)
+        deviation, beside = self.deviation.expand(sides, -1, -1), channels.expand(sides, -1, -1)
+        return network.inputs(self.process, deviation, beside)
+
+
+def course_of(
+    feed: Feed, kernel: Kernel, encoded: EncodedStay, channels: Tensor, draws: int, seed: int
+) -> Course:
+    """What the encoded hours look like from the last of them. `carried` has no draws."""
+    if feed == "filtered":
+        return filtered_course(kernel, encoded, draws, seed)
+    if feed == "smoothed":
+        return smoothed_course(kernel, encoded, encoded.hours, draws, seed)
+    last_values = channels[:, : len(VARIABLES)]
+    return Course(last_values.unsqueeze(0), torch.zeros_like(last_values))
+
+
+def filtered_course(kernel: Kernel, encoded: Observed, draws: int, seed: int) -> Course:
+    """Each hour from what was known by it."""
+    found = filtered(kernel, [encoded], draws, seed)[0]
+    return _course(torch.cat([found.mean.unsqueeze(0), found.draws]), found.variance)
+
+
+def smoothed_course(kernel: Kernel, encoded: Observed, hours: int, draws: int, seed: int) -> Course:
+    """Grid hours 1 .. `hours`, each from everything in `encoded`."""
+    grid = torch.arange(1, hours + 1, dtype=torch.float64)
+    found = posterior(kernel, encoded.time_hours, encoded.variable, encoded.value, grid)
+    mean = found.mean.unsqueeze(0)
+    if draws:
+        mean = torch.cat([mean, found.sample(draws, torch.Generator().manual_seed(seed))])
+    return _course(mean, found.variance)
+
+
+def _course(process: Tensor, variance: Tensor) -> Course:
+    return Course(process.float(), variance.clamp_min(0.0).sqrt().float())

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from time import process_time
@@ -67,6 +67,20 @@ class Boosting:
 CHOSEN = Boosting()
 TRIED = {
     "chosen": CHOSEN,
+    "faster": replace(CHOSEN, learning_rate=0.05),
+    "smaller": replace(CHOSEN, num_leaves=15, min_data_in_leaf=1000, feature_fraction=0.2),
+    "larger": replace(
+        CHOSEN, num_leaves=63, min_data_in_leaf=1000, feature_fraction=0.15, bagging_fraction=0.5
+    ),
+    "random cuts": replace(
+        CHOSEN,
+        learning_rate=0.03,
+        num_leaves=63,
+        min_data_in_leaf=300,
+        feature_fraction=0.2,
+        extra_trees=True,
+    ),
+    "weighted": replace(CHOSEN, min_data_in_leaf=1000, feature_fraction=0.1, scale_pos_weight=10.0),
 }
 
 

@@ -175,7 +175,7 @@ def told(one: peer.Problem) -> State:
 
 
 def observe_seconds(n: int, variables: int, *, predict: bool = False) -> float:
-    """Seconds for one observation more in a stay that has `n`, and for the next hour's posterior if `predict`.
+    """Seconds for one observation more in a stay of `n`, and for the next hour's posterior if `predict`.
 
     The median of `REPEATS` runs of 200.
     """

@@ -17,9 +17,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from models.mgp.compiled import compiled
 from models.mgp.draws import Simulation, prior_path, simulated_values
 from models.mgp.draws_adjoint import (
+    add_process_bar,
     reverse_factor,
     reverse_filtered_values,
     reverse_hourly_path,
@@ -90,7 +90,6 @@ def wide(bar: Tensor | None, space: StateSpace, shape: tuple[int, ...]) -> Float
     return out
 
 
-@compiled
 def reverse_posterior(
     space: StateSpace,
     time_hours: Floats,
@@ -110,17 +109,16 @@ def reverse_posterior(
         sided = mean_bar.reshape(len(mean_bar), 1, width)
         value_bar += reverse_smoothed(
             space, tape, run, time_hours, variable, weight, grid_hours, sided, gradient
-        )[:, 0]
+        ).sum(1)
     if likelihood_bar != 0.0:
         by_value, by_gain, by_spread = reverse_means(
             space, tape, run, variable, innovation, np.zeros((0, 1, width)), likelihood_bar, gradient
         )
         reverse_gains(space, tape, run, variable, by_gain, by_spread, np.zeros((0, width)), gradient)
-        value_bar += by_value[:, 0]
+        value_bar += by_value.sum(1)
     return gradient, value_bar
 
 
-@compiled
 def reverse_deviation(
     space: StateSpace,
     time_hours: Floats,
@@ -138,13 +136,9 @@ def reverse_deviation(
     value = simulated_values(space, anchor_hours, path, time_hours, variable, value_normals)
     innovation = means(space, tape, run, variable, value).innovation
     weight = weigh(space, time_hours, variable, run, innovation, grid_hours[:0]).weight
-    mean_bar, path_bar = np.empty((bar.shape[1], bar.shape[0], bar.shape[2])), np.zeros_like(path)
-    at = np.searchsorted(anchor_hours, grid_hours)
-    for t in range(len(mean_bar)):
-        for r in range(len(bar)):
-            mean_bar[t, r] = -bar[r, t]
-            for first in space.start:
-                path_bar[at[t], r, first] += bar[r, t]
+    path_bar = np.zeros_like(path)
+    add_process_bar(space, np.searchsorted(anchor_hours, grid_hours), bar, path_bar)
+    mean_bar = np.ascontiguousarray(-bar.swapaxes(0, 1))
     value_bar = reverse_smoothed(
         space, tape, run, time_hours, variable, weight, grid_hours, mean_bar, gradient
     )
@@ -155,7 +149,6 @@ def reverse_deviation(
     return gradient
 
 
-@compiled
 def reverse_filtered(
     space: StateSpace,
     simulation: Simulation,
@@ -169,26 +162,18 @@ def reverse_filtered(
     draws_bar: Floats,
 ) -> tuple[KernelGradient, Floats]:
     """From `mean_bar`, `variance_bar` (T, W) and `draws_bar` (R, T, W), by a run along `tape`, to values (n,)."""
-    gradient, sides = no_gradient(space), len(draws_bar)
-    sided = np.empty((len(mean_bar), 1 + sides, len(space.noise)))
-    sided[:, 0] = mean_bar
-    for r in range(sides):
-        sided[:, 1 + r] = draws_bar[r]
+    gradient = no_gradient(space)
+    sided = np.concatenate([mean_bar[:, None], draws_bar.swapaxes(0, 1)], axis=1)
     value_bar, gain_bar, spread_bar = reverse_means(
         space, tape, run, variable, innovation, sided, 0.0, gradient
     )
     reverse_gains(space, tape, run, variable, gain_bar, spread_bar, variance_bar, gradient)
-    if sides:
-        path_bar = np.zeros_like(simulation.path)
-        for r in range(sides):
-            for t in range(len(mean_bar)):
-                for first in space.start:
-                    path_bar[t + 1 - simulation.first_hour, r, first] += draws_bar[r, t]
+    if len(draws_bar):
+        path_bar, simulated_bar = np.zeros_like(simulation.path), -value_bar[:, 1:]
+        hours = np.arange(1, 1 + len(mean_bar)) - simulation.first_hour
+        add_process_bar(space, hours, draws_bar, path_bar)
         reverse_filtered_values(
-            space, simulation, time_hours, variable, first_uses(tape), -value_bar[:, 1:], path_bar, gradient
+            space, simulation, time_hours, variable, first_uses(tape), simulated_bar, path_bar, gradient
         )
         reverse_hourly_path(space, simulation, path_bar, gradient)
-    by_value = np.empty(len(value_bar))
-    for i in range(len(by_value)):
-        by_value[i] = value_bar[i].sum()
-    return gradient, by_value
+    return gradient, value_bar.sum(1)

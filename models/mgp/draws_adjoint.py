@@ -33,6 +33,7 @@ from models.mgp.draws import (
 )
 from models.mgp.filter import advance
 from models.mgp.filter_adjoint import KernelGradient, add, add_slopes, dot, generator
+from models.mgp.smoother import add_product
 from models.mgp.statespace import StateSpace, process_noise, semidefinite_factor, transition
 
 Floats = npt.NDArray[np.float64]
@@ -104,18 +105,32 @@ def reverse_path(
 @compiled
 def reverse_correlate(space: StateSpace, path: Floats, path_bar: Floats, gradient: KernelGradient) -> None:
     """From the bar of correlated tables (A, R, D, W) to that of independent ones, in place, and to the factor."""
-    row = np.empty(path.shape[3])
-    for a in range(path.shape[0]):
-        for r in range(path.shape[1]):
-            for c in range(path.shape[2]):
-                s = space.component[c]
-                row[:] = 0.0
-                for w in range(space.variables):
-                    bar = path_bar[a, r, c, w]
-                    if bar != 0.0:
-                        add(row, bar, space.factor[s, w])
-                        add(gradient.factor[s, w], bar, path[a, r, c])
-                path_bar[a, r, c] = row
+    count, states, width = path.shape[0] * path.shape[1], path.shape[2], path.shape[3]
+    flat, flat_bar = path.reshape(count, states, width), path_bar.reshape(count, states, width)
+    row = np.empty(width)
+    for c in range(states):
+        s = space.component[c]
+        for block in range(0, count - 3, 4):
+            _add_outer_of_four(flat_bar, flat, block, c, gradient.factor[s])
+        for i in range(count):
+            if i >= count // 4 * 4:
+                for w in range(width):
+                    add(gradient.factor[s, w], flat_bar[i, c, w], flat[i, c])
+            row[:] = 0.0
+            add_product(flat_bar[i, c], space.factor[s], row)
+            flat_bar[i, c] = row
+
+
+@compiled
+def _add_outer_of_four(first: Floats, second: Floats, i: int, c: int, out: Floats) -> None:
+    """out += sum over rows i .. i + 3 of the outer products of tables (k, D, W): one pass over `out` for four."""
+    width = len(out)
+    one, two, three, four = second[i, c], second[i + 1, c], second[i + 2, c], second[i + 3, c]
+    for w in range(width):
+        row = out[w]
+        a, b, d, e = first[i, c, w], first[i + 1, c, w], first[i + 2, c, w], first[i + 3, c, w]
+        for j in range(width):
+            row[j] += a * one[j] + b * two[j] + d * three[j] + e * four[j]
 
 
 @compiled
@@ -368,3 +383,12 @@ def reverse_hourly_path(
         reverse_time(space, past[i])
         reverse_time(space, past_bar[i])
     reverse_walk(space, np.ones(-first), past, normals[: 1 - first][::-1].copy(), past_bar, gradient)
+
+
+@compiled
+def add_process_bar(space: StateSpace, at: Integers, bar: Floats, path_bar: Floats) -> None:
+    """Add `bar` (R, T, W), by the process at the places `at` (T,) of a path, to `path_bar` (A, R, D, W)."""
+    for t in range(len(at)):
+        for r in range(len(bar)):
+            for first in space.start:
+                add(path_bar[at[t], r, first], 1.0, bar[r, t])

@@ -23,11 +23,20 @@ import torch
 from torch import Tensor
 
 from models.clinical.errors import InvalidInput
+from models.mgp.adjoint import attached, reverse_deviation, reverse_filtered, reverse_posterior, wide
 from models.mgp.compiled import compiled
-from models.mgp.draws import anchors, filtered_values, hourly_path, prior_path, simulated_values
+from models.mgp.draws import (
+    Simulation,
+    anchors,
+    filtered_values,
+    hourly_path,
+    prior_path,
+    simulated_values,
+)
 from models.mgp.filter import Gains, gains, means
+from models.mgp.filter_adjoint import KernelGradient
 from models.mgp.kernel import Kernel
-from models.mgp.schedule import as_known, first_uses, in_time_order
+from models.mgp.schedule import Tape, as_known, first_uses, in_time_order
 from models.mgp.smoother import smoothed_mean, smoothed_variance, weigh
 from models.mgp.statespace import StateSpace, has_state_space, state_space
 
@@ -105,10 +114,14 @@ class Posterior(ABC):
 
 @dataclass(frozen=True, eq=False)
 class SmoothedPosterior(Posterior):
-    """A posterior by the state-space engine; `gains` of the problem's rows where somebody has them."""
+    """A posterior by the state-space engine; `gains` of the problem's rows where somebody has them.
+
+    Mean, log likelihood and draws carry gradients where `kernel` is given; the variance carries none.
+    """
 
     problem: Problem
     gains: Gains | None = None
+    kernel: Kernel | None = None
 
     @cached_property
     def variance(self) -> Tensor:
@@ -123,11 +136,18 @@ class SmoothedPosterior(Posterior):
         per_anchor = (draws, len(space.stationary), space.variables)
         count = len(anchored) * int(np.prod(per_anchor))
         normals = torch.randn(count + len(time) * draws, generator=generator).numpy()
-        deviation = _deviation(
+        simulation = (
             space, time, variable, self._gains, grid, anchored,
             normals[:count].reshape(len(anchored), *per_anchor), normals[count:].reshape(len(time), draws),
         )  # fmt: skip
-        return self.mean + self._tensor(deviation)
+
+        def reverse(bar: Tensor) -> tuple[KernelGradient, None]:
+            return reverse_deviation(*simulation, wide(bar, space, (draws, len(grid)))), None
+
+        deviation = self._tensor(_deviation(*simulation))
+        if self.kernel is not None:
+            (deviation,) = attached(self.kernel, space, None, (deviation,), reverse)
+        return self.mean + deviation
 
     @cached_property
     def _gains(self) -> Gains:
@@ -162,12 +182,13 @@ def posterior(
 
 def posteriors(kernel: Kernel, stays: Sequence[Observed], grids: Sequence[Column]) -> list[Posterior]:
     """`posterior` of many stays; what one of them is never depends on the others."""
-    problems = [_rows_in_order(kernel, stay, grid) for stay, grid in zip(stays, grids, strict=True)]
+    pairs = zip(stays, grids, strict=True)
     if not has_state_space(kernel):
         from models.mgp.dense import dense_posterior  # noqa: PLC0415  gpytorch is slow to load
 
-        return [dense_posterior(kernel, *map(torch.from_numpy, problem)) for problem in problems]
-    return [_posterior(kernel, problem) for problem in problems]
+        rows = [_rows_in_order(kernel, stay, grid)[0] for stay, grid in pairs]
+        return [dense_posterior(kernel, *map(torch.from_numpy, row)) for row in rows]
+    return [_posterior(kernel, stay, grid) for stay, grid in pairs]
 
 
 def filtered(kernel: Kernel, stays: Sequence[Observed], draws: int = 0, seed: int = 0) -> list[Filtered]:
@@ -185,26 +206,52 @@ def filtered(kernel: Kernel, stays: Sequence[Observed], draws: int = 0, seed: in
     last = int(max((np.floor(time.max()) + 1.0 for time in used if len(time)), default=0.0))
     first, last = min(first, 0), max(last, *(len(known) for known in counts), 0)
     path = hourly_path(space, first, last if draws else first, draws, seed)
-    results = []
-    for (time, variable, value), known in zip(rows, counts, strict=True):
-        mean, variance, drawn = _filter(space, path, first, time, variable, value, known, seed)
-        parts = (
-            torch.from_numpy(one[..., : space.variables]).to(kernel.dtype) for one in (mean, variance, drawn)
-        )
-        results.append(Filtered(*parts))
-    return results
+    simulation = Simulation(path, first, seed)
+    return [
+        _filtered(kernel, stay, row, known, simulation)
+        for stay, row, known in zip(stays, rows, counts, strict=True)
+    ]
 
 
-def _posterior(kernel: Kernel, rows: Rows) -> Posterior:
+def _posterior(kernel: Kernel, stay: Observed, grid_hours: Column) -> Posterior:
+    rows, order = _rows_in_order(kernel, stay, grid_hours)
     space = state_space(kernel)
     problem = Problem(space, *rows)
     run, mean, likelihood = _smooth(*problem)
+
+    def reverse(mean_bar: Tensor | None, likelihood_bar: Tensor | None) -> tuple[KernelGradient, Floats]:
+        by_likelihood = 0.0 if likelihood_bar is None else float(likelihood_bar)
+        by_mean = wide(mean_bar, space, mean.shape[:1])
+        gradient, sorted_bar = reverse_posterior(*problem, run, by_mean, by_likelihood)
+        value_bar = np.empty_like(sorted_bar)
+        value_bar[order] = sorted_bar
+        return gradient, value_bar
+
     narrow = torch.from_numpy(mean[:, : space.variables]).to(kernel.dtype)
-    return SmoothedPosterior(narrow, torch.tensor(likelihood, dtype=kernel.dtype), problem, run)
+    outputs = narrow, torch.tensor(likelihood, dtype=kernel.dtype)
+    return SmoothedPosterior(*attached(kernel, space, stay.value, outputs, reverse), problem, run, kernel)
 
 
-def _rows_in_order(kernel: Kernel, stay: Observed, grid_hours: Column) -> Rows:
-    """Time, variable and value (n,) in order of all three, and the grid (T,)."""
+def _filtered(
+    kernel: Kernel,
+    stay: Observed,
+    rows: tuple[Floats, Integers, Floats],
+    known: Integers,
+    simulation: Simulation,
+) -> Filtered:
+    space = state_space(kernel)
+    run = _filter(space, simulation, *rows, known)
+
+    def reverse(*bars: Tensor | None) -> tuple[KernelGradient, Floats]:
+        by_output = (wide(bar, space, one.shape[:-1]) for bar, one in zip(bars, run[:3], strict=True))
+        return reverse_filtered(space, simulation, *rows[:2], run.tape, run.gains, run.innovation, *by_output)
+
+    outputs = tuple(torch.from_numpy(one[..., : space.variables]).to(kernel.dtype) for one in run[:3])
+    return Filtered(*attached(kernel, space, stay.value, outputs, reverse))
+
+
+def _rows_in_order(kernel: Kernel, stay: Observed, grid_hours: Column) -> tuple[Rows, Integers]:
+    """Time, variable and value (n,) in order of all three, and the grid (T,); where each row stood."""
     time, variable, value = _rows(kernel, stay)
     grid = _floats(grid_hours)
     if not (np.isfinite(grid).all() and (np.diff(grid) >= 0).all()):
@@ -212,7 +259,7 @@ def _rows_in_order(kernel: Kernel, stay: Observed, grid_hours: Column) -> Rows:
             "grid_hours must be finite and not decrease", value=grid, bound="finite, sorted", unit="h"
         )
     order = np.lexsort((value, variable, time))
-    return time[order], variable[order], value[order], grid
+    return (time[order], variable[order], value[order], grid), order
 
 
 def _rows(kernel: Kernel, stay: Observed) -> tuple[Floats, Integers, Floats]:
@@ -309,25 +356,39 @@ def _deviation(  # noqa: PLR0917  a compiled function has no keyword-only argume
     return out
 
 
+class FilterRun(NamedTuple):
+    """`mean`, `variance` (T, W) and `draws` (R, T, W) of grid hours 1 .. T, and what made them: the first
+    right-hand side of `innovation` (u, 1 + R) is the values', the others the draws'.
+    """
+
+    mean: Floats
+    variance: Floats
+    draws: Floats
+    tape: Tape
+    gains: Gains
+    innovation: Floats
+
+
 @compiled
-def _filter(  # noqa: PLR0917
+def _filter(
     space: StateSpace,
-    path: Floats,
-    first_hour: int,
+    simulation: Simulation,
     time_hours: Floats,
     variable: Integers,
     value: Floats,
     known: Integers,
-    seed: int,
-) -> tuple[Floats, Floats, Floats]:
-    """Mean and variance (T, W) and draws (R, T, W) of grid hours 1 .. T, on an hourly path of the prior."""
+) -> FilterRun:
+    """The filter along one stay, with draws on a simulated path of the prior."""
+    path, first_hour = simulation.path, simulation.first_hour
     hours, sides, width = len(known), path.shape[1], len(space.noise)
     tape = as_known(time_hours, variable, value, known, np.arange(1.0, hours + 1.0))
     run = gains(space, tape, variable, np.empty((0, 0, 0, 0, 0)))
     sought = np.empty((len(value), 1 + sides))
     sought[:, 0] = value
     if sides:
-        simulated = filtered_values(space, path, first_hour, time_hours, variable, first_uses(tape), seed)
+        simulated = filtered_values(
+            space, path, first_hour, time_hours, variable, first_uses(tape), simulation.seed
+        )
         sought[:, 1:] = value.reshape(len(value), 1) - simulated
     forward = means(space, tape, run, variable, sought)
     draws = np.empty((sides, hours, width))
@@ -336,4 +397,4 @@ def _filter(  # noqa: PLR0917
             draws[r, t] = forward.mean[t, 1 + r]
             for s in range(len(space.start)):
                 draws[r, t] += path[t + 1 - first_hour, r, space.start[s]]
-    return forward.mean[:, 0].copy(), run.variance, draws
+    return FilterRun(forward.mean[:, 0].copy(), run.variance, draws, tape, run, forward.innovation)

@@ -27,7 +27,16 @@ from torch import Tensor
 
 from models.clinical.errors import InvalidInput
 from models.mgp.compiled import compiled
-from models.mgp.filter import LOG_TWO_PI, correct, observe, process_mean, process_variance
+from models.mgp.filter import (
+    LOG_TWO_PI,
+    ROOTS,
+    Covariance,
+    correct,
+    observe,
+    prior_covariance,
+    process_mean,
+    process_variance,
+)
 from models.mgp.kernel import Kernel
 from models.mgp.smoothed import Column, Posterior, Problem, SmoothedPosterior, posterior
 from models.mgp.statespace import StateSpace, state_space, transition
@@ -35,7 +44,8 @@ from models.mgp.statespace import StateSpace, state_space, transition
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-STRIDE = 16  # a copy costs as much as a few observations, so it is made once in sixteen
+# a copy costs as much as a few observations; there the covariance has just been settled, so its table is all
+STRIDE = 4 * ROOTS
 CHECKPOINTS = 12
 _FIRST_ROWS = 64  # room for a quiet day before the columns double
 
@@ -49,18 +59,20 @@ class _Columns(NamedTuple):
 
 
 class _Filter(NamedTuple):
-    """`mean` (1, D, W) and `explained` (D, W, D, W) just after the newest observation; `likelihood` (1,)."""
+    """Covariance and `mean` x (1, D, W) just after the newest observation; `likelihood` (1,) of all."""
 
+    covariance: Covariance
     mean: Floats
-    explained: Floats
     likelihood: Floats
 
 
 class _Copies(NamedTuple):
-    """A `_Filter` for each slot, (CHECKPOINTS, ...), each `after` so many observations, 0 if empty."""
+    """`table` P (CHECKPOINTS, D, W, D, W), `mean` and `likelihood` of each slot, `after` how many observations;
+    0 if it is empty.
+    """
 
+    table: Floats
     mean: Floats
-    explained: Floats
     likelihood: Floats
     after: Integers
 
@@ -83,16 +95,18 @@ class State:
     """
 
     def __init__(self, kernel: Kernel) -> None:
-        self.kernel = kernel
-        self._space = state_space(kernel)
+        self.kernel = _without_gradients(kernel)
+        self._space = state_space(self.kernel)
         states, width = len(self._space.stationary), len(self._space.noise)
         self._count = 0
         self._columns = _columns(_FIRST_ROWS)
-        self._now = _Filter(
-            np.zeros((1, states, width)), np.zeros((states, width, states, width)), np.zeros(1)
+        self._now = _Filter(prior_covariance(self._space), np.zeros((1, states, width)), np.zeros(1))
+        self._copies = _Copies(
+            np.zeros((CHECKPOINTS, states, width, states, width)),
+            np.zeros((CHECKPOINTS, 1, states, width)),
+            np.zeros((CHECKPOINTS, 1)),
+            np.zeros(CHECKPOINTS, dtype=np.int64),
         )
-        mean, explained, likelihood = (np.zeros((CHECKPOINTS, *part.shape)) for part in self._now)
-        self._copies = _Copies(mean, explained, likelihood, np.zeros(CHECKPOINTS, dtype=np.int64))
         self._scratch = _Scratch(
             np.zeros((states, states)), np.zeros((states, width)), np.zeros(1), np.zeros(1)
         )
@@ -133,8 +147,7 @@ class State:
         grid = np.asarray(grid_hours, dtype=np.float64)
         ahead = grid - time[-1] if self._count else np.zeros(len(grid))
         if not (np.isfinite(grid).all() and (np.diff(grid) >= 0).all() and (ahead >= 0).all()):
-            with torch.no_grad():
-                return posterior(self.kernel, time, variable, value, grid)
+            return posterior(self.kernel, time, variable, value, grid)
         mean, variance = (self._narrow(wide) for wide in _predict(self._space, self._now, ahead))
         likelihood = torch.tensor(self._now.likelihood[0], dtype=self.kernel.dtype)
         problem = Problem(self._space, time, variable, value, grid)
@@ -183,13 +196,13 @@ def _take(  # noqa: PLR0917  a compiled function has no keyword-only arguments
     """Put an observation in its place among `count`, and take in what stands from there on."""
     first = _insert(columns, count, time_hours, variable, value)
     if first < count:
-        first = _restore(now, copies, first)
+        first = _restore(space, now, copies, first)
     for row in range(first, count + 1):
         _absorb(space, columns, now, scratch, row)
         if (row + 1) % STRIDE == 0:
             slot = _slot(row + 1)
+            copies.table[slot] = now.covariance.table
             copies.mean[slot] = now.mean
-            copies.explained[slot] = now.explained
             copies.likelihood[slot] = now.likelihood
             copies.after[slot] = row + 1
 
@@ -212,19 +225,23 @@ def _insert(columns: _Columns, count: int, time_hours: float, variable: int, val
 
 
 @compiled
-def _restore(now: _Filter, copies: _Copies, first: int) -> int:
+def _restore(space: StateSpace, now: _Filter, copies: _Copies, first: int) -> int:
     """Set the state to the newest copy of at most `first` observations, or the prior; how many it has."""
     best, slot = 0, -1
     for other in range(len(copies.after)):
         if best < copies.after[other] <= first:
             best, slot = copies.after[other], other
+    prior = prior_covariance(space)
+    now.covariance.step[:] = prior.step
+    now.covariance.noise[:] = prior.noise
+    now.covariance.clock[:] = prior.clock
     if slot < 0:
+        now.covariance.table[:] = prior.table
         now.mean[:] = 0.0
-        now.explained[:] = 0.0
         now.likelihood[:] = 0.0
     else:
+        now.covariance.table[:] = copies.table[slot]
         now.mean[:] = copies.mean[slot]
-        now.explained[:] = copies.explained[slot]
         now.likelihood[:] = copies.likelihood[slot]
     return best
 
@@ -235,7 +252,7 @@ def _absorb(space: StateSpace, columns: _Columns, now: _Filter, scratch: _Scratc
     gap = columns.time[row] - columns.time[row - 1] if row else 0.0
     m = columns.variable[row]
     transition(space, gap, scratch.step)
-    spread = observe(space, now.explained, scratch.step, m, scratch.gain)
+    spread = observe(space, now.covariance, scratch.step, gap, m, scratch.gain)
     scratch.value[0] = columns.value[row]
     correct(space, now.mean, scratch.step, scratch.gain, m, scratch.value, scratch.innovation)
     now.likelihood[0] -= 0.5 * (scratch.innovation[0] ** 2 / spread + np.log(spread) + LOG_TWO_PI)
@@ -250,8 +267,17 @@ def _predict(space: StateSpace, now: _Filter, ahead_hours: Floats) -> tuple[Floa
     for hour in range(hours):
         transition(space, ahead_hours[hour], step)
         process_mean(space, now.mean, step, mean[hour])
-        process_variance(space, now.explained, step, variance[hour])
+        process_variance(space, now.covariance, step, ahead_hours[hour], variance[hour])
     return mean[:, 0], variance
+
+
+def _without_gradients(kernel: Kernel) -> Kernel:
+    """The kernel itself where it has none, so that its state space is made once for all states."""
+    parts = kernel.lengthscale_hours, kernel.task_covariance, kernel.noise
+    if not any(part.requires_grad for part in parts):
+        return kernel
+    lengthscale, covariance, noise = (part.detach() for part in parts)
+    return Kernel(kernel.temporal, lengthscale_hours=lengthscale, task_covariance=covariance, noise=noise)
 
 
 def _columns(rows: int) -> _Columns:

@@ -19,7 +19,7 @@ Row = Callable[[str, Figures], list[str]]
 
 
 def tables(rows: Mapping[str, Figures], milliseconds: Mapping[str, float]) -> str:
-    """Four tables of `rows` by model; `milliseconds` of processor time a stay scored."""
+    """Five tables of `rows` by model; `milliseconds` of processor time a stay scored."""
     counts = next(iter(rows.values()))
     ahead = [f"{hours} h" for hours in ASKED]
     return "\n\n".join(
@@ -37,17 +37,9 @@ def tables(rows: Mapping[str, Figures], milliseconds: Mapping[str, float]) -> st
             _table(
                 rows, ["slope", "intercept", "calibration error", "Brier"], lambda _, one: _calibration(one)
             ),
-            "AUPRC before onset\n\n"
-            + _table(
-                rows,
-                ahead,
-                lambda _, one: [cell(one.horizons[h].auprc, one.horizons[h].auprc_interval) for h in ASKED],
-            ),
-            "AUROC before onset\n\n"
-            + _table(
-                rows,
-                ahead,
-                lambda _, one: [cell(one.horizons[h].auroc, one.horizons[h].auroc_interval) for h in ASKED],
+            *(
+                f"{title} before onset\n\n{_table(rows, ahead, _ahead(name))}"
+                for title, name in (("AUPRC", "auprc"), ("AUROC", "auroc"), ("Concordance", "concordance"))
             ),
         ]
     )
@@ -76,6 +68,7 @@ def plot(settings: Mapping[str, Mapping[str, Figures]], path: Path) -> None:
         panels[0].set_ylabel("AUPRC, ten controls a case")
         panels[0].set_ylim(bottom=0)  # of all, once everything is drawn
         handles = {line.get_label(): line for panel in panels for line in panel.get_lines()}
+        handles["chance"] = handles.pop("chance")  # last
         figure.legend(
             handles.values(), [str(label) for label in handles], loc="outside lower center", ncols=5
         )
@@ -92,6 +85,15 @@ def _calibration(one: Figures) -> list[str]:
         return ["-"] * 4
     figures, ends = one.calibration, one.calibration_intervals
     return [cell(getattr(figures, name), getattr(ends, name)) for name in CALIBRATION]
+
+
+def _ahead(name: str) -> Row:
+    """Cells of one figure at each hour before onset."""
+    return lambda _, one: [
+        cell(getattr(horizon, name), getattr(horizon, f"{name}_interval"))
+        for horizon in one.horizons
+        if horizon.hours in ASKED
+    ]
 
 
 def _table(rows: Mapping[str, Figures], columns: list[str], cells: Row) -> str:

@@ -1,11 +1,13 @@
 """Gradients of the engine for torch: each result of a stay is one node of the graph.
 
-The engine computes in numpy; `attached` hangs its results into the graph with a function that runs it backwards.
-Gradients reach the kernel's lengthscales, task covariance and noise, and the observed values. The covariance's
-is that of a symmetric matrix: each of two equal entries carries half.
+The engine computes in numpy; `attached` hangs its results into the graph with a function that runs it
+backwards. Gradients reach the kernel's lengthscales, task covariance and noise, and the observed values. The
+covariance's is that of a symmetric matrix: each of two equal entries carries half.
 
     n  observations     T  grid hours     M  variables     W  M padded     S  components
 """
+
+# ruff: noqa: PLR0917  compiled functions have no keyword-only arguments
 
 from __future__ import annotations
 
@@ -36,8 +38,8 @@ from models.mgp.statespace import StateSpace
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
-# the derivatives by the outputs, None where the loss does not use one -> by the kernel, and by the values (n,)
-Reverse = Callable[..., tuple[KernelGradient, Floats]]
+# derivatives by the outputs, None where the loss does not use one -> by the kernel, and by the values (n,)
+Reverse = Callable[..., tuple[KernelGradient, Floats | None]]
 
 
 def attached(
@@ -61,11 +63,11 @@ class _Attached(torch.autograd.Function):
         return tuple(output.clone() for output in arguments[6:])
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *output_bars: Tensor | None) -> tuple[Tensor | None, ...]:
         gradient, value_bar = ctx.reverse(*output_bars)
-        lengthscale, covariance, noise, value = ctx.sources
-        bars = kernel_bars(ctx.space, gradient, lengthscale.double().numpy())
+        value, lengthscale = ctx.sources[3], ctx.sources[0].double().numpy()
+        bars = kernel_bars(ctx.space, gradient, lengthscale)
         narrow = (torch.from_numpy(bar).to(like) for bar, like in zip(bars, ctx.sources, strict=False))
         value_tensor = torch.from_numpy(value_bar).to(value) if ctx.needs_input_grad[3] else None
         return *narrow, value_tensor, None, None, *(None for _ in output_bars)
@@ -161,7 +163,7 @@ def reverse_filtered(
     variance_bar: Floats,
     draws_bar: Floats,
 ) -> tuple[KernelGradient, Floats]:
-    """From `mean_bar`, `variance_bar` (T, W) and `draws_bar` (R, T, W), by a run along `tape`, to values (n,)."""
+    """From `mean_bar`, `variance_bar` (T, W) and `draws_bar` (R, T, W) by a run on `tape` to values (n,)."""
     gradient = no_gradient(space)
     sided = np.concatenate([mean_bar[:, None], draws_bar.swapaxes(0, 1)], axis=1)
     value_bar, gain_bar, spread_bar = reverse_means(

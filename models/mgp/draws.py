@@ -3,7 +3,7 @@
     f* ~ prior,  y* = f* + noise at the observations       draw = f* + E[f | y - y*]
 
 is a joint draw from the posterior over every time and variable (Matheron's rule), and costs one more
-right-hand side. f* is simulated as whole states at `anchors` alone; between two of them, a < b, it is a bridge:
+right-hand side. f* is simulated as whole states at `anchors` alone; between two, a < b, it is a bridge:
 
     f*(t) | x(a), x(b)  ~  to_left(t) x(a) + to_right(t) x(b) + N(0, k_bridge(t, t'))
     to_right(t) = h^T Q(t - a) F(b - t)^T Q(b - a)^-1       to_left(t) = h^T F(t - a) - to_right(t) F(b - a)
@@ -92,7 +92,7 @@ def independent_path(space: StateSpace, anchor_hours: Floats, normals: npt.NDArr
 
 
 @compiled
-def _innovate(  # noqa: PLR0917  a compiled function has no keyword-only arguments
+def _innovate(
     state: Floats, step: Floats, factor: Floats, normals: npt.NDArray[np.floating], moving: bool
 ) -> None:
     """x <- F x + factor z for tables (R, D, W) of independent variables, z (R, D, M)."""

@@ -1,18 +1,20 @@
 """Gradients of simulated prior paths and of what was observed on them, for fixed normals.
 
-A draw is a function of the kernel and of its normals; this is that function's derivative. Whatever depends on a
-component's rate has one tangent, marked by a dash, for A, F and Q of `statespace` and h of `filter`:
+A draw is a function of the kernel and of its normals; this is that function's derivative. Whatever depends on
+a component's rate has one tangent, marked by a dash, with A, F and Q of `statespace`:
 
     F' = gap A F          Q' = gap c F[:, last] F[:, last]^T, c the power of the driving noise
     C' from C C^T = Q     and from these the weights and the covariance of a bridge
 
-Everything else runs backwards. Where a variable depends on those before it, its column of the covariance's factor
-is zero and stays zero.
+Everything else runs backwards. Where a variable depends on those before it, its column of the covariance's
+factor is zero and stays zero.
 
     A  anchors    n  observations    R  draws    D  temporal states    W  width    S  components
 
 Source: Murray 2016 (arXiv:1602.07527) for Cholesky factors.
 """
+
+# ruff: noqa: PLR0917  compiled functions have no keyword-only arguments
 
 from __future__ import annotations
 
@@ -104,7 +106,7 @@ def reverse_path(
 
 @compiled
 def reverse_correlate(space: StateSpace, path: Floats, path_bar: Floats, gradient: KernelGradient) -> None:
-    """From the bar of correlated tables (A, R, D, W) to that of independent ones, in place, and to the factor."""
+    """From the bar of correlated tables (A, R, D, W) to independent ones', in place, and to the factor."""
     count, states, width = path.shape[0] * path.shape[1], path.shape[2], path.shape[3]
     flat, flat_bar = path.reshape(count, states, width), path_bar.reshape(count, states, width)
     row = np.empty(width)
@@ -123,7 +125,7 @@ def reverse_correlate(space: StateSpace, path: Floats, path_bar: Floats, gradien
 
 @compiled
 def _add_outer_of_four(first: Floats, second: Floats, i: int, c: int, out: Floats) -> None:
-    """out += sum over rows i .. i + 3 of the outer products of tables (k, D, W): one pass over `out` for four."""
+    """out += the outer products of rows i .. i + 3 of tables (k, D, W), in one pass over `out`."""
     width = len(out)
     one, two, three, four = second[i, c], second[i + 1, c], second[i + 2, c], second[i + 3, c]
     for w in range(width):
@@ -142,7 +144,7 @@ def reverse_walk(
     path_bar: Floats,
     gradient: KernelGradient,
 ) -> None:
-    """Back along x_a = F x_{a-1} + C z_a for independent variables: `path_bar` ends as the start's in entry 0."""
+    """Back along x_a = F x_{a-1} + C z_a for independent variables; `path_bar` is overwritten."""
     states, shift = path.shape[2], generator(space)
     step, noise = np.empty((states, states)), np.empty((states, states))
     for a in range(len(gap_hours), 0, -1):
@@ -159,7 +161,7 @@ def reverse_walk(
                         for m in range(len(z)):
                             gradient.rate[space.component[c]] += slope[c, b] * row[m] * z[m]
             advance(path_bar[a, r], back)
-            add_slopes(space, shift, gap, path_bar[a, r], path[a - 1, r], gradient)
+            add_slopes(space.component, shift, gap, path_bar[a, r], path[a - 1, r], gradient.rate)
             path_bar[a - 1, r] += path_bar[a, r]
 
 
@@ -234,7 +236,7 @@ def reverse_bridge(
 
 
 @compiled
-def _bridge_slopes(
+def _bridge_slopes(  # noqa: C901  the formulas of `bridge_parts`, one tangent each
     space: StateSpace,
     left_hours: float,
     right_hours: float,

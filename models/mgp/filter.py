@@ -1,21 +1,21 @@
 """The exact filter: one pass over a tape, cost linear in its length.
 
-What the observations explain of the prior covariance is carried, not what is left:
+    advance      P <- F P F^T + Q kron B         x <- F x
+    observe      p = P h                         p (D, W): covariance of the state with the observed variable
+                 S = h^T p + noise               K = p / S
+                 P <- P - q q^T, q = p / sqrt S  x <- x + K v,  v = y - h^T x
 
-    P = Pinf kron B - U            U = 0 before the first observation
-    advance      U <- F U F^T                x <- F x
-    observe      p = P h               p (D, W): covariance of the state with the observed variable
-                 S = h^T p + noise     K = p / S
-                 U <- U + p p^T / S    x <- x + K v,  v = y - h^T x
+Gains do not depend on values: `gains` runs once, `means` as often as there are right-hand sides (the values,
+and every draw's residual). P is large against everything else, so it is touched once in `ROOTS` observations;
+in between what it was, F and Q since, and the q since stand for it,
 
-so that no process noise enters, and after a gap of weeks U is exactly nothing. Gains do not depend on values:
-`gains` runs once, `means` as often as there are right-hand sides (the values, and every draw's residual).
+    p = F P F^T h + Q B h - sum_j q_j (h^T q_j)
 
     n  observations    u  updates on the tape (n, and repetitions)    k  operations    T  grid hours
     D  temporal states    W  width (variables, padded)    R  right-hand sides
     h  picks the observed variable's first state of every component, which add up to the process
 
-U (D, W, D, W) is symmetric. A state is (U, x); both stand just after its newest observation.
+P (D, W, D, W) is symmetric. A state is (P, x); both stand just after its newest observation.
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ import numpy as np
 import numpy.typing as npt
 
 from models.mgp.compiled import compiled
-from models.mgp.schedule import EMIT, RESTORE, UPDATE, Tape
-from models.mgp.statespace import StateSpace, transitions
+from models.mgp.schedule import EMIT, RESTORE, SAVE, UPDATE, Tape
+from models.mgp.statespace import StateSpace, process_noise, transition, transitions
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 LOG_TWO_PI = float(np.log(2.0 * np.pi))
+ROOTS = 4  # a pass over P with four roots costs little more than with one; more run out of registers
 
 
 class Gains(NamedTuple):
@@ -57,32 +58,39 @@ class Means(NamedTuple):
     state: Floats
 
 
-@compiled
-def gains(space: StateSpace, tape: Tape, variable: Integers, kept: npt.NDArray[np.floating]) -> Gains:
-    """Run the covariances along a tape, for observations of `variable` (n,).
-
-    `kept` (u, D, W, D, W) receives U before each update, not advanced yet; (0, ...) keeps none.
+class Covariance(NamedTuple):
+    """`table` P (D, W, D, W) as it was `clock[0]` hours ago, and `roots` q (ROOTS, D, W) of the `clock[1]`
+    observations since, as they are now; `step` F and `noise` Q (D, D) of those hours.
     """
-    states, width = len(space.stationary), len(space.noise)
+
+    table: Floats
+    roots: Floats
+    step: Floats
+    noise: Floats
+    clock: Floats
+
+
+@compiled
+def gains(space: StateSpace, tape: Tape, variable: Integers) -> Gains:
+    """Run the covariances along a tape, for observations of `variable` (n,)."""
     step = transitions(space, tape.gap_hours)
-    gain, spread = np.empty((tape.updates, states, width)), np.empty(tape.updates)
-    variance = np.empty((tape.hours, width))
-    explained = np.zeros((states, width, states, width))
-    saved = np.zeros((tape.checkpoints, states, width, states, width))
-    u = 0
+    gain = np.empty((tape.updates, len(space.stationary), len(space.noise)))
+    spread, variance = np.empty(tape.updates), np.empty((tape.hours, len(space.noise)))
+    now, u = prior_covariance(space), 0
+    saved = [now] * 0
+    for _ in range(tape.checkpoints):
+        saved.append(prior_covariance(space))
     for k in range(len(tape.op)):
-        op, index = tape.op[k], tape.item[k]
+        op, item, gap = tape.op[k], tape.item[k], tape.gap_hours[k]
         if op == UPDATE:
-            if len(kept):
-                kept[u] = explained
-            spread[u] = observe(space, explained, step[k], variable[index], gain[u])
+            spread[u] = observe(space, now, step[k], gap, variable[item], gain[u])
             u += 1
         elif op == EMIT:
-            process_variance(space, explained, step[k], variance[index])
+            process_variance(space, now, step[k], gap, variance[item])
+        elif op == SAVE:
+            copy_covariance(now, saved[item])
         elif op == RESTORE:
-            explained[:] = saved[index]
-        else:
-            saved[index] = explained
+            copy_covariance(saved[item], now)
     return Gains(step, gain, spread, variance)
 
 
@@ -118,10 +126,37 @@ def means(space: StateSpace, tape: Tape, run: Gains, variable: Integers, value: 
 
 
 @compiled
-def observe(space: StateSpace, explained: Floats, step: Floats, m: int, gain: Floats) -> float:
-    """Advance U by F, take in an observation of variable m: U changes, K goes into `gain` (D, W), S out."""
-    root = np.empty_like(gain)
-    covariance_with(space, explained, step, m, root, gain)
+def prior_covariance(space: StateSpace) -> Covariance:
+    """What is known before the first observation: P = Pinf kron B."""
+    states, width = len(space.stationary), len(space.noise)
+    table = np.zeros((states, width, states, width))
+    for c in range(states):
+        for b in range(states):
+            if space.component[c] == space.component[b]:
+                table[c, :, b] = space.stationary[c, b] * space.covariance[space.component[c]]
+    roots = np.zeros((ROOTS, states, width))
+    return Covariance(table, roots, np.eye(states), np.zeros((states, states)), np.zeros(2))
+
+
+@compiled
+def copy_covariance(source: Covariance, target: Covariance) -> None:
+    """Make `target` what `source` is."""
+    target.table[:] = source.table
+    target.roots[:] = source.roots
+    target.step[:] = source.step
+    target.noise[:] = source.noise
+    target.clock[:] = source.clock
+
+
+@compiled
+def observe(  # noqa: PLR0917  a compiled function has no keyword-only arguments
+    space: StateSpace, now: Covariance, step: Floats, gap_hours: float, m: int, gain: Floats
+) -> float:
+    """Advance P by a gap and its F, take in an observation of variable m: K into `gain` (D, W), S out."""
+    count = int(now.clock[1])
+    advance_covariance(space, now, step, gap_hours)
+    root = now.roots[count]
+    covariance_with(space, now, m, root, gain)
     spread: float = space.noise[m]
     for s in range(len(space.start)):
         spread += gain[space.start[s], m]
@@ -129,35 +164,51 @@ def observe(space: StateSpace, explained: Floats, step: Floats, m: int, gain: Fl
         for w in range(gain.shape[1]):
             root[c, w] = gain[c, w] / np.sqrt(spread)
             gain[c, w] /= spread
-    absorb(space, explained, step, root)
+    now.clock[1] += 1.0
+    if count + 1 == ROOTS:
+        settle(space, now)
     return spread
 
 
 @compiled
-def covariance_with(  # noqa: PLR0917  a compiled function has no keyword-only arguments
-    space: StateSpace, explained: Floats, step: Floats, m: int, work: Floats, out: Floats
-) -> None:
-    """Covariance of the state, a `step` after U, with variable m of the process, into `out` (D, W).
+def advance_covariance(space: StateSpace, now: Covariance, step: Floats, gap_hours: float) -> None:
+    """P over a gap, whose F is `step`."""
+    for j in range(int(now.clock[1])):
+        advance(now.roots[j], step)
+    now.clock[0] += gap_hours
+    transition(space, now.clock[0], now.step)
+    process_noise(space, now.clock[0], now.noise)
 
-    p = Pinf h B[:, m] - F U F^T h; `work` (D, W) is overwritten.
-    """
+
+@compiled
+def covariance_with(  # noqa: C901  nested tables
+    space: StateSpace, now: Covariance, m: int, work: Floats, out: Floats
+) -> None:
+    """Covariance of the state with variable m of the process, into `out`; `work` is overwritten, (D, W) both."""
     states, width = out.shape
-    for c in range(states):
-        work[c] = 0.0
-        s = space.component[c]
-        scale = space.stationary[c, space.start[s]]
-        for w in range(width):
-            out[c, w] = scale * space.covariance[s, m, w]
+    work[:] = 0.0
     for b in range(states):
-        weight = step_of_process(space, step, b)
+        weight, row = step_of_process(space, now.step, b), now.table[b, m]
         for c in range(states):
             for w in range(width):
-                work[c, w] += weight * explained[b, m, c, w]
+                work[c, w] += weight * row[c, w]
     for c in range(states):
+        s = space.component[c]
+        scale, row = now.noise[c, space.start[s]], space.covariance[s, m]
+        for w in range(width):
+            out[c, w] = scale * row[w]
         for b in range(states):
-            if step[c, b] != 0.0:
+            if now.step[c, b] != 0.0:
                 for w in range(width):
-                    out[c, w] -= step[c, b] * work[b, w]
+                    out[c, w] += now.step[c, b] * work[b, w]
+    for j in range(int(now.clock[1])):
+        weight = 0.0
+        for s in range(len(space.start)):
+            weight += now.roots[j, space.start[s], m]
+        for c in range(states):
+            row = now.roots[j, c]
+            for w in range(width):
+                out[c, w] -= weight * row[w]
 
 
 @compiled
@@ -170,51 +221,69 @@ def step_of_process(space: StateSpace, step: Floats, b: int) -> float:
 
 
 @compiled
-def absorb(space: StateSpace, explained: Floats, step: Floats, root: Floats) -> None:
-    """U <- F U F^T + q q^T for `step` F and `root` q = p / sqrt(S) (D, W)."""
-    if len(space.start) == len(step):
-        _absorb_diagonal(explained, step, root)
+def settle(space: StateSpace, now: Covariance) -> None:
+    """P <- F P F^T + Q kron B - sum_j q_j q_j^T; no roots are left."""
+    if len(space.start) == len(now.step):
+        _settle_diagonal(space, now)
     else:
-        _absorb(space, explained, step, root)
+        _settle(space, now)
+    now.step[:] = np.eye(len(now.step))
+    now.noise[:] = 0.0
+    now.clock[:] = 0.0
 
 
 @compiled
-def _absorb_diagonal(explained: Floats, step: Floats, root: Floats) -> None:
-    """U <- F U F^T + q q^T where F is diagonal: Matern-1/2 components only."""
-    states, width = root.shape
+def _settle_diagonal(space: StateSpace, now: Covariance) -> None:
+    """`settle` where F is diagonal: Matern-1/2 components only."""
+    states, width = now.roots.shape[1], now.roots.shape[2]
+    now.roots[int(now.clock[1]) :] = 0.0
+    first, second, third, fourth = now.roots[0], now.roots[1], now.roots[2], now.roots[3]
     for c in range(states):
         for b in range(states):
-            decay, column = step[c, c] * step[b, b], root[b]
+            decay, noise = now.step[c, c] * now.step[b, b], now.noise[c, b]
+            one, two, three, four = first[b], second[b], third[b], fourth[b]
             for w in range(width):
-                weight, row = root[c, w], explained[c, w, b]
+                row, prior = now.table[c, w, b], space.covariance[c, w]
+                k1, k2, k3, k4 = first[c, w], second[c, w], third[c, w], fourth[c, w]
                 for j in range(width):
-                    row[j] = decay * row[j] + weight * column[j]
+                    row[j] = (
+                        decay * row[j] + noise * prior[j]
+                        - (k1 * one[j] + k2 * two[j] + k3 * three[j] + k4 * four[j])
+                    )  # fmt: skip
 
 
 @compiled
-def _absorb(  # noqa: C901  four nested tables
-    space: StateSpace, explained: Floats, step: Floats, root: Floats
-) -> None:
-    """U <- F U F^T + q q^T, a row of every state at a time: F from the left, then from the right."""
-    states, width = root.shape
+def _settle(space: StateSpace, now: Covariance) -> None:
+    """`settle`, a row of every state at a time: F from the left into `mixed`, then from the right."""
+    states, width = now.roots.shape[1], now.roots.shape[2]
     mixed = np.empty((states, states, width))
     for w in range(width):
-        mixed[:] = 0.0
-        for c in range(states):
-            first = space.start[space.component[c]]
-            for a in range(first, first + space.order[space.component[c]]):
-                for b in range(states):
-                    for j in range(width):
-                        mixed[c, b, j] += step[c, a] * explained[a, w, b, j]
         for c in range(states):
             for b in range(states):
-                row, weight, column = explained[c, w, b], root[c, w], root[b]
+                _combine(space, c, now.step[c], now.table[:, w, b], mixed[c, b])
+        for c in range(states):
+            for b in range(states):
+                row = now.table[c, w, b]
+                _combine(space, b, now.step[b], mixed[c], row)
                 for j in range(width):
-                    row[j] = weight * column[j]
-                first = space.start[space.component[b]]
-                for a in range(first, first + space.order[space.component[b]]):
+                    row[j] += now.noise[c, b] * space.covariance[space.component[c], w, j]
+                for k in range(int(now.clock[1])):
+                    weight, root = now.roots[k, c, w], now.roots[k, b]
                     for j in range(width):
-                        row[j] += step[b, a] * mixed[c, a, j]
+                        row[j] -= weight * root[j]
+
+
+@compiled
+def _combine(space: StateSpace, c: int, weight: Floats, rows: Floats, out: Floats) -> None:
+    """sum_b weight[b] rows[b] over the states b of c's component, into `out`."""
+    first = space.start[space.component[c]]
+    row = rows[first]
+    for j in range(len(out)):
+        out[j] = weight[first] * row[j]
+    for b in range(first + 1, first + space.order[space.component[c]]):
+        row = rows[b]
+        for j in range(len(out)):
+            out[j] += weight[b] * row[j]
 
 
 @compiled
@@ -242,14 +311,21 @@ def correct(  # noqa: PLR0917
 def advance(table: Floats, step: Floats) -> None:
     """x <- F x for a state table (D, W)."""
     states, width = table.shape
+    if states == 1:
+        row = table[0]
+        for w in range(width):
+            row[w] *= step[0, 0]
+        return
     old = table.copy()
     for c in range(states):
-        row = table[c]
-        row[:] = 0.0
+        row, before = table[c], old[c]
+        for w in range(width):
+            row[w] = step[c, c] * before[w]
         for b in range(states):
-            if step[c, b] != 0.0:
+            if b != c and step[c, b] != 0.0:
+                before = old[b]
                 for w in range(width):
-                    row[w] += step[c, b] * old[b, w]
+                    row[w] += step[c, b] * before[w]
 
 
 @compiled
@@ -265,17 +341,26 @@ def process_mean(space: StateSpace, state: Floats, step: Floats, out: Floats) ->
 
 
 @compiled
-def process_variance(space: StateSpace, explained: Floats, step: Floats, out: Floats) -> None:
-    """Variance of every variable of the process a `step` after the state, into `out` (W,)."""
-    states, width = len(space.stationary), len(out)
+def process_variance(space: StateSpace, now: Covariance, step: Floats, gap_hours: float, out: Floats) -> None:
+    """Variance of every variable of the process a gap and its F after the state, into `out` (W,)."""
+    states, width = len(step), len(out)
+    whole, noise = np.empty((states, states)), np.empty((states, states))
+    transition(space, now.clock[0] + gap_hours, whole)
+    process_noise(space, now.clock[0] + gap_hours, noise)
     out[:] = 0.0
     for s in range(len(space.start)):
         for w in range(width):
-            out[w] += space.covariance[s, w, w]
+            out[w] += noise[space.start[s], space.start[s]] * space.covariance[s, w, w]
     for b in range(states):
         for c in range(states):
-            weight = step_of_process(space, step, b) * step_of_process(space, step, c)
+            weight = step_of_process(space, whole, b) * step_of_process(space, whole, c)
             for w in range(width):
-                out[w] -= weight * explained[b, w, c, w]
+                out[w] += weight * now.table[b, w, c, w]
+    for j in range(int(now.clock[1])):
+        for w in range(width):
+            root = 0.0
+            for b in range(states):
+                root += step_of_process(space, step, b) * now.roots[j, b, w]
+            out[w] -= root * root
     for w in range(width):
         out[w] = max(out[w], 0.0)

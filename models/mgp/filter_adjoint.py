@@ -6,13 +6,15 @@ A bar marks the derivative of the loss by a quantity. The filter has two halves,
             x <- x + K e                       spread_bar += l_bar (e^2 / S^2 - 1 / S) / 2
             l <- l + log N(e; 0, S)            x_bar      <- x_bar - h e_bar                 y_bar += e_bar
     gains   p = P h,  S = h^T p + noise        S_bar = spread_bar - K^T U_bar K - K^T gain_bar / S
-            K = p / S                          p_bar = 2 U_bar K + gain_bar / S + h S_bar    noise_bar += S_bar
+            K = p / S                          p_bar = 2 U_bar K + gain_bar / S + h S_bar   noise_bar += S_bar
             U <- U + p p^T / S                 U_bar <- U_bar - (p_bar h^T + h p_bar^T) / 2
     advance x <- F x,  U <- F U F^T            x_bar <- F^T x_bar,  U_bar <- F^T U_bar F
 
 Because F = exp(A rate gap) commutes with A, the rate's derivative needs the advanced quantities alone:
 
     rate_bar += gap <x_bar, A x> + 2 gap <U_bar, A U>
+
+The filter carries P; its derivative is shorter in U = Pinf kron B - P, what the observations explain.
 
 Of the forward run only gains are kept. The states are computed again, U from checkpoints a square root of the
 tape apart, so that memory grows as that root.
@@ -23,6 +25,8 @@ tape apart, so that memory grows as that root.
 Source: Giles 2008 (doi:10.1007/978-3-540-68942-3_4) for reverse mode on matrices.
 """
 
+# ruff: noqa: PLR0917  compiled functions have no keyword-only arguments
+
 from __future__ import annotations
 
 from typing import NamedTuple
@@ -31,7 +35,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.mgp.compiled import compiled
-from models.mgp.filter import Gains, absorb, advance
+from models.mgp.filter import Gains, advance
 from models.mgp.schedule import EMIT, RESTORE, SAVE, UPDATE, Tape
 from models.mgp.statespace import StateSpace
 
@@ -94,19 +98,14 @@ def generator(space: StateSpace) -> Floats:
 
 @compiled
 def add_slopes(
-    space: StateSpace,
-    generator: Floats,
-    factor: float,
-    state_bar: Floats,
-    state: Floats,
-    gradient: KernelGradient,
+    component: Integers, generator: Floats, factor: float, state_bar: Floats, state: Floats, rate_bar: Floats
 ) -> None:
-    """rate_bar += factor <x_bar, A x> of every component; states (D, W) before the gap."""
+    """rate_bar (S,) += factor <x_bar, A x> of every component; states (D, W) before the gap."""
     for a in range(len(generator)):
         for b in range(len(generator)):
             if generator[a, b] != 0.0:
-                product = factor * generator[a, b] * dot(state_bar[a], state[b])
-                gradient.rate[space.component[a]] += product
+                product = dot(state_bar[a], state[b])
+                rate_bar[component[a]] += factor * generator[a, b] * product
 
 
 @compiled
@@ -131,7 +130,7 @@ def add_explained_slopes(
 
 
 @compiled
-def reverse_means(
+def reverse_means(  # noqa: C901  one branch an operation of the tape
     space: StateSpace,
     tape: Tape,
     run: Gains,
@@ -167,14 +166,14 @@ def reverse_means(
                 for first in space.start:
                     bar[r, first, variable[index]] -= residual_bar
                 advance(bar[r], back)
-                add_slopes(space, shift, tape.gap_hours[k], bar[r], before[k, r], gradient)
+                add_slopes(space.component, shift, tape.gap_hours[k], bar[r], before[k, r], gradient.rate)
         elif op == EMIT:
             for r in range(sides):
                 pulled[:] = 0.0
                 for first in space.start:
                     for c in range(states):
                         add(pulled[c], step[first, c], mean_bar[index, r])
-                add_slopes(space, shift, tape.gap_hours[k], pulled, before[k, r], gradient)
+                add_slopes(space.component, shift, tape.gap_hours[k], pulled, before[k, r], gradient.rate)
                 bar[r] += pulled
         elif op == RESTORE:
             saved[index] += bar
@@ -314,7 +313,7 @@ def _reverse_variance(
             for c in range(states):
                 row[b, w] += weight[c] * explained[b, w, c, w]
                 bar[b, w, c, w] += weighted[b, w] * weight[c]
-    add_slopes(space, generator, 2.0 * gap_hours, weighted, row, gradient)
+    add_slopes(space.component, generator, 2.0 * gap_hours, weighted, row, gradient.rate)
     for s in range(len(space.start)):
         for w in range(width):
             gradient.covariance[s, w, w] += variance_bar[w]
@@ -323,8 +322,9 @@ def _reverse_variance(
 @compiled
 def updates_before(tape: Tape) -> Integers:
     """How many updates come before each operation: (k,)."""
-    updates = (tape.op == UPDATE).astype(np.int64)
-    return np.cumsum(updates) - updates
+    updates: Integers = (tape.op == UPDATE).astype(np.int64)
+    before: Integers = np.cumsum(updates) - updates
+    return before
 
 
 @compiled
@@ -377,3 +377,51 @@ def _replay(space: StateSpace, tape: Tape, run: Gains, start: int, stop: int, ex
 def _repeat(space: StateSpace, explained: Floats, run: Gains, k: int, u: int) -> None:
     """Operation k, the update u, once more, from its gain: U <- F U F^T + K K^T S."""
     absorb(space, explained, run.transition[k], run.gain[u] * np.sqrt(run.spread[u]))
+
+
+@compiled
+def absorb(space: StateSpace, explained: Floats, step: Floats, root: Floats) -> None:
+    """U <- F U F^T + q q^T for `step` F and `root` q = p / sqrt(S) (D, W)."""
+    if len(space.start) == len(step):
+        _absorb_diagonal(explained, step, root)
+    else:
+        _absorb(space, explained, step, root)
+
+
+@compiled
+def _absorb_diagonal(explained: Floats, step: Floats, root: Floats) -> None:
+    """U <- F U F^T + q q^T where F is diagonal: Matern-1/2 components only."""
+    states, width = root.shape
+    for c in range(states):
+        for b in range(states):
+            decay, column = step[c, c] * step[b, b], root[b]
+            for w in range(width):
+                weight, row = root[c, w], explained[c, w, b]
+                for j in range(width):
+                    row[j] = decay * row[j] + weight * column[j]
+
+
+@compiled
+def _absorb(  # noqa: C901  four nested tables
+    space: StateSpace, explained: Floats, step: Floats, root: Floats
+) -> None:
+    """U <- F U F^T + q q^T, a row of every state at a time: F from the left, then from the right."""
+    states, width = root.shape
+    mixed = np.empty((states, states, width))
+    for w in range(width):
+        mixed[:] = 0.0
+        for c in range(states):
+            first = space.start[space.component[c]]
+            for a in range(first, first + space.order[space.component[c]]):
+                for b in range(states):
+                    for j in range(width):
+                        mixed[c, b, j] += step[c, a] * explained[a, w, b, j]
+        for c in range(states):
+            for b in range(states):
+                row, weight, column = explained[c, w, b], root[c, w], root[b]
+                for j in range(width):
+                    row[j] = weight * column[j]
+                first = space.start[space.component[b]]
+                for a in range(first, first + space.order[space.component[b]]):
+                    for j in range(width):
+                        row[j] += step[b, a] * mixed[c, a, j]

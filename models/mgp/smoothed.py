@@ -159,9 +159,9 @@ class SmoothedPosterior(Posterior):
 
 @dataclass(frozen=True, eq=False)
 class Filtered:
-    """`mean`, `variance` (T, M) of the process at grid hour 1 .. T, noise left out, each from what was known by
-    it; `draws` (D, T, M): hour h of a draw is from that hour's posterior, and its errors move from hour to hour
-    as the filter's do.
+    """`mean`, `variance` (T, M) of the process at grid hour 1 .. T, noise left out, each from what was known
+    by it; `draws` (D, T, M): hour h of a draw is from that hour's posterior, and its errors move from hour to
+    hour as the filter's do.
     """
 
     mean: Tensor
@@ -195,8 +195,8 @@ def filtered(kernel: Kernel, stays: Sequence[Observed], draws: int = 0, seed: in
     """The filtered posterior of each stay on its grid hours, with `draws` that depend on (stay, seed) alone.
 
     A result that becomes known late enters at the time it was measured, from the hour on in which it is
-    known. Rows known by the same hour may stand in any order. Raises InvalidInput as `posterior` does, and for
-    `known` that decreases or exceeds n.
+    known. Rows known by the same hour may stand in any order. Raises InvalidInput as `posterior` does, and
+    for `known` that decreases or exceeds n.
     """
     space = state_space(kernel)
     rows = [_rows(kernel, stay) for stay in stays]
@@ -229,7 +229,8 @@ def _posterior(kernel: Kernel, stay: Observed, grid_hours: Column) -> Posterior:
 
     narrow = torch.from_numpy(mean[:, : space.variables]).to(kernel.dtype)
     outputs = narrow, torch.tensor(likelihood, dtype=kernel.dtype)
-    return SmoothedPosterior(*attached(kernel, space, stay.value, outputs, reverse), problem, run, kernel)
+    found, log_likelihood = attached(kernel, space, stay.value, outputs, reverse)
+    return SmoothedPosterior(found, log_likelihood, problem, run, kernel)
 
 
 def _filtered(
@@ -314,8 +315,8 @@ def _smooth(
     space: StateSpace, time_hours: Floats, variable: Integers, value: Floats, grid_hours: Floats
 ) -> tuple[Gains, Floats, float]:
     """Gains, mean (T, W) and log likelihood of rows in order of time."""
-    tape, kept = in_time_order(time_hours), np.empty((0, 0, 0, 0, 0))
-    run = gains(space, tape, variable, kept)
+    tape = in_time_order(time_hours)
+    run = gains(space, tape, variable)
     forward = means(space, tape, run, variable, value.reshape(len(value), 1))
     weights = weigh(space, time_hours, variable, run, forward.innovation, grid_hours)
     mean = smoothed_mean(space, time_hours, variable, weights, grid_hours)
@@ -324,7 +325,7 @@ def _smooth(
 
 def _gains_in_order(problem: Problem) -> Gains:
     tape = in_time_order(problem.time_hours)
-    return gains(problem.space, tape, problem.variable, np.empty((0, 0, 0, 0, 0)))
+    return gains(problem.space, tape, problem.variable)
 
 
 @compiled
@@ -370,7 +371,7 @@ class FilterRun(NamedTuple):
 
 
 @compiled
-def _filter(
+def _filter(  # noqa: PLR0917
     space: StateSpace,
     simulation: Simulation,
     time_hours: Floats,
@@ -382,7 +383,7 @@ def _filter(
     path, first_hour = simulation.path, simulation.first_hour
     hours, sides, width = len(known), path.shape[1], len(space.noise)
     tape = as_known(time_hours, variable, value, known, np.arange(1.0, hours + 1.0))
-    run = gains(space, tape, variable, np.empty((0, 0, 0, 0, 0)))
+    run = gains(space, tape, variable)
     sought = np.empty((len(value), 1 + sides))
     sought[:, 0] = value
     if sides:

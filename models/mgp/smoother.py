@@ -26,7 +26,15 @@ import numpy as np
 import numpy.typing as npt
 
 from models.mgp.compiled import compiled
-from models.mgp.filter import Gains, advance, covariance_with, observe
+from models.mgp.filter import (
+    Gains,
+    advance,
+    advance_covariance,
+    copy_covariance,
+    covariance_with,
+    observe,
+    prior_covariance,
+)
 from models.mgp.statespace import StateSpace, transition
 
 Floats = npt.NDArray[np.float64]
@@ -180,19 +188,23 @@ def _filtered_rows(
     space: StateSpace, time_hours: Floats, variable: Integers, run: Gains, grid_hours: Floats
 ) -> Floats:
     """P(t)[h m, :] of the filter at each grid hour, for every variable m: (T, W, D, W)."""
-    states, width, n = len(space.stationary), len(space.noise), len(time_hours)
-    rows = np.empty((len(grid_hours), width, states, width))
-    explained, step = np.zeros((states, width, states, width)), np.eye(states)
-    gain, work = np.empty((states, width)), np.empty((states, width))
+    states, width = len(space.stationary), len(space.noise)
+    rows, now = np.empty((len(grid_hours), width, states, width)), prior_covariance(space)
+    ahead, step = prior_covariance(space), np.empty((states, states))
+    nothing = np.empty((states, width))
     i = 0
     for t in range(len(grid_hours)):
-        while i < n and time_hours[i] <= grid_hours[t]:
-            observe(space, explained, run.transition[i], variable[i], gain)
+        while i < len(time_hours) and time_hours[i] <= grid_hours[t]:
+            gap = time_hours[i] - time_hours[max(i - 1, 0)]
+            observe(space, now, run.transition[i], gap, variable[i], nothing)
             i += 1
+        copy_covariance(now, ahead)
         if i > 0:
-            transition(space, grid_hours[t] - time_hours[i - 1], step)
+            gap = grid_hours[t] - time_hours[i - 1]
+            transition(space, gap, step)
+            advance_covariance(space, ahead, step, gap)
         for m in range(width):
-            covariance_with(space, explained, step, m, work, rows[t, m])
+            covariance_with(space, ahead, m, nothing, rows[t, m])
     return rows
 
 

@@ -1,24 +1,26 @@
 """Gradients of smoothed means, without reversing the smoother.
 
-A smoothed mean is linear in what was observed, mean = K_* alpha with alpha = (K + R)^-1 y. For a loss with the
-derivative g by the mean, and beta = (K + R)^-1 K_*^T g,
+A smoothed mean is linear in what was observed, mean = K_* alpha with alpha = (K + R)^-1 y. For a loss with
+the derivative g by the mean, and beta = (K + R)^-1 K_*^T g,
 
     d loss = g^T dK_* alpha - beta^T d(K + R) alpha + beta^T dy
 
-so y_bar = beta, and everything else is one bilinear form of the prior kernel between the sources alpha and the
-tests c = (g at the grid, -beta at the observations). Two passes over time evaluate it. With F, Pinf and h of
-`statespace`, over a gap
+so y_bar = beta, and everything else is one bilinear form of the prior kernel between the sources alpha and
+the tests c = (g at the grid, -beta at the observations). Two passes over time evaluate it. With F, Pinf and h
+of `statespace`, over a gap
 
     forwards    z <- F z  + Pinf h c        y <- F y + Pinf h (B alpha)
     backwards   w <- F^T w + h c            v <- F^T v + h (B alpha)
     B_bar    += alpha_i (h^T z + (Pinf h)^T w)^T      at each observation, every pair counted once
-    rate_bar += gap (<F^T w, A y> + <F^T v, A z>)     at each gap: it lies between w and y, and between v and z
+    rate_bar += gap (<F^T w, A y> + <F^T v, A z>)     at each gap, between w and y, and between v and z
 
 and no covariance of a state is kept, or even made.
 
     n  observations, in order of time     T  grid hours, not decreasing     e = n + T  events
     R  right-hand sides     D  temporal states     W  width (variables, padded)
 """
+
+# ruff: noqa: PLR0917  compiled functions have no keyword-only arguments
 
 from __future__ import annotations
 
@@ -78,69 +80,83 @@ def reverse_smoothed(
     mean_bar: Floats,
     gradient: KernelGradient,
 ) -> Floats:
-    """From `mean_bar` (T, R, W), the smoother's `weight` alpha (n, R) and its run on `tape`, value_bar (n, R);
-    what reaches the kernel is added to `gradient`.
+    """From `mean_bar` (T, R, W), the smoother's `weight` alpha (n, R) and its run on `tape`, value_bar
+    (n, R); what reaches the kernel is added to `gradient`.
     """
     events = in_order(space, time_hours, grid_hours)
-    nothing = np.zeros((0, weight.shape[1]))
-    z = _forwards(space, events, variable, nothing, mean_bar)
-    cross = _cross(space, events, variable, z, mean_bar, weight.shape)
+    cross = np.zeros(weight.shape)
+    # one right-hand side after the other: its states stay in the cache
+    for r in range(weight.shape[1]):
+        z = _tested(space, events, variable, cross, mean_bar, r)
+        _add_cross(space, events, variable, z, mean_bar, r, cross)
     innovation = means(space, tape, run, variable, cross).innovation
     value_bar = weigh(space, time_hours, variable, run, innovation, grid_hours[:0]).weight
-    z += _forwards(space, events, variable, value_bar, mean_bar)
-    _reverse_kernel(space, events, variable, weight, value_bar, mean_bar, z, gradient)
-    for i in range(len(variable)):
-        gradient.noise[variable[i]] -= dot(weight[i], value_bar[i])
+    for r in range(weight.shape[1]):
+        z = _tested(space, events, variable, value_bar, mean_bar, r)
+        y = _weighted(space, events, variable, weight, r)
+        _reverse_kernel(space, events, variable, weight, value_bar, mean_bar, r, z, y, gradient)
+        for i in range(len(variable)):
+            gradient.noise[variable[i]] -= weight[i, r] * value_bar[i, r]
     return value_bar
 
 
 @compiled
-def _forwards(
-    space: StateSpace, events: Events, variable: Integers, value_bar: Floats, mean_bar: Floats
+def _tested(
+    space: StateSpace, events: Events, variable: Integers, value_bar: Floats, mean_bar: Floats, r: int
 ) -> Floats:
-    """z after each event (e, R, D, W), of -`value_bar` at observations, or where that is empty, of `mean_bar` at
-    the grid."""
-    sides, states, width = mean_bar.shape[1], len(space.stationary), len(space.noise)
-    out, state = np.empty((len(events.row), sides, states, width)), np.zeros((sides, states, width))
+    """z after each event, (e, D, W), of side r of `mean_bar` (T, R, W) less `value_bar` (n, R)."""
+    states, width = len(space.stationary), len(space.noise)
+    out, state = np.empty((len(events.row), states, width)), np.zeros((1, states, width))
     for e in range(len(events.row)):
         advance_all(state, events.transition[e])
-        t = events.row[e] - len(variable)
+        row = events.row[e]
         for c in range(states):
             scale = space.stationary[c, space.start[space.component[c]]]
-            if scale == 0.0:
-                continue
-            for r in range(sides):
-                if t >= 0 and len(value_bar) == 0:
-                    add(state[r, c], scale, mean_bar[t, r])
-                elif t < 0 and len(value_bar):
-                    state[r, c, variable[events.row[e]]] -= scale * value_bar[events.row[e], r]
-        out[e] = state
+            if row < len(variable):
+                state[0, c, variable[row]] -= scale * value_bar[row, r]
+            elif scale != 0.0:
+                add(state[0, c], scale, mean_bar[row - len(variable), r])
+        out[e] = state[0]
     return out
 
 
 @compiled
-def _cross(
-    space: StateSpace, events: Events, variable: Integers, z: Floats, mean_bar: Floats, shape: tuple[int, int]
-) -> Floats:
-    """K_*^T g: the bilinear form of `mean_bar` at the grid with each observation, (n, R)."""
-    sides, states, width = mean_bar.shape[1], len(space.stationary), len(space.noise)
-    out, state = np.zeros(shape), np.zeros((sides, states, width))
+def _add_cross(
+    space: StateSpace, events: Events, variable: Integers, z: Floats, mean_bar: Floats, r: int, out: Floats
+) -> None:
+    """K_*^T g of side r, the bilinear form of `mean_bar` with each observation, to `out` (n, R)."""
+    state = np.zeros((1, *z.shape[1:]))
     for e in range(len(events.row) - 1, -1, -1):
         row = events.row[e]
         if row < len(variable):
-            for r in range(sides):
-                for c in range(states):
-                    s = space.component[c]
-                    task, scale = space.covariance[s, variable[row]], space.stationary[space.start[s], c]
-                    if c == space.start[s]:
-                        out[row, r] += dot(task, z[e, r, c])
-                    if scale != 0.0:
-                        out[row, r] += scale * dot(task, state[r, c])
+            for c in range(len(space.stationary)):
+                s = space.component[c]
+                task, scale = space.covariance[s, variable[row]], space.stationary[space.start[s], c]
+                if c == space.start[s]:
+                    out[row, r] += dot(task, z[e, c])
+                if scale != 0.0:
+                    out[row, r] += scale * dot(task, state[0, c])
         else:
-            for r in range(sides):
-                for first in space.start:
-                    add(state[r, first], 1.0, mean_bar[row - len(variable), r])
+            for first in space.start:
+                add(state[0, first], 1.0, mean_bar[row - len(variable), r])
         advance_all(state, events.transition[e].T)
+
+
+@compiled
+def _weighted(space: StateSpace, events: Events, variable: Integers, weight: Floats, r: int) -> Floats:
+    """y after each event, (e, D, W), of side r of `weight` (n, R)."""
+    states, width = len(space.stationary), len(space.noise)
+    out, state = np.empty((len(events.row), states, width)), np.zeros((1, states, width))
+    for e in range(len(events.row)):
+        advance_all(state, events.transition[e])
+        row = events.row[e]
+        if row < len(variable):
+            for c in range(states):
+                s = space.component[c]
+                scale = space.stationary[c, space.start[s]]
+                if scale != 0.0:
+                    add(state[0, c], scale * weight[row, r], space.covariance[s, variable[row]])
+        out[e] = state[0]
     return out
 
 
@@ -152,62 +168,41 @@ def _reverse_kernel(
     weight: Floats,
     value_bar: Floats,
     mean_bar: Floats,
+    r: int,
     z: Floats,
+    y: Floats,
     gradient: KernelGradient,
 ) -> None:
-    """The passes y, w and v: B and the rates get their share."""
-    sides, states, width = mean_bar.shape[1], len(space.stationary), len(space.noise)
-    y, shift = _weighted_forwards(space, events, variable, weight), generator(space)
-    w, v = np.zeros((sides, states, width)), np.zeros((sides, states, width))
+    """The passes w and v of right-hand side r: B and the rates get their share."""
+    w, v, shift = np.zeros((1, *z.shape[1:])), np.zeros((1, *z.shape[1:])), generator(space)
+    # a tuple handed to a function costs more than a row of arithmetic
+    start, component, stationary, covariance = (
+        space.start,
+        space.component,
+        space.stationary,
+        space.covariance,
+    )
+    rate_bar, covariance_bar = gradient.rate, gradient.covariance
     for e in range(len(events.row) - 1, -1, -1):
         row = events.row[e]
         if row < len(variable):
-            m = variable[row]
-            for r in range(sides):
-                _add_outer(space, m, weight[row, r], z[e, r], w[r], gradient)
-                for s in range(len(space.start)):
-                    w[r, space.start[s], m] -= value_bar[row, r]
-                    add(v[r, space.start[s]], weight[row, r], space.covariance[s, m])
-        else:
-            for r in range(sides):
-                for first in space.start:
-                    add(w[r, first], 1.0, mean_bar[row - len(variable), r])
-        if e > 0 and events.gap_hours[e] > 0.0:
-            advance_all(w, events.transition[e].T)
-            advance_all(v, events.transition[e].T)
-            for r in range(sides):
-                add_slopes(space, shift, events.gap_hours[e], w[r], y[e - 1, r], gradient)
-                add_slopes(space, shift, events.gap_hours[e], v[r], z[e - 1, r], gradient)
-
-
-@compiled
-def _weighted_forwards(space: StateSpace, events: Events, variable: Integers, weight: Floats) -> Floats:
-    """y after each event: (e, R, D, W)."""
-    sides, states, width = weight.shape[1], len(space.stationary), len(space.noise)
-    out, state = np.empty((len(events.row), sides, states, width)), np.zeros((sides, states, width))
-    for e in range(len(events.row)):
-        advance_all(state, events.transition[e])
-        row = events.row[e]
-        if row < len(variable):
-            for c in range(states):
-                s = space.component[c]
-                scale = space.stationary[c, space.start[s]]
+            m, alpha = variable[row], weight[row, r]
+            for c in range(len(component)):
+                s = component[c]
+                scale = alpha * stationary[start[s], c]
+                if c == start[s]:
+                    add(covariance_bar[s, m], alpha, z[e, c])
                 if scale != 0.0:
-                    for r in range(sides):
-                        add(state[r, c], scale * weight[row, r], space.covariance[s, variable[row]])
-        out[e] = state
-    return out
-
-
-@compiled
-def _add_outer(
-    space: StateSpace, m: int, weight: float, before: Floats, after: Floats, gradient: KernelGradient
-) -> None:
-    """B_bar[m] += alpha_i (h^T z + (Pinf h)^T w), states (D, W)."""
-    for c in range(len(before)):
-        s = space.component[c]
-        scale = space.stationary[space.start[s], c]
-        if c == space.start[s]:
-            add(gradient.covariance[s, m], weight, before[c])
-        if scale != 0.0:
-            add(gradient.covariance[s, m], weight * scale, after[c])
+                    add(covariance_bar[s, m], scale, w[0, c])
+            for s in range(len(start)):
+                w[0, start[s], m] -= value_bar[row, r]
+                add(v[0, start[s]], alpha, covariance[s, m])
+        else:
+            for first in start:
+                add(w[0, first], 1.0, mean_bar[row - len(variable), r])
+        if e > 0 and events.gap_hours[e] > 0.0:
+            back, gap = events.transition[e].T, events.gap_hours[e]
+            advance_all(w, back)
+            advance_all(v, back)
+            add_slopes(component, shift, gap, w[0], y[e - 1], rate_bar)
+            add_slopes(component, shift, gap, v[0], z[e - 1], rate_bar)

@@ -6,6 +6,10 @@ A case is scored at (onset - h) h. Each case gets controls, stays that never tur
 the case's hour of onset and last at least that long, so that a model gains nothing from knowing how long a
 stay has lasted. With ten controls a case, chance has an AUPRC of 1/11.
 
+The areas pool all cases, as in the paper: a model whose scores rise with the hour whoever the patient is pays
+for it, because early cases are then ranked below late controls. `concordance` does not: it is how often a
+case outranks its own controls, at the same hour, ties counting half.
+
 The onset of a CinC 2019 stay is its first positive row + 6 h, because the challenge labels from 6 h before
 it. A stay that is positive from its first row does not tell its onset, and is left out. A score is the newest
 by the hour asked for, 0 before the first row: in the end of a record as in `StayPrediction.probability`.
@@ -49,7 +53,10 @@ class Onsets:
 
 @dataclass(frozen=True)
 class Matched:
-    """Entries (P,): whose `stay` (index), the hour `onset` of its case, and whether it is the `case`."""
+    """Entries (P,): whose `stay` (index), the hour `onset` of its case, and whether it is the `case`.
+
+    Each case is followed by its controls.
+    """
 
     stay: Integers
     onset: Integers
@@ -65,8 +72,10 @@ class Horizon:
     controls: int
     auroc: float | None
     auprc: float | None
+    concordance: float | None
     auroc_interval: Interval
     auprc_interval: Interval
+    concordance_interval: Interval
 
 
 def onsets(rows: Integers, hour: Integers, label: npt.NDArray[np.int8]) -> Onsets:
@@ -153,16 +162,33 @@ def _horizon(
     weights: Integers,
     level: float,
 ) -> Horizon:
-    areas = np.full((len(weights), 2), np.nan)
+    drawn = np.full((len(weights), 3), np.nan)
+    own, control = _pairs(case)
+    ahead = (score[own] > score[control]) + 0.5 * (score[own] == score[control])
     if len(case):
         ranked = RankedRows.of(case, score, stay)
-        areas = np.array([ranked.areas(weight.astype(np.float64)) for weight in weights])
+        for row, weight in zip(drawn, weights, strict=True):
+            both = weight[stay[own]] * weight[stay[control]]
+            row[:] = *ranked.areas(weight.astype(np.float64)), _mean(ahead, both)
     return Horizon(
         hours=before,
         cases=int(case.sum()),
-        controls=int(len(case) - case.sum()),
+        controls=len(control),
         auroc=auroc(case, score),
         auprc=auprc(case, score),
-        auroc_interval=interval(areas[:, 0], level),
-        auprc_interval=interval(areas[:, 1], level),
+        concordance=float(ahead.mean()) if len(ahead) else None,
+        auroc_interval=interval(drawn[:, 0], level),
+        auprc_interval=interval(drawn[:, 1], level),
+        concordance_interval=interval(drawn[:, 2], level),
     )
+
+
+def _pairs(case: npt.NDArray[np.int8]) -> tuple[Integers, Integers]:
+    """Of each control the place of its case, and its own, among entries (P,): (Q,) each."""
+    control = np.flatnonzero(case == 0)
+    own = np.maximum.accumulate(np.where(case == 1, np.arange(len(case)), 0))
+    return own[control], control
+
+
+def _mean(values: Floats, weight: Integers) -> float:
+    return float(values @ weight / weight.sum()) if weight.any() else np.nan

@@ -103,7 +103,10 @@ def test_areas_are_those_of_scikit_learn_on_the_looped_scores() -> None:
         assert (figure.hours, figure.cases, figure.controls) == (before, case.sum(), (~case).sum())
         assert figure.auroc == pytest.approx(roc_auc_score(case, score), abs=1e-12)
         assert figure.auprc == pytest.approx(average_precision_score(case, score), abs=1e-12)
-        for interval in (figure.auroc_interval, figure.auprc_interval):
+        own = np.split(np.array(score), np.flatnonzero(case)[1:])  # each case, then its controls
+        pairs = [(one[0] > one[1:]) + 0.5 * (one[0] == one[1:]) for one in own]
+        assert figure.concordance == pytest.approx(np.concatenate(pairs).mean(), abs=1e-12)
+        for interval in (figure.auroc_interval, figure.auprc_interval, figure.concordance_interval):
             assert interval.low is not None
             assert interval.high is not None
             assert interval.low < interval.high
@@ -118,14 +121,22 @@ def test_intervals_are_those_of_subjects_drawn_anew() -> None:
     kept = matched.onset - 2 >= 1
     stay, at = matched.stay[kept], matched.onset[kept] - 2
     score = np.array([looped(one, s, h) for s, h in zip(stay, at, strict=True)])
+    case, pairs = matched.case[kept], []
     rng, areas = np.random.default_rng(4), []
     for _ in range(20):
         times = np.bincount(rng.integers(0, 60, 60), minlength=60)[stay // 2]
         again = np.repeat(np.arange(len(stay)), times)
-        areas.append(average_precision_score(matched.case[kept][again], score[again]))
-    assert (figure.auprc_interval.low, figure.auprc_interval.high) == pytest.approx(
-        tuple(np.quantile(areas, (0.025, 0.975))), abs=1e-12
-    )
+        areas.append(average_precision_score(case[again], score[again]))
+        own, won, total = 0, 0.0, 0.0
+        for place in range(len(stay)):
+            own = place if case[place] else own
+            won += (not case[place]) * times[own] * times[place] * (score[own] > score[place])
+            won += (not case[place]) * times[own] * times[place] * (score[own] == score[place]) / 2
+            total += (not case[place]) * times[own] * times[place]
+        pairs.append(won / total)
+    for found, drawn_figures in ((figure.auprc_interval, areas), (figure.concordance_interval, pairs)):
+        ends = tuple(np.quantile(drawn_figures, (0.025, 0.975)))
+        assert (found.low, found.high) == pytest.approx(ends, abs=1e-12)
 
 
 def test_a_case_before_its_admission_is_left_out_with_its_controls() -> None:

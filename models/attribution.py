@@ -2,9 +2,10 @@
 
     share_c = (u_c - r_c) * integral_0^1 d score(r + a (u - r)) / d u_c da
 
-for every input and hour of the receptive field, summed over the hours and over the inputs made of one variable
-(its posterior mean and deviation, and its channels). The reference r takes their typical values and keeps the
-rest: the patient, the clock, and how much was measured altogether. Source: Sundararajan 2017 arXiv:1703.01365.
+for every input and hour of the receptive field, summed over the hours and over the inputs made of one
+variable (its posterior mean and deviation, and its channels). The reference r takes their typical values and
+keeps the rest: the patient, the clock, and how much was measured altogether. Source: Sundararajan 2017
+arXiv:1703.01365.
 
     T  hours of the receptive field     F  inputs     M  variables
 """

@@ -1,20 +1,23 @@
 """What a grid hour knows besides the process: how much was measured, when, and who the patient is.
 
 In intensive care, ordering a test is itself a sign, so whether, how often and how long ago a variable was
-measured is told to the network in numbers of its own. Counts are of hours with a measurement, not of readings:
-a monitor that reports every minute and one that reports every hour look alike.
+measured is told to the network in numbers of its own. Counts are of hours with a measurement, not of
+readings: a monitor that reports every minute and one that reports every hour look alike.
 
-    of every variable      last value, its change since the hour before that was measured, measured in the last
-                           hour, recency exp(-hours since / 12), hours measured (log), share of the hours so far
-    of every vital sign    greatest, least, mean and deviation of its hourly values in the last 6 and 24 hours,
-                           share of the charted hours, hours measured
-    of the stay            measurements and tests so far (log), tests in the last day, first and number of charted
-                           hours, variables measured in the last hour
+    of every variable      last value, its change since the hour before that was measured, measured in the
+                           last hour, recency exp(-hours since / 12), hours measured (log), share of the hours
+                           so far
+    of every vital sign    greatest, least, mean and deviation of its hourly values in the last 6 and 24
+                           hours, share of the charted hours, hours measured
+    of the stay            measurements and tests so far (log), tests in the last day, first and number of
+                           charted hours, variables measured in the last hour
     of the patient         age, sex, hours in hospital, kind of unit
-    clock                  hours in the unit; this, the hours in hospital and the age as shares of intervals too,
-                           so that a linear layer can bend at their ends (Gorishniy 2022 arXiv:2203.05556)
+    clock                  hours in the unit; this, the hours in hospital and the age as shares of intervals
+                           too, so that a linear layer can bend at their ends
+                           (Gorishniy 2022 arXiv:2203.05556)
 
-    n  observations     T  grid hours (hour h is index h - 1)     M  variables     V  vital signs     C  channels
+    n  observations     T  grid hours (hour h is index h - 1)     M  variables     V  vital signs
+    C  channels
 """
 
 from __future__ import annotations
@@ -50,13 +53,16 @@ OF_PATIENT = 8 + 3 + len(CLOCK_EDGES) + len(HOSPITAL_EDGES) + len(AGE_EDGES) - 3
 CHANNELS = OF_VARIABLES + OF_STAY + OF_PATIENT
 
 
-def channels(stay: Stay, encoded: EncodedStay) -> Channels:
+def channels(stay: Stay, encoded: EncodedStay, learnt: Floats) -> Channels:
     """Every grid hour's channels from what was known by it, (T, CHANNELS): those of variables (variable by
     variable for each kind), of vital signs, of the stay, of the patient and the clock.
+
+    A variable with `learnt` (M,) 0, which training never saw, is as if it had not been measured.
     """
-    charted = np.zeros((encoded.hours, OF_VARIABLES + OF_STAY), dtype=np.float32)
-    rows = encoded.time_hours, encoded.variable, encoded.value
-    _chart(*rows, encoded.known, encoded.since_hours, _VITALS, charted)
+    seen = encoded.of(learnt > 0)
+    charted = np.zeros((seen.hours, OF_VARIABLES + OF_STAY), dtype=np.float32)
+    rows = seen.time_hours, seen.variable, seen.value
+    _chart(*rows, seen.known, seen.since_hours, _VITALS, charted)
     return np.concatenate([charted, _patient(stay, encoded.hours)], axis=1).astype(np.float32)
 
 

@@ -1,7 +1,7 @@
 """How the process reaches the network.
 
 filtered   hour h as it was known at h; an hour never changes afterwards, so a new hour costs one hour
-smoothed   every hour of the stay as it looks from the last one, as the paper does; a new hour changes them all
+smoothed   every hour of the stay as it looks from the last one, as in the paper; a new hour changes them all
 carried    no process: last values, carried forward
 
 T  grid hours     M  variables     C  channels     F  inputs     D  draws
@@ -36,7 +36,7 @@ class Course:
 
 
 def course_of(
-    feed: Feed, kernel: Kernel, encoded: EncodedStay, channels: Tensor, draws: int, seed: int
+    feed: Feed, kernel: Kernel, encoded: EncodedStay, channels: Tensor, *, draws: int, seed: int
 ) -> Course:
     """What the encoded hours look like from the last of them. `carried` has no draws."""
     if feed == "filtered":

@@ -7,10 +7,10 @@
     loss = mean over labelled hours of the horizons' binary cross-entropies, positive hours counted
            `positive_weight` times, the score's own horizon `PRIMARY_WEIGHT` times
 
-The network learns from draws of the process as well as from its mean, so that a draw is nothing new to it when
-a score's spread is asked for. What is validated and kept is a moving average of the weights. Every random
-choice is drawn from (seed, stage, epoch), so a run resumed from a checkpoint repeats the run that was never
-stopped. Stages 2 and 3 stop early, and each ends with its epoch of best validation AUPRC.
+The network learns from draws of the process as well as from its mean, so that a draw is nothing new to it
+when a score's spread is asked for. What is validated and kept is a moving average of the weights. Every
+random choice is drawn from (seed, stage, epoch), so a run resumed from a checkpoint repeats the run that was
+never stopped. Stages 2 and 3 stop early, and each ends with its epoch of best validation AUPRC.
 
     B  batch     T  grid hours     n  observations     M  variables     C  channels     K  horizons
 """
@@ -47,7 +47,6 @@ from models.training_stays import (
     TrainingStay,
     batches,
     prepare,
-    side_by_side,
     standardisation_of,
 )
 
@@ -313,8 +312,8 @@ def learn(
     """
     standardisation = standardisation_of(train)
     network = start(config, standardisation, recipe.seed)
-    parts = ([prepare(one, standardisation, config) for one in part] for part in (train, validation))
-    fit = Fit(config, network, *parts, recipe)
+    seen, unseen = ([prepare(one, standardisation, config) for one in part] for part in (train, validation))
+    fit = Fit(config, network, seen, unseen, recipe)
     fit.run()
     logit, label = validated(fit)
     calibration = calibrate(logit, label)

@@ -46,7 +46,7 @@ class GRU(nn.Module):
         return [torch.zeros(1, stays, self.channels)]
 
     def forward(self, inputs: Tensor, past: State) -> tuple[Tensor, State]:
-        """Inputs (B, T, F) and the state before them to outputs (B, T, K) and the state for the next block."""
+        """Inputs (B, T, F) and the state before them to outputs (B, T, K) and the state for the next."""
         x = self.dropout(self.enter(self.input_dropout(inputs)))
         hidden, after = self.recurrent(x, past[0])
         outputs: Tensor = self.leave(torch.relu(self.norm(x + self.dropout(hidden))))

@@ -3,8 +3,9 @@
     influence of observation i     score - score of the same stay without i
     narrowing by variable m        (high - low) (1 - sqrt(1 - corr(s, z_m)^2))
 
-s is the score over draws of the process and z_m what a measurement of m now would read in the same draw, its
-noise included. If both were normal, (1 - corr^2) var(s) is what var(s) is expected to be after the measurement.
+s is the score over draws of the process and z_m what a measurement of m now would read in the same draw,
+its noise included. If both were normal, (1 - corr^2) var(s) is what var(s) is expected to be after the
+measurement.
 
     n  observations     T  grid hours     D  draws     M  variables
 """
@@ -16,11 +17,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from models.base import Influence, Measurement
 from models.clinical.stay import Stay
-from models.feed import filtered_course
 from models.mgp.encoding import EncodedStay, encode
 from models.mgp.standardise import VARIABLES
 
@@ -54,16 +53,13 @@ def influences(model: MGPTCN, known: Stay, hour: int) -> tuple[Influence, ...]:
 
 def next_measurements(model: MGPTCN, known: Stay, encoded: EncodedStay) -> tuple[Measurement, ...]:
     """The variables whose measurement now is expected to narrow the score's spread most."""
-    kernel = model.kernel
-    score = model.calibration(
-        model.logits(known, encoded, DRAWS)[1:, -1, model.config.primary].double().numpy()
-    )
-    if len(score) == 0:  # a network without a process has no draws
+    process, logits = (side[1:].double().numpy() for side in model.latest(known, encoded, DRAWS))
+    if len(logits) == 0:  # a network without a process has no draws
         return ()
+    score = model.calibration(logits[:, model.config.primary])
     width = float(np.subtract(*np.percentile(score, [90.0, 10.0])))
-    process = filtered_course(kernel, encoded, DRAWS, DRAW_SEED).process[1:, -1].double().numpy()  # (D, M)
     noise = np.random.default_rng(SEED).standard_normal(process.shape)
-    reading = process + noise * np.sqrt(kernel.noise.detach().double().numpy())
+    reading = process + noise * np.sqrt(model.kernel.noise.double().numpy())
     narrows = width * (1.0 - np.sqrt(1.0 - _explained(score, reading)))
     order = np.argsort(-narrows, kind="stable")[:NAMED]
     known_to_model = model.standardisation.learnt > 0
@@ -85,6 +81,5 @@ def _explained(score: Floats, reading: Floats) -> Floats:
 
 def _score(model: MGPTCN, stay: Stay, hour: int) -> float:
     """The score of grid hour `hour`, whether or not enough is known to show it."""
-    with torch.inference_mode():
-        logits = model.logits(stay, encode(stay, model.standardisation, hour), 0)
-    return float(model.calibration(logits[0, -1:, model.config.primary].double().numpy())[0])
+    _, logits = model.latest(stay, encode(stay, model.standardisation, hour), 0)
+    return float(model.calibration(logits[0, model.config.primary].double().numpy()))

@@ -11,8 +11,8 @@ and the network reads blocks of hours of one shape.
 
     T  grid hours     M  variables     F  inputs     D  draws     K  horizons
 
-Source: Moor 2019 arXiv:1902.01659; Futoma 2017 arXiv:1706.04152. They smooth over the whole window with a dense
-factorisation, normalise over time and score once a stay.
+Source: Moor 2019 arXiv:1902.01659; Futoma 2017 arXiv:1706.04152. They smooth over the whole window with a
+dense factorisation, normalise over time and score once a stay.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from models.clinical.errors import InvalidInput, ScoringFailed, UnknownModel
 from models.clinical.score import ScoreSeries, ScoreStatus
 from models.clinical.stay import GRID_STEP, LabelledStay, Stay
 from models.clinical.variables import variable as catalogued
-from models.feed import course_of, smoothed_course
+from models.feed import Course, course_of, smoothed_course
 from models.mgp.encoding import EncodedStay, encode
 from models.mgp.kernel import Kernel
 from models.mgp.smoothed import filtered
@@ -223,11 +223,28 @@ class MGPTCN:
             for side in (0.0, -1.0, 1.0)
         ]
 
+    def latest(self, stay: Stay, encoded: EncodedStay, draws: int) -> tuple[Tensor, Tensor]:
+        """The last encoded hour: the process's mean and draws (1 + D, M), and their logits (1 + D, K)."""
+        with one_thread(), torch.inference_mode():
+            course, beside = self._course(stay, encoded, draws)
+            inputs = course.inputs(self.network, beside)
+            if self.config.feed == "smoothed":
+                inputs = inputs[:, -self.config.reader.receptive_hours :]
+            return course.process[:, -1], self._read(inputs)[:, -1]
+
     def inputs(self, stay: Stay, encoded: EncodedStay, draws: int) -> Tensor:
         """The network's inputs as they look from the last encoded hour: (1 + D, T, F)."""
-        beside = torch.from_numpy(channels(stay, encoded))
-        course = course_of(self.config.feed, self._kernel, encoded, beside, draws, DRAW_SEED)
+        course, beside = self._course(stay, encoded, draws)
         return course.inputs(self.network, beside)
+
+    def _course(self, stay: Stay, encoded: EncodedStay, draws: int) -> tuple[Course, Tensor]:
+        """The process as it looks from the last encoded hour, and the channels (T, C) beside it."""
+        beside = self._beside(stay, encoded)
+        course = course_of(self.config.feed, self._kernel, encoded, beside, draws=draws, seed=DRAW_SEED)
+        return course, beside
+
+    def _beside(self, stay: Stay, encoded: EncodedStay) -> Tensor:
+        return torch.from_numpy(channels(stay, encoded, self.standardisation.learnt))
 
     def logits(self, stay: Stay, encoded: EncodedStay, draws: int) -> Tensor:
         """Logits of every encoded hour, from the posterior mean and then from each draw: (1 + D, T, K)."""
@@ -239,8 +256,8 @@ class MGPTCN:
             return self._read(self.inputs(stay, encoded, draws))
 
     def _read_windows(self, stay: Stay, encoded: EncodedStay, draws: int) -> Tensor:
-        """For each hour the window behind it, as it looks from that hour, through the network: (1 + D, T, K)."""
-        beside, reach = torch.from_numpy(channels(stay, encoded)), self.config.reader.receptive_hours
+        """For each hour the window behind it, as it looks from there, through the network: (1 + D, T, K)."""
+        beside, reach = self._beside(stay, encoded), self.config.reader.receptive_hours
         found = []
         for hour in range(1, encoded.hours + 1):
             course = smoothed_course(self._kernel, encoded.until(hour), hour, draws, DRAW_SEED)

@@ -10,12 +10,13 @@ B  batch     T  grid hours     M  variables     F  inputs     K  horizons
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from models.channels import CHANNELS, of_variable
+from models.clinical.errors import InvalidInput
 from models.gru import GRU, GRUConfig
 from models.mgp.hyperparameters import Hyperparameters
 from models.mgp.standardise import VARIABLES
@@ -24,15 +25,17 @@ from models.tcn import TCN, State, TCNConfig
 
 Feed = Literal["filtered", "smoothed", "carried"]
 INPUTS = 2 * len(VARIABLES) + CHANNELS
+_READERS = {"tcn": TCNConfig, "gru": GRUConfig}
 
 
 @dataclass(frozen=True)
 class MGPTCNConfig:
     """What is fixed before training.
 
-    `feed` says how the process reaches the network: `filtered` (each hour's posterior as it was then), `smoothed`
-    (at each scoring hour the posterior of the whole window behind it, as the paper does) or `carried` (no
-    process: last values carried forward, the paper's plain network). `reader` is the network itself.
+    `feed` says how the process reaches the network: `filtered` (each hour's posterior as it was then),
+    `smoothed` (at each scoring hour the posterior of the whole window behind it, as the paper does) or
+    `carried` (no process: last values carried forward, the paper's plain network). `reader` is the network
+    itself.
     """
 
     feed: Feed = "filtered"
@@ -45,6 +48,18 @@ class MGPTCNConfig:
     draws: int = 20  # courses behind a score's spread: its 10th and 90th percentile rest on two of them
     sufficiency: SufficiencyRule = field(default_factory=SufficiencyRule)
 
+    def __post_init__(self) -> None:
+        if self.feed not in get_args(Feed):
+            raise InvalidInput(f"no feed {self.feed!r}", value=self.feed, bound=str(get_args(Feed)))
+        hours = self.horizons_hours
+        if self.horizon_hours not in hours or sorted(set(hours)) != list(hours):
+            raise InvalidInput(
+                f"the score's horizon {self.horizon_hours} h and the horizons {hours}",
+                value=hours,
+                bound="rising, the score's among them",
+                unit="h",
+            )
+
     @property
     def primary(self) -> int:
         """Which horizon is the score."""
@@ -56,20 +71,22 @@ class MGPTCNConfig:
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> MGPTCNConfig:
-        """Read what `as_json` wrote, or a part of it; the rest keeps its default. Raises TypeError if a name is
-        unknown.
+        """Read what `as_json` wrote, or a part of it; the rest keeps its default.
+
+        Raises TypeError if a name is unknown, InvalidInput if a value means nothing.
         """
         chosen = dict(fields)
         reader = dict(chosen.pop("reader", {}))
-        recurrent = chosen.pop("network", "tcn") == "gru"
+        network = chosen.pop("network", "tcn")
+        if network not in _READERS:
+            raise InvalidInput(f"no network {network!r}", value=network, bound=", ".join(_READERS))
         if "dilations" in reader:
             reader["dilations"] = tuple(reader["dilations"])
         for name in ("temporal", "lengthscale_hours", "horizons_hours"):
             if name in chosen:
                 chosen[name] = tuple(chosen[name])
         sufficiency = SufficiencyRule(**chosen.pop("sufficiency", {}))
-        network = GRUConfig(**reader) if recurrent else TCNConfig(**reader)
-        return cls(**chosen, reader=network, sufficiency=sufficiency)
+        return cls(**chosen, reader=_READERS[network](**reader), sufficiency=sufficiency)
 
 
 class MGPTCNNetwork(nn.Module):
@@ -109,7 +126,7 @@ class MGPTCNNetwork(nn.Module):
         return self.reader.start(stays)
 
     def forward(self, inputs: Tensor, past: State) -> tuple[Tensor, State]:
-        """Inputs (B, T, F) and what is remembered to logits (B, T, K), rising over K, and what is to remember."""
+        """Inputs (B, T, F) and what is remembered to logits (B, T, K), rising over K, and what to keep."""
         raw, after = self.reader(inputs, past)
         return rising(raw, self.primary), after
 

@@ -7,7 +7,8 @@ Norm is over the channels of one hour: nothing is averaged over time, so no hour
 carries the tail of each layer's input from one block of hours to the next; reading a stay in blocks of equal
 length gives each hour the same bits however long the stay becomes.
 
-    B  batch     F  input channels     C  hidden channels     T  hours of a block     d  dilation     K  outputs
+    B  batch     F  input channels     C  hidden channels     T  hours of a block     d  dilation
+    K  outputs
 
 Source: Bai 2018 arXiv:1803.01271; Moor 2019 arXiv:1902.01659. They normalise weights or, in Moor's code, over
 the batch and time; channel-wise layer normalisation needs neither and keeps the score of one stay its own.
@@ -77,7 +78,7 @@ class TCN(nn.Module):
         return [torch.zeros(stays, self.channels, reach) for reach in self.reaches]
 
     def forward(self, inputs: Tensor, past: State) -> tuple[Tensor, State]:
-        """Inputs (B, T, F) and the tails before them to outputs (B, T, K) and the tails for the next block."""
+        """Inputs (B, T, F) and the tails before them to outputs (B, T, K) and the tails for the next."""
         x = self.dropout(self.enter(self.input_dropout(inputs.mT)))  # (B, C, T)
         tails = []
         for block, tail in zip(self.blocks, past, strict=True):

@@ -136,7 +136,7 @@ class WindowFeed:
         self._draw = np.random.default_rng([*seed, 1])
 
     def batch(self, network: MGPTCNNetwork, batch: Sequence[int]) -> Batch:
-        """Each sampled hour is a row of its own, (B * WINDOWS, reach, F), of which only the last is labelled."""
+        """Each sampled hour is a row of its own, (B * WINDOWS, reach, F); only its last hour is labelled."""
         windows, targets, labelled = [], [], []
         for stay in batch:
             one = self._stays[stay]

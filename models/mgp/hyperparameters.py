@@ -20,8 +20,8 @@ SMOOTHNESS = {"matern12": 0.5, "matern32": 1.5, "matern52": 2.5}
 class Hyperparameters(nn.Module):
     """Lengthscales, coregionalisation factors of rank `rank` and noises of `variables` variables.
 
-    `temporal` names a Matern process for each of `lengthscale_hours`, from which training starts, with a prior
-    variance of about 1 shared between them.
+    `temporal` names a Matern process for each of `lengthscale_hours`, from which training starts, with a
+    prior variance of about 1 shared between them.
     """
 
     def __init__(

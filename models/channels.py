@@ -40,11 +40,13 @@ WINDOWS_HOURS = (6, 24)
 PER_VARIABLE, PER_VITAL, OF_STAY = 6, 4 * len(WINDOWS_HOURS) + 2, 6
 LONGEST_HOURS = 336.0  # two weeks, the longest training stay: beyond it the clock channels stand still
 
-# hours in the unit, log(1 + hours in hospital), years: dense where most stays are
+# hours in the unit, hours in hospital before it, years: dense where most stays are
 CLOCK_EDGES = np.array(
     [*range(7), 8, 10, 12, 15, 18, 22, 26, 30, 36, 42, 48, 54, 60, 72, 90, 120, 168, LONGEST_HOURS]
 )
-HOSPITAL_EDGES = np.array([0.0, 0.3, 1.0, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 5.5, 6.0, 7.0])
+HOSPITAL_EDGES = np.array(
+    [0, 0.01, 0.03, 0.1, 0.3, *range(1, 5), 5.5, 7, 9, 12, 17, 25, 35, 48, 72, 96, 150, 210, 320, 600, 2000]
+)
 AGE_EDGES = np.array([18.0, 30.0, 40.0, 50.0, 55.0, 60.0, 65.0, 70.0, 75.0, 80.0, 85.0, 90.0])
 TYPICAL_AGE = 62.0  # years; adults in intensive care
 
@@ -190,13 +192,13 @@ def _of_stay(
 def _patient(stay: Stay, hours: int) -> Floats:
     """Who the patient is and how long the stay has lasted: (T, OF_PATIENT)."""
     unit = (stay.care_unit or "").casefold()
-    age, waited = stay.age_years, _log_hours_in_hospital(stay)
+    age, waited = stay.age_years, _hours_in_hospital(stay)
     fixed = [
         0.0 if age is None else (age - TYPICAL_AGE) / 16.0,
         float(age is None),
         float(stay.sex == "female"),
         float(stay.sex == "male"),
-        waited / 3.0,
+        np.log1p(waited) / 3.0,
         float(stay.hospital_admitted_at is None),
         float("medical" in unit or "micu" in unit),
         float("surgical" in unit or "sicu" in unit),
@@ -214,9 +216,8 @@ def shares(x: Floats, edges: Floats) -> Floats:
     return np.asarray(np.clip((x[:, None] - edges[:-1]) / np.diff(edges), 0.0, 1.0))
 
 
-def _log_hours_in_hospital(stay: Stay) -> float:
-    """log(1 + hours in hospital before the unit); a transfer charted after admission counts as none."""
+def _hours_in_hospital(stay: Stay) -> float:
+    """Hours in hospital before the unit; a transfer charted after admission counts as none."""
     if stay.hospital_admitted_at is None:
         return 0.0
-    waited = (stay.admitted_at - stay.hospital_admitted_at).total_seconds() / 3600.0
-    return float(np.log1p(max(waited, 0.0)))
+    return max((stay.admitted_at - stay.hospital_admitted_at).total_seconds() / 3600.0, 0.0)

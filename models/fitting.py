@@ -36,7 +36,7 @@ from torch import Tensor, nn
 
 from models.clinical.errors import InvalidInput
 from models.clinical.stay import LabelledStay
-from models.mgp.likelihood import log_likelihood
+from models.mgp.likelihood import fit
 from models.mgp.standardise import Standardisation
 from models.mgp_tcn import Calibration, Learnt
 from models.network import MGPTCNConfig, MGPTCNNetwork
@@ -134,17 +134,11 @@ class Fit:
             remember_typical(self.config, self.network, self.train[:TYPICAL_STAYS])
 
     def _kernel(self) -> None:
-        """Ascend the marginal likelihood per observation, one batch of stays a step."""
-        steps = self.recipe.kernel_steps if self.config.feed != "carried" else 0
-        optimiser = torch.optim.Adam(self.network.hyperparameters.parameters(), lr=self.recipe.kernel_rate)
-        measured = [one for one in self.train if len(one.value)]
-        order = batches(measured, self.recipe.limits, (self.recipe.seed, 0, 0))
-        for step in range(steps):
-            stays = [measured[index] for index in order[step % len(order)]]
-            likelihood = log_likelihood(self.network.hyperparameters.kernel(), stays)
-            loss = -likelihood.sum() / sum(len(one.value) for one in stays)
-            self._step(optimiser, loss)
-            self.observer.batch_done("kernel", (step + 1) / steps, loss.item())
+        """Ascend the marginal likelihood; a network without a process has none."""
+        recipe = self.recipe
+        if self.config.feed != "carried":
+            hyperparameters = self.network.hyperparameters
+            fit(hyperparameters, self.train, recipe.kernel_steps, recipe.kernel_rate, recipe.seed)
         self.progress.kernel_done = True
         self.observer.pass_done(self)
 
@@ -314,8 +308,8 @@ def learn(
     network = start(config, standardisation, recipe.seed)
     seen, unseen = ([prepare(one, standardisation, config) for one in part] for part in (train, validation))
     fit = Fit(config, network, seen, unseen, recipe)
-    fit.run()
-    logit, label = validated(fit)
+    run.run()
+    logit, label = validated(run)
     calibration = calibrate(logit, label)
     precision, recall, candidates = precision_recall_curve(label, calibration(logit))
     f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)

@@ -41,7 +41,6 @@ class Boosting:
     feature_fraction: float = 0.3
     bagging_fraction: float = 0.7
     lambda_l2: float = 10.0
-    extra_trees: bool = False
     scale_pos_weight: float = 1.0
     max_bin: int = 127  # half of the default: as good here, and twice as fast
     seed: int = 2019
@@ -72,15 +71,7 @@ TRIED = {
     "larger": replace(
         CHOSEN, num_leaves=63, min_data_in_leaf=1000, feature_fraction=0.15, bagging_fraction=0.5
     ),
-    "random cuts": replace(
-        CHOSEN,
-        learning_rate=0.03,
-        num_leaves=63,
-        min_data_in_leaf=300,
-        feature_fraction=0.2,
-        extra_trees=True,
-    ),
-    "weighted": replace(CHOSEN, min_data_in_leaf=1000, feature_fraction=0.1, scale_pos_weight=10.0),
+    "weighted": replace(CHOSEN, learning_rate=0.05, scale_pos_weight=10.0),
 }
 
 

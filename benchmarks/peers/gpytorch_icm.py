@@ -86,38 +86,43 @@ def crossed(grid_hours: Tensor, variables: int) -> tuple[Tensor, Tensor]:
     return time, torch.arange(variables).repeat(len(grid_hours)).unsqueeze(-1)
 
 
-def forward(model: ICM, points: tuple[Tensor, Tensor], draws: int) -> tuple[Tensor, Tensor]:
-    """Posterior mean (T M,) and joint draws (draws, T M)."""
-    model.forget()
-    posterior = model(*points)
-    return posterior.mean, posterior.rsample(torch.Size([draws]))
+def infer(model: ICM, points: tuple[Tensor, Tensor], draws: int, way: str, *, gradients: bool) -> None:
+    """Posterior mean (T M,) and joint draws (draws, T M), as for a stay that is new.
+
+    With `gradients`, those of a loss of both to every parameter too.
+    """
+    with settings(way, gradients=gradients):
+        model.forget()
+        posterior = model(*points)
+        mean, sampled = posterior.mean, posterior.rsample(torch.Size([draws]))
+        if gradients:
+            model.zero_grad()
+            torch.autograd.backward(mean.sum() + sampled.square().sum())
 
 
-def forward_backward(model: ICM, points: tuple[Tensor, Tensor], draws: int) -> None:
-    """The same and the gradients of a loss of both to every parameter."""
-    model.zero_grad()
-    mean, sampled = forward(model, points, draws)
-    torch.autograd.backward(mean.sum() + sampled.square().sum())
-
-
-def ready_for_fantasy(problem: Problem) -> ICM:
+def ready_for_fantasy(problem: Problem, way: str) -> ICM:
     """A model that has predicted once, as gpytorch wants it before it takes one observation more."""
     model = ICM(problem)
-    posterior = model(problem.time_hours.max().view(1, 1), torch.zeros(1, 1, dtype=torch.long))
-    assert posterior.mean.isfinite().all()
-    assert posterior.variance.isfinite().all()
+    with settings(way, gradients=False):
+        posterior = model(problem.time_hours.max().view(1, 1), torch.zeros(1, 1, dtype=torch.long))
+        assert posterior.mean.isfinite().all()
+        assert posterior.variance.isfinite().all()
     return model
 
 
 def fantasy(
-    model: ICM, row: tuple[float, int, float], noise: float, points: tuple[Tensor, Tensor] | None = None
-) -> ICM:
+    model: ICM,
+    way: str,
+    row: tuple[float, int, float],
+    noise: float,
+    points: tuple[Tensor, Tensor] | None = None,
+) -> None:
     """One observation more (time in hours, variable, value), by gpytorch's update of its caches; and the mean
     and variance at `points` after it.
     """
     inputs = [torch.tensor([[row[0]]]), torch.tensor([[row[1]]])]
-    told: ICM = model.get_fantasy_model(inputs, torch.tensor([row[2]]), noise=torch.tensor([noise]))
-    if points:
-        posterior = told(*points)
-        assert posterior.mean.shape == posterior.variance.shape
-    return told
+    with settings(way, gradients=False):
+        told = model.get_fantasy_model(inputs, torch.tensor([row[2]]), noise=torch.tensor([noise]))
+        if points:
+            posterior = told(*points)
+            assert posterior.mean.shape == posterior.variance.shape

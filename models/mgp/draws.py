@@ -298,25 +298,35 @@ def independent_hours(space: StateSpace, first_hour: int, last_hour: int, draws:
     """`hourly_path` of variables that are independent and of variance one: (H, R, D, W)."""
     states = len(space.stationary)
     path = np.zeros((last_hour - first_hour + 1, draws, states, len(space.noise)))
-    _walk(space, first_hour, 1, seed, path)
-    _walk(space, first_hour, -1, seed, path)
+    _walk(space, first_hour, 1, seed, path, 0, np.zeros((draws, states, len(space.noise))))
+    _walk(space, first_hour, -1, seed, path, 0, np.zeros((draws, states, len(space.noise))))
     return path
 
 
 @compiled
-def _walk(space: StateSpace, first_hour: int, direction: int, seed: int, path: Floats) -> None:
-    """Fill the hours of `path` on one side of hour 0, as far as they reach, for independent variables."""
-    hours, sides, states, width = path.shape
-    step, noise, state = (
-        np.empty((states, states)),
-        np.empty((states, states)),
-        np.zeros((sides, states, width)),
-    )
+def lengthen(  # noqa: PLR0917
+    space: StateSpace, path: Floats, first_hour: int, hour: int, state: Floats, seed: int
+) -> None:
+    """Fill a path (H, R, D, W) from `hour` >= 0 on; `state` (R, D, W) is of the hour before, of independent
+    variables, and becomes that of the last hour.
+    """
+    _walk(space, first_hour, 1, seed, path, hour, state)
+    correlate(space, path[hour - first_hour :])
+
+
+@compiled
+def _walk(  # noqa: PLR0917
+    space: StateSpace, first_hour: int, direction: int, seed: int, path: Floats, hour: int, state: Floats
+) -> None:
+    """Fill a path of independent variables from `hour` on, away from hour 0; `state` (R, D, W), of the hour
+    before, moves along.
+    """
+    hours, sides, states, _ = path.shape
+    step, noise = np.empty((states, states)), np.empty((states, states))
     normals = np.empty((sides, states, space.variables))
     transition(space, 1.0, step)
     process_noise(space, 1.0, noise)
     factor, start = semidefinite_factor(noise), semidefinite_factor(space.stationary)
-    hour = 0
     while (direction > 0 and hour < first_hour + hours) or (direction < 0 and hour >= first_hour):
         keyed_normals(seed, PATH, hour, 0, normals.reshape(normals.size))
         _innovate(state, step, factor if hour else start, normals, hour != 0)
@@ -347,9 +357,12 @@ def filtered_values(  # noqa: PLR0917
     order: Integers,
     seed: int,
 ) -> Floats:
-    """y* of the rows in `order` (u,), as they became known, on an hourly path: (n, R), 0 for other rows."""
-    sides = path.shape[1]
-    values, hour = np.zeros((len(time_hours), sides)), np.floor(time_hours[order]).astype(np.int64)
+    """y* of the rows in `order` (u,), in which they became known, on an hourly path: (u, R).
+
+    Whatever was measured in the same whole hour as one of them, and known before, must be among them.
+    """
+    sides, hour = path.shape[1], np.floor(time_hours[order]).astype(np.int64)
+    values = np.empty((len(order), sides))
     by_hour = np.argsort(hour, kind="mergesort")  # stable: within an hour as they became known
     start = 0
     while start < len(order):
@@ -362,7 +375,7 @@ def filtered_values(  # noqa: PLR0917
             keyed_normals(seed, BRIDGE, now, i, normals[i])
         left, right = path[now - first_hour], path[now - first_hour + 1]
         bridge(space, float(now), now + 1.0, left, right, time_hours[rows], variable[rows], normals, out)
-        values[rows] = out
+        values[by_hour[start:stop]] = out
         start = stop
     return values
 

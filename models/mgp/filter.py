@@ -70,16 +70,59 @@ class Covariance(NamedTuple):
     clock: Floats
 
 
+class States(NamedTuple):
+    """`covariance`, `mean` x (c, R, D, W) and `likelihood` (c, R), a row each: first of the prior, then of a
+    tape's checkpoints, last of where the filter stands.
+    """
+
+    covariance: Covariance
+    mean: Floats
+    likelihood: Floats
+
+
+@compiled
+def prior_states(space: StateSpace, checkpoints: int, sides: int) -> States:
+    """A filter that stands at the prior, with room for a tape's `checkpoints`, R = `sides`."""
+    prior, rows = prior_covariance(space), checkpoints + 1
+    covariance = Covariance(
+        np.empty((rows, *prior.table.shape)),
+        np.empty((rows, *prior.roots.shape)),
+        np.empty((rows, *prior.step.shape)),
+        np.empty((rows, *prior.noise.shape)),
+        np.empty((rows, *prior.clock.shape)),
+    )
+    mean, likelihood = np.empty((rows, sides, *prior.roots.shape[1:])), np.zeros((rows, sides))
+    for row in (0, checkpoints):
+        copy_covariance(prior, covariance_at(covariance, row))
+        mean[row] = 0.0
+    return States(covariance, mean, likelihood)
+
+
+@compiled
+def covariance_at(covariance: Covariance, row: int) -> Covariance:
+    """One of many, in place."""
+    return Covariance(
+        covariance.table[row],
+        covariance.roots[row],
+        covariance.step[row],
+        covariance.noise[row],
+        covariance.clock[row],
+    )
+
+
 @compiled
 def gains(space: StateSpace, tape: Tape, variable: Integers) -> Gains:
-    """Run the covariances along a tape, for observations of `variable` (n,)."""
+    """Run the covariances along a tape from the prior, for observations of `variable` (n,)."""
+    return gains_from(space, tape, variable, prior_states(space, tape.checkpoints, 0).covariance)
+
+
+@compiled
+def gains_from(space: StateSpace, tape: Tape, variable: Integers, saved: Covariance) -> Gains:
+    """`gains` from where `saved`, a row for each state, stands; it moves along."""
     step = transitions(space, tape.gap_hours)
     gain = np.empty((tape.updates, len(space.stationary), len(space.noise)))
     spread, variance = np.empty(tape.updates), np.empty((tape.hours, len(space.noise)))
-    now, u = prior_covariance(space), 0
-    saved = [now] * 0
-    for _ in range(tape.checkpoints):
-        saved.append(prior_covariance(space))
+    now, u = covariance_at(saved, len(saved.table) - 1), 0
     for k in range(len(tape.op)):
         op, item, gap = tape.op[k], tape.item[k], tape.gap_hours[k]
         if op == UPDATE:
@@ -88,22 +131,34 @@ def gains(space: StateSpace, tape: Tape, variable: Integers) -> Gains:
         elif op == EMIT:
             process_variance(space, now, step[k], gap, variance[item])
         elif op == SAVE:
-            copy_covariance(now, saved[item])
-        elif op == RESTORE:
-            copy_covariance(saved[item], now)
+            copy_covariance(now, covariance_at(saved, item))
+        else:
+            copy_covariance(covariance_at(saved, item), now)
     return Gains(step, gain, spread, variance)
 
 
 @compiled
 def means(space: StateSpace, tape: Tape, run: Gains, variable: Integers, value: Floats) -> Means:
-    """Run right-hand sides `value` (n, R) along a tape with the gains of `run`."""
-    states, width, sides = len(space.stationary), len(space.noise), value.shape[1]
-    innovation, mean = np.empty((tape.updates, sides)), np.empty((tape.hours, sides, width))
-    state, likelihood = np.zeros((sides, states, width)), np.zeros(sides)
-    saved, saved_likelihood = (
-        np.zeros((tape.checkpoints, sides, states, width)),
-        np.zeros((tape.checkpoints, sides)),
-    )
+    """Run right-hand sides `value` (n, R) along a tape from the prior, with the gains of `run`."""
+    rows, sides = tape.checkpoints + 1, value.shape[1]
+    saved = np.zeros((rows, sides, len(space.stationary), len(space.noise)))
+    return means_from(space, tape, run, variable, value, saved, np.zeros((rows, sides)))
+
+
+@compiled
+def means_from(  # noqa: PLR0917
+    space: StateSpace,
+    tape: Tape,
+    run: Gains,
+    variable: Integers,
+    value: Floats,
+    saved: Floats,
+    saved_likelihood: Floats,
+) -> Means:
+    """`means` from where `saved` (c, R, D, W) and `saved_likelihood` (c, R) stand, which move along."""
+    sides, last = value.shape[1], len(saved) - 1
+    innovation, mean = np.empty((tape.updates, sides)), np.empty((tape.hours, sides, len(space.noise)))
+    state, likelihood = saved[last].copy(), saved_likelihood[last].copy()  # alone in memory: a tenth faster
     u = 0
     for k in range(len(tape.op)):
         op, index = tape.op[k], tape.item[k]
@@ -122,6 +177,7 @@ def means(space: StateSpace, tape: Tape, run: Gains, variable: Integers, value: 
             state[:], likelihood[:] = saved[index], saved_likelihood[index]
         else:
             saved[index], saved_likelihood[index] = state, likelihood
+    saved[last], saved_likelihood[last] = state, likelihood
     return Means(innovation, mean, likelihood, state)
 
 
@@ -184,7 +240,7 @@ def advance_covariance(space: StateSpace, now: Covariance, step: Floats, gap_hou
 def covariance_with(  # noqa: C901  nested tables
     space: StateSpace, now: Covariance, m: int, work: Floats, out: Floats
 ) -> None:
-    """Covariance of the state with variable m of the process, into `out`; `work` is overwritten, (D, W) both."""
+    """Covariance of the state with variable m, into `out` (D, W); `work` (D, W) is overwritten."""
     states, width = out.shape
     work[:] = 0.0
     for b in range(states):

@@ -17,6 +17,11 @@ stands.
 What a tape does up to an hour depends on what was known by that hour alone.
 
     n  observations     T  grid hours     k  operations, n + T without late results
+
+A tape may begin where another ended: `Order` is what it must be told. A checkpoint stands before the first
+observation of a whole hour. Each of the last eight hours has its own; for every power of two there is that of
+the newest hour which is an odd multiple of eight times it. A result k hours late therefore repeats less than
+2 k + 8 hours, up to 64 hours back; an older one perhaps all of the stay.
 """
 
 from __future__ import annotations
@@ -32,6 +37,8 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 UPDATE, EMIT, SAVE, RESTORE = 0, 1, 2, 3
+RECENT, OLDER = 8, 5  # a laboratory's delay is mostly an hour or two; a checkpoint takes 50 kB at M = 34
+CHECKPOINTS = RECENT - 1 + OLDER
 
 
 class Tape(NamedTuple):
@@ -45,47 +52,115 @@ class Tape(NamedTuple):
     hours: int
 
 
+class Order(NamedTuple):
+    """`sequence` (n,) the rows in order of time; `rank` (n,) a row's place among first uses; `prefix`
+    (CHECKPOINTS + 1,) how much of the sequence each checkpoint holds, -1 if it is empty; 0 is the prior.
+    """
+
+    sequence: Integers
+    rank: Integers
+    prefix: Integers
+
+
+def no_order(rows: int) -> Order:
+    """Nothing known, with room for `rows`."""
+    prefix = np.full(CHECKPOINTS + 1, -1)
+    prefix[0] = 0
+    return Order(np.zeros(rows, np.int64), np.zeros(rows, np.int64), prefix)
+
+
 @compiled
-def as_known(
-    time_hours: Floats, variable: Integers, value: Floats, known: Integers, grid_hours: Floats
+def checkpoint_of(hour: int) -> int:
+    """Where the state before the first observation of a whole hour is kept: 1 .. CHECKPOINTS."""
+    if hour % RECENT:
+        return hour % RECENT
+    eights, checkpoint = hour // RECENT, RECENT
+    while eights % 2 == 0 and checkpoint < CHECKPOINTS:
+        eights //= 2
+        checkpoint += 1
+    return checkpoint
+
+
+@compiled
+def as_known(  # noqa: PLR0917  a compiled function has no keyword-only arguments
+    time_hours: Floats,
+    variable: Integers,
+    value: Floats,
+    known: Integers,
+    grid_hours: Floats,
+    order: Order,
+    count: int,
+    lasting: bool,
 ) -> Tape:
     """The tape of a stay whose rows (n,) stand in the order in which they became known, `known` (T,) of them
     by each of `grid_hours` (T,), both not decreasing.
+
+    It begins where the first `count` rows are in. If it is `lasting`, `order` is left as the next tape is to
+    find it, and every checkpoint that it counts is saved.
     """
-    last = known[-1] if len(known) else 0
-    sequence = np.empty(last, np.int64)  # what is known, in order of time
-    prefix = np.zeros(last + 1, np.int64)  # how much of the sequence each checkpoint on the stack holds
-    place = np.empty(last + 1, np.int64)  # where on the tape it was saved
-    depth, taken, count = 0, 0, 0
-    tape, k = np.empty((2 * (last + len(known)) + 16, 2), np.int64), 0
-    gap = np.empty(len(tape))
-    used = np.zeros(len(tape), np.bool_)
+    sequence, prefix = order.sequence, order.prefix
+    place = np.full(len(prefix), -1)  # where on the tape a checkpoint was saved
+    taken, k = count, 0
+    tape, gap, used = np.empty((16, 2), np.int64), np.empty(16), np.zeros(16, np.bool_)
     for hour in range(len(known)):
         first = _insert(sequence, count, known[hour], time_hours, variable, value)
-        count = max(count, known[hour])
-        if first < taken:
-            while depth and prefix[depth - 1] > first:
-                depth -= 1
-            taken = prefix[depth - 1] if depth else 0
-            if depth:
-                used[place[depth - 1]] = True
-            k = _push(tape, gap, k, RESTORE, depth, 0.0)
-        for j in range(taken, count):
-            if len(tape) - k < 4:  # noqa: PLR2004
-                tape, gap, used = _doubled(tape, gap, used)
-            now = time_hours[sequence[j]]
-            before = time_hours[sequence[j - 1]] if j else now
-            if np.floor(now) > np.floor(before) and (depth == 0 or prefix[depth - 1] < j):
-                place[depth], prefix[depth] = k, j
-                depth += 1
-                k = _push(tape, gap, k, SAVE, depth, 0.0)
-            k = _push(tape, gap, k, UPDATE, sequence[j], now - before)
+        before, count = count, max(count, known[hour])
+        newest = _newest(prefix, first) if first < taken else -1
+        taken = prefix[newest] if newest >= 0 else taken
+        tape, gap, used = _with_room(tape, gap, used, k + 2 * (count - taken) + 2)
+        if newest >= 0:
+            used[max(place[newest], 0)] |= place[newest] >= 0
+            k = _push(tape, gap, k, RESTORE, newest, 0.0)
+        k = _take_in(time_hours, order, taken, count, before, place, tape, gap, k)
         taken = count
-        if len(tape) - k < 4:  # noqa: PLR2004
-            tape, gap, used = _doubled(tape, gap, used)
         ahead = grid_hours[hour] - time_hours[sequence[taken - 1]] if taken else 0.0
         k = _push(tape, gap, k, EMIT, hour, ahead)
-    return _pruned(tape[:k], gap[:k], used[:k], len(known))
+    for checkpoint in range(len(prefix)):
+        if lasting and prefix[checkpoint] >= 0 and place[checkpoint] >= 0:
+            used[place[checkpoint]] = True
+    return _pruned(tape[:k], gap[:k], used[:k], len(known), lasting)
+
+
+@compiled
+def _take_in(  # noqa: PLR0917
+    time_hours: Floats,
+    order: Order,
+    first: int,
+    count: int,
+    ranked: int,
+    place: Integers,
+    tape: Integers,
+    gap: Floats,
+    k: int,
+) -> int:
+    """Write the places first .. count - 1 of the sequence; rows from `ranked` on get their rank."""
+    sequence, rank = order.sequence, ranked
+    for j in range(first, count):
+        row = sequence[j]
+        now = time_hours[row]
+        before = time_hours[sequence[j - 1]] if j else now
+        if np.floor(now) > np.floor(before):
+            checkpoint = checkpoint_of(int(np.floor(now)))
+            if order.prefix[checkpoint] != j:
+                place[checkpoint], order.prefix[checkpoint] = k, j
+                k = _push(tape, gap, k, SAVE, checkpoint, 0.0)
+        if row >= ranked:
+            order.rank[row] = rank
+            rank += 1
+        k = _push(tape, gap, k, UPDATE, row, now - before)
+    return k
+
+
+@compiled
+def _newest(prefix: Integers, first: int) -> int:
+    """The fullest checkpoint that holds only what stands before place `first`; those beyond are emptied."""
+    newest = 0
+    for checkpoint in range(1, len(prefix)):
+        if prefix[checkpoint] > first:
+            prefix[checkpoint] = -1
+        elif prefix[checkpoint] > prefix[newest]:
+            newest = checkpoint
+    return newest
 
 
 @compiled
@@ -122,24 +197,24 @@ def _push(  # noqa: PLR0917
 
 
 @compiled
-def _doubled(
-    tape: Integers, gap: Floats, used: npt.NDArray[np.bool_]
+def _with_room(
+    tape: Integers, gap: Floats, used: npt.NDArray[np.bool_], operations: int
 ) -> tuple[Integers, Floats, npt.NDArray[np.bool_]]:
+    """A tape that holds `operations`."""
     size = len(tape)
-    longer, longer_gap, longer_used = (
-        np.empty((2 * size, 2), np.int64),
-        np.empty(2 * size),
-        np.zeros(2 * size, np.bool_),
-    )
+    if operations <= size:
+        return tape, gap, used
+    room = max(operations, 2 * size)
+    longer, longer_gap, longer_used = np.empty((room, 2), np.int64), np.empty(room), np.zeros(room, np.bool_)
     longer[:size], longer_gap[:size], longer_used[:size] = tape, gap, used
     return longer, longer_gap, longer_used
 
 
 @compiled
-def _pruned(tape: Integers, gap: Floats, used: npt.NDArray[np.bool_], hours: int) -> Tape:
-    """Without the checkpoints that nobody restores; those left are numbered from 1, 0 is the prior."""
-    number = np.zeros(len(tape) + 1, np.int64)
-    checkpoints, updates, k = 1, 0, 0
+def _pruned(tape: Integers, gap: Floats, used: npt.NDArray[np.bool_], hours: int, lasting: bool) -> Tape:
+    """Without the checkpoints that nobody restores; those left are numbered from 1, unless others follow."""
+    number = np.arange(CHECKPOINTS + 1) if lasting else np.zeros(CHECKPOINTS + 1, np.int64)
+    checkpoints, updates, k = CHECKPOINTS + 1 if lasting else 1, 0, 0
     op, index, gap_hours = np.empty(len(tape), np.int64), np.empty(len(tape), np.int64), np.empty(len(tape))
     for i in range(len(tape)):
         what, which = tape[i, 0], tape[i, 1]
@@ -162,6 +237,27 @@ def in_time_order(time_hours: Floats) -> Tape:
     gap = np.zeros(rows)
     gap[1:] = time_hours[1:] - time_hours[:-1]
     return Tape(np.full(rows, UPDATE), np.arange(rows), gap, 1, rows, 0)
+
+
+@compiled
+def sharing_hours(order: Order, time_hours: Floats, first_new: int, count: int) -> Integers:
+    """The rows measured in the same whole hours as rows first_new .. count - 1, these too, by rank: (u,)."""
+    sequence, hours = order.sequence[:count], np.sort(np.floor(time_hours[first_new:count]))
+    rows, found = np.empty(count, np.int64), 0
+    for i in range(len(hours)):
+        if i and hours[i] == hours[i - 1]:
+            continue
+        low, high = 0, count
+        while low < high:
+            middle = (low + high) // 2
+            if time_hours[sequence[middle]] < hours[i]:
+                low = middle + 1
+            else:
+                high = middle
+        while low < count and time_hours[sequence[low]] < hours[i] + 1.0:
+            rows[found] = sequence[low]
+            found, low = found + 1, low + 1
+    return rows[:found][np.argsort(order.rank[rows[:found]], kind="mergesort")]
 
 
 @compiled

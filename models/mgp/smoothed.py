@@ -25,18 +25,12 @@ from torch import Tensor
 from models.clinical.errors import InvalidInput
 from models.mgp.adjoint import attached, reverse_deviation, reverse_filtered, reverse_posterior, wide
 from models.mgp.compiled import compiled
-from models.mgp.draws import (
-    Simulation,
-    anchors,
-    filtered_values,
-    hourly_path,
-    prior_path,
-    simulated_values,
-)
-from models.mgp.filter import Gains, gains, means
+from models.mgp.draws import anchors, prior_path, simulated_values
+from models.mgp.filter import Gains, gains, means, prior_states
 from models.mgp.filter_adjoint import KernelGradient
+from models.mgp.hourly import HourlyPath, Memory, filter_hours
 from models.mgp.kernel import Kernel
-from models.mgp.schedule import Tape, as_known, first_uses, in_time_order
+from models.mgp.schedule import CHECKPOINTS, in_time_order, no_order
 from models.mgp.smoother import smoothed_mean, smoothed_variance, weigh
 from models.mgp.statespace import StateSpace, has_state_space, state_space
 
@@ -199,16 +193,11 @@ def filtered(kernel: Kernel, stays: Sequence[Observed], draws: int = 0, seed: in
     for `known` that decreases or exceeds n.
     """
     space = state_space(kernel)
-    rows = [_rows(kernel, stay) for stay in stays]
-    counts = [_known(stay, len(time)) for stay, (time, _, _) in zip(stays, rows, strict=True)]
-    used = [time[: known[-1]] for (time, _, _), known in zip(rows, counts, strict=True) if len(known)]
-    first = int(min((np.floor(time.min()) for time in used if len(time)), default=0.0))
-    last = int(max((np.floor(time.max()) + 1.0 for time in used if len(time)), default=0.0))
-    first, last = min(first, 0), max(last, *(len(known) for known in counts), 0)
-    path = hourly_path(space, first, last if draws else first, draws, seed)
-    simulation = Simulation(path, first, seed)
+    rows = [rows_of(kernel, stay) for stay in stays]
+    counts = [counts_of(stay, len(time)) for stay, (time, _, _) in zip(stays, rows, strict=True)]
+    path = HourlyPath(space, draws, seed)
     return [
-        _filtered(kernel, stay, row, known, simulation)
+        _filtered(kernel, stay, row, known, path)
         for stay, row, known in zip(stays, rows, counts, strict=True)
     ]
 
@@ -238,22 +227,30 @@ def _filtered(
     stay: Observed,
     rows: tuple[Floats, Integers, Floats],
     known: Integers,
-    simulation: Simulation,
+    path: HourlyPath,
 ) -> Filtered:
     space = state_space(kernel)
-    run = _filter(space, simulation, *rows, known)
+    count, sides = len(rows[0]), 1 + path.draws
+    simulation = path.through(rows[0][: known[-1] if len(known) else 0], len(known))
+    states = prior_states(space, CHECKPOINTS + 1, sides)
+    memory = Memory(no_order(count), states, np.zeros((count, sides)))
+    run = filter_hours(space, simulation, *rows, known, memory, 0, 0, False)
 
     def reverse(*bars: Tensor | None) -> tuple[KernelGradient, Floats]:
         by_output = (wide(bar, space, one.shape[:-1]) for bar, one in zip(bars, run[:3], strict=True))
         return reverse_filtered(space, simulation, *rows[:2], run.tape, run.gains, run.innovation, *by_output)
 
-    outputs = tuple(torch.from_numpy(one[..., : space.variables]).to(kernel.dtype) for one in run[:3])
-    return Filtered(*attached(kernel, space, stay.value, outputs, reverse))
+    return Filtered(*attached(kernel, space, stay.value, tensors_of(kernel, *run[:3]), reverse))
+
+
+def tensors_of(kernel: Kernel, *wide_results: Floats) -> tuple[Tensor, ...]:
+    """Results (..., W) of the engine as tensors (..., M) of the kernel's type."""
+    return tuple(torch.from_numpy(one[..., : kernel.variables]).to(kernel.dtype) for one in wide_results)
 
 
 def _rows_in_order(kernel: Kernel, stay: Observed, grid_hours: Column) -> tuple[Rows, Integers]:
     """Time, variable and value (n,) in order of all three, and the grid (T,); where each row stood."""
-    time, variable, value = _rows(kernel, stay)
+    time, variable, value = rows_of(kernel, stay)
     grid = _floats(grid_hours)
     if not (np.isfinite(grid).all() and (np.diff(grid) >= 0).all()):
         raise InvalidInput(
@@ -263,8 +260,8 @@ def _rows_in_order(kernel: Kernel, stay: Observed, grid_hours: Column) -> tuple[
     return (time[order], variable[order], value[order], grid), order
 
 
-def _rows(kernel: Kernel, stay: Observed) -> tuple[Floats, Integers, Floats]:
-    """A stay's columns as arrays. Raises InvalidInput, naming the row."""
+def rows_of(kernel: Kernel, stay: Observed) -> tuple[Floats, Integers, Floats]:
+    """A stay's columns (n,) as arrays. Raises InvalidInput, naming the row."""
     time, variable, value = _floats(stay.time_hours), _integers(stay.variable), _floats(stay.value)
     if not len(time) == len(variable) == len(value):
         lengths = len(time), len(variable), len(value)
@@ -280,7 +277,8 @@ def _rows(kernel: Kernel, stay: Observed) -> tuple[Floats, Integers, Floats]:
     return time, variable, value
 
 
-def _known(stay: Observed, rows: int) -> Integers:
+def counts_of(stay: Observed, rows: int) -> Integers:
+    """How many of a stay's `rows` each grid hour may use: (T,). Raises InvalidInput."""
     known = _integers(stay.known)
     if len(known) and not (known[0] >= 0 and known[-1] <= rows and (np.diff(known) >= 0).all()):
         raise InvalidInput(
@@ -355,47 +353,3 @@ def _deviation(  # noqa: PLR0917  a compiled function has no keyword-only argume
                 for w in range(mean.shape[2]):
                     out[r, t, w] += path[at[t], r, space.start[s], w]
     return out
-
-
-class FilterRun(NamedTuple):
-    """`mean`, `variance` (T, W) and `draws` (R, T, W) of grid hours 1 .. T, and what made them: the first
-    right-hand side of `innovation` (u, 1 + R) is the values', the others the draws'.
-    """
-
-    mean: Floats
-    variance: Floats
-    draws: Floats
-    tape: Tape
-    gains: Gains
-    innovation: Floats
-
-
-@compiled
-def _filter(  # noqa: PLR0917
-    space: StateSpace,
-    simulation: Simulation,
-    time_hours: Floats,
-    variable: Integers,
-    value: Floats,
-    known: Integers,
-) -> FilterRun:
-    """The filter along one stay, with draws on a simulated path of the prior."""
-    path, first_hour = simulation.path, simulation.first_hour
-    hours, sides, width = len(known), path.shape[1], len(space.noise)
-    tape = as_known(time_hours, variable, value, known, np.arange(1.0, hours + 1.0))
-    run = gains(space, tape, variable)
-    sought = np.empty((len(value), 1 + sides))
-    sought[:, 0] = value
-    if sides:
-        simulated = filtered_values(
-            space, path, first_hour, time_hours, variable, first_uses(tape), simulation.seed
-        )
-        sought[:, 1:] = value.reshape(len(value), 1) - simulated
-    forward = means(space, tape, run, variable, sought)
-    draws = np.empty((sides, hours, width))
-    for r in range(sides):
-        for t in range(hours):
-            draws[r, t] = forward.mean[t, 1 + r]
-            for s in range(len(space.start)):
-                draws[r, t] += path[t + 1 - first_hour, r, space.start[s]]
-    return FilterRun(forward.mean[:, 0].copy(), run.variance, draws, tape, run, forward.innovation)

@@ -67,8 +67,8 @@ class _Filter(NamedTuple):
 
 
 class _Copies(NamedTuple):
-    """`table` P (CHECKPOINTS, D, W, D, W), `mean` and `likelihood` of each slot, `after` how many observations;
-    0 if it is empty.
+    """`table` P (CHECKPOINTS, D, W, D, W), `mean` and `likelihood` of each slot, `after` so many observations
+    (0 if it is empty).
     """
 
     table: Floats

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from models.mgp.encoding import EncodedStay
 from models.mgp.kernel import Kernel
-from models.mgp.smoothed import Observed, filtered, posterior
+from models.mgp.smoothed import Filtered, Observed, filtered, posterior
 from models.mgp.standardise import VARIABLES
 from models.network import Feed, MGPTCNNetwork
 
@@ -49,7 +49,11 @@ def course_of(
 
 def filtered_course(kernel: Kernel, encoded: Observed, draws: int, seed: int) -> Course:
     """Each hour from what was known by it."""
-    found = filtered(kernel, [encoded], draws, seed)[0]
+    return fed(filtered(kernel, [encoded], draws, seed)[0])
+
+
+def fed(found: Filtered) -> Course:
+    """A filtered posterior as the network takes it."""
     return _course(torch.cat([found.mean.unsqueeze(0), found.draws]), found.variance)
 
 

@@ -307,7 +307,7 @@ def learn(
     standardisation = standardisation_of(train)
     network = start(config, standardisation, recipe.seed)
     seen, unseen = ([prepare(one, standardisation, config) for one in part] for part in (train, validation))
-    fit = Fit(config, network, seen, unseen, recipe)
+    run = Fit(config, network, seen, unseen, recipe)
     run.run()
     logit, label = validated(run)
     calibration = calibrate(logit, label)

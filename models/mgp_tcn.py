@@ -45,6 +45,7 @@ from models.mgp.kernel import Kernel
 from models.mgp.smoothed import filtered
 from models.mgp.standardise import VARIABLES, Standardisation
 from models.network import MGPTCNConfig, MGPTCNNetwork
+from models.tcn import State
 from models.revisions import score_as_known, stretches
 from models.threads import one_thread
 
@@ -64,7 +65,7 @@ class Calibration:
 
     def __call__(self, logit: Floats) -> Floats:
         """Scores in [0, 1]."""
-        return np.asarray(1.0 / (1.0 + np.exp(-(self.slope * logit + self.intercept))))
+        return np.asarray(0.5 + 0.5 * np.tanh(0.5 * (self.slope * logit + self.intercept)))
 
 
 @dataclass(frozen=True)
@@ -141,21 +142,24 @@ class MGPTCN:
         time = stay.grid(end)
         encoded = encode(stay, self.standardisation, len(time))
         logits = self.logits(stay, encoded, self.config.draws)[..., self.config.primary]  # (1 + D, T)
-        return self.judged(stay.stay_id, time, encoded, logits)
+        return self.judged(stay.stay_id, time, encoded.since_hours, logits)
 
     def judged(
-        self, stay_id: str, time: pd.DatetimeIndex, encoded: EncodedStay, logits: Tensor
+        self, stay_id: str, time: pd.DatetimeIndex, since_hours: Floats, logits: Tensor
     ) -> ScoreSeries:
-        """Logits (1 + D, T), of the mean and of the draws, as scores, where enough is known for one."""
+        """Logits (1 + D, T), of the mean and of the draws, as scores, where enough is known for one.
+
+        `since_hours` (T, M) since each variable was measured, as known at each hour.
+        """
         value = self.calibration(logits.double().numpy())  # (1 + D, T)
         if not np.isfinite(value).all():
             raise ScoringFailed(f"stay {stay_id}: the network gave a score that is not finite")
-        status, reason = self.config.sufficiency.judge_all(encoded.since_hours)
-        present = np.array([one is ScoreStatus.PRESENT for one in status], dtype=bool)
+        status, reason = self.config.sufficiency.judge_all(since_hours)
+        absent = np.array([one is not ScoreStatus.PRESENT for one in status], dtype=bool)
         low, high = np.percentile(value[1:], SPREAD, axis=0) if len(value) > 1 else (value[0] * np.nan,) * 2
-        shown = (np.where(present, one, np.nan) for one in (value[0], low, high))
-        values, lows, highs = shown
-        return ScoreSeries(stay_id, self.name, time, values, status, reason, low=lows, high=highs)
+        for one in (value[0], low, high):
+            one[absent] = np.nan
+        return ScoreSeries(stay_id, self.name, time, value[0], status, reason, low=low, high=high)
 
     def explain(self, stay: Stay, time: datetime) -> Explanation:
         """What each variable adds to the score of the last grid hour not after `time`.
@@ -239,11 +243,11 @@ class MGPTCN:
 
     def _course(self, stay: Stay, encoded: EncodedStay, draws: int) -> tuple[Course, Tensor]:
         """The process as it looks from the last encoded hour, and the channels (T, C) beside it."""
-        beside = self._beside(stay, encoded)
+        beside = self.beside(stay, encoded)
         course = course_of(self.config.feed, self._kernel, encoded, beside, draws=draws, seed=DRAW_SEED)
         return course, beside
 
-    def _beside(self, stay: Stay, encoded: EncodedStay) -> Tensor:
+    def beside(self, stay: Stay, encoded: EncodedStay) -> Tensor:
         return torch.from_numpy(channels(stay, encoded, self.standardisation.learnt))
 
     def logits(self, stay: Stay, encoded: EncodedStay, draws: int) -> Tensor:
@@ -257,7 +261,7 @@ class MGPTCN:
 
     def _read_windows(self, stay: Stay, encoded: EncodedStay, draws: int) -> Tensor:
         """For each hour the window behind it, as it looks from there, through the network: (1 + D, T, K)."""
-        beside, reach = self._beside(stay, encoded), self.config.reader.receptive_hours
+        beside, reach = self.beside(stay, encoded), self.config.reader.receptive_hours
         found = []
         for hour in range(1, encoded.hours + 1):
             course = smoothed_course(self._kernel, encoded.until(hour), hour, draws, DRAW_SEED)
@@ -266,14 +270,21 @@ class MGPTCN:
         return torch.stack(found, dim=1)
 
     def _read(self, inputs: Tensor) -> Tensor:
-        """Inputs (1 + D, T, F) through the network, block by block: (1 + D, T, K)."""
-        sides, hours, _ = inputs.shape
-        past, found = self.network.start(sides), []
-        whole = torch.nn.functional.pad(inputs, (0, 0, 0, -hours % BLOCK_HOURS))
-        for block in torch.split(whole, BLOCK_HOURS, dim=1):
-            logits, past = self.network(block, past)
+        """Inputs (1 + D, T, F) from their first hour through the network: (1 + D, T, K)."""
+        return self.read(inputs, self.network.start(len(inputs)))[0]
+
+    def read(self, inputs: Tensor, past: State) -> tuple[Tensor, State]:
+        """Inputs (1 + D, T, F) through the network from what it remembers, in blocks of BLOCK_HOURS: logits
+        (1 + D, T, K), and what it remembers after the last whole block.
+        """
+        hours, found, whole = inputs.shape[1], [], past
+        padded = torch.nn.functional.pad(inputs, (0, 0, 0, -hours % BLOCK_HOURS))
+        for block in torch.split(padded, BLOCK_HOURS, dim=1) if hours else ():
+            whole = past
+            logits, past = self.network(block.contiguous(), past)  # a view would be multiplied in another order
             found.append(logits)
-        return torch.cat(found, dim=1)[:, :hours]
+        none = inputs.new_empty(len(inputs), 0, len(self.config.horizons_hours))
+        return torch.cat([none, *found], dim=1)[:, :hours], whole if hours % BLOCK_HOURS else past
 
     def save(self, folder: Path) -> None:
         """Write model.json and weights.safetensors to `folder`."""

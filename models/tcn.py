@@ -45,18 +45,20 @@ class CausalBlock(nn.Module):
 
     def __init__(self, config: TCNConfig, dilation: int) -> None:
         super().__init__()
-        self.reach = (config.kernel - 1) * dilation
+        self.dilation, self.taps = dilation, config.kernel
         self.norm = nn.LayerNorm(config.channels)
-        self.dilated = nn.Conv1d(config.channels, config.channels, config.kernel, dilation=dilation)
-        self.pointwise = nn.Conv1d(config.channels, config.channels, 1)
+        self.dilated = nn.Linear(config.kernel * config.channels, config.channels)
+        self.pointwise = nn.Linear(config.channels, config.channels)
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
-        """x (B, C, T) and the tail before it (B, C, reach) to the output (B, C, T) and the next tail."""
-        normed = self.norm(x.mT).mT  # (B, C, T)
-        extended = torch.cat([past, normed], dim=-1)  # (B, C, reach + T)
-        hidden = self.dropout(torch.relu(self.dilated(extended)))
-        return x + self.pointwise(hidden), extended[..., -self.reach :]
+        """x (B, T, C) and the tail before it (B, reach, C) to the output (B, T, C) and the next tail."""
+        extended = torch.cat([past, self.norm(x)], dim=1)  # (B, reach + T, C)
+        hours, reach = x.shape[1], past.shape[1]
+        # a convolution as one matrix product over its taps: on blocks this small twice as fast as conv1d
+        taps = [extended[:, tap * self.dilation :][:, :hours] for tap in range(self.taps)]
+        hidden = self.dropout(torch.relu(self.dilated(torch.cat(taps, dim=-1))))
+        return x + self.pointwise(hidden), extended[:, -reach:]
 
 
 class TCN(nn.Module):
@@ -67,22 +69,22 @@ class TCN(nn.Module):
         self.channels = config.channels
         self.reaches = [(config.kernel - 1) * dilation for dilation in config.dilations]
         self.input_dropout = nn.Dropout(config.input_dropout)
-        self.enter = nn.Conv1d(inputs, config.channels, 1)
+        self.enter = nn.Linear(inputs, config.channels)
         self.blocks = nn.ModuleList(CausalBlock(config, dilation) for dilation in config.dilations)
         self.dropout = nn.Dropout(config.dropout)
         self.norm = nn.LayerNorm(config.channels)
-        self.leave = nn.Conv1d(config.channels, outputs, 1)
+        self.leave = nn.Linear(config.channels, outputs)
 
     def start(self, stays: int) -> State:
         """The tails before the first hour: nothing was there."""
-        return [torch.zeros(stays, self.channels, reach) for reach in self.reaches]
+        return [torch.zeros(stays, reach, self.channels) for reach in self.reaches]
 
     def forward(self, inputs: Tensor, past: State) -> tuple[Tensor, State]:
-        """Inputs (B, T, F) and the tails before them to outputs (B, T, K) and the tails for the next."""
-        x = self.dropout(self.enter(self.input_dropout(inputs.mT)))  # (B, C, T)
+        """Inputs (B, T, F) and the tails before them to outputs (B, T, K) and the tails for the next block."""
+        x = self.dropout(self.enter(self.input_dropout(inputs)))  # (B, T, C)
         tails = []
         for block, tail in zip(self.blocks, past, strict=True):
             x, after = block(x, tail)
             tails.append(after)
-        outputs: Tensor = self.leave(torch.relu(self.norm(x.mT).mT)).mT  # (B, T, K)
+        outputs: Tensor = self.leave(torch.relu(self.norm(x)))
         return outputs, tails

@@ -103,7 +103,7 @@ class Kernel:
 
 
 def _tensor(numbers: Numbers | Sequence[Numbers]) -> Tensor:
-    if isinstance(numbers, list | tuple) and any(isinstance(one, Tensor) for one in numbers):
+    if isinstance(numbers, list | tuple) and any(isinstance(one, Tensor | np.ndarray) for one in numbers):
         return torch.stack([_tensor(one) for one in numbers])
     return torch.as_tensor(numbers)
 

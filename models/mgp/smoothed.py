@@ -31,7 +31,7 @@ from models.mgp.filter_adjoint import KernelGradient
 from models.mgp.hourly import HourlyPath, Memory, filter_hours
 from models.mgp.kernel import Kernel
 from models.mgp.schedule import CHECKPOINTS, in_time_order, no_order
-from models.mgp.smoother import smoothed_mean, smoothed_variance, weigh
+from models.mgp.smoother import add_later, run_forward, smoothed_mean, smoothed_variance, weigh
 from models.mgp.statespace import StateSpace, has_state_space, state_space
 
 Floats = npt.NDArray[np.float64]
@@ -313,12 +313,10 @@ def _smooth(
     space: StateSpace, time_hours: Floats, variable: Integers, value: Floats, grid_hours: Floats
 ) -> tuple[Gains, Floats, float]:
     """Gains, mean (T, W) and log likelihood of rows in order of time."""
-    tape = in_time_order(time_hours)
-    run = gains(space, tape, variable)
-    forward = means(space, tape, run, variable, value.reshape(len(value), 1))
-    weights = weigh(space, time_hours, variable, run, forward.innovation, grid_hours)
-    mean = smoothed_mean(space, time_hours, variable, weights, grid_hours)
-    return run, mean[:, 0].copy(), forward.log_likelihood[0]
+    forward = run_forward(space, time_hours, variable, value, grid_hours)
+    weights = weigh(space, time_hours, variable, forward.gains, forward.innovation, grid_hours)
+    mean = add_later(space, forward, weights.adjoint)
+    return forward.gains, mean, forward.log_likelihood
 
 
 def _gains_in_order(problem: Problem) -> Gains:

@@ -27,15 +27,21 @@ import numpy.typing as npt
 
 from models.mgp.compiled import compiled
 from models.mgp.filter import (
+    LOG_TWO_PI,
+    Covariance,
     Gains,
     advance,
     advance_covariance,
     copy_covariance,
+    correct,
     covariance_with,
     observe,
     prior_covariance,
+    process_mean,
+    settle,
 )
-from models.mgp.statespace import StateSpace, transition
+from models.mgp.schedule import in_time_order
+from models.mgp.statespace import StateSpace, transition, transitions
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -155,6 +161,65 @@ def add_product(row: Floats, matrix: Floats, out: Floats) -> None:
             out[w] += (
                 row[k] * first[w] + row[k + 1] * second[w] + row[k + 2] * third[w] + row[k + 3] * fourth[w]
             )
+
+
+class Forward(NamedTuple):
+    """A filter over rows in order of time: `gains`, `innovation` (n, 1), `log_likelihood`, and at each grid
+    hour the process's `mean` (T, W) and P(t), `table` (T, D, W, D, W).
+    """
+
+    gains: Gains
+    innovation: Floats
+    log_likelihood: float
+    mean: Floats
+    table: Floats
+
+
+@compiled
+def run_forward(
+    space: StateSpace, time_hours: Floats, variable: Integers, value: Floats, grid_hours: Floats
+) -> Forward:
+    """The filter of `value` (n,), with what the grid needs of it."""
+    states, width, n = len(space.stationary), len(space.noise), len(time_hours)
+    gap = in_time_order(time_hours).gap_hours
+    step, ahead = transitions(space, gap), np.empty((states, states))
+    gain, spread, innovation = np.empty((n, states, width)), np.empty(n), np.empty((n, 1))
+    mean, table = (
+        np.empty((len(grid_hours), 1, width)),
+        np.empty((len(grid_hours), states, width, states, width)),
+    )
+    now, there, state = prior_covariance(space), prior_covariance(space), np.zeros((1, states, width))
+    i, likelihood = 0, 0.0
+    for t in range(len(grid_hours) + 1):
+        while i < n and (t == len(grid_hours) or time_hours[i] <= grid_hours[t]):
+            spread[i] = observe(space, now, step[i], gap[i], variable[i], gain[i])
+            correct(space, state, step[i], gain[i], variable[i], value[i : i + 1], innovation[i])
+            likelihood -= 0.5 * (innovation[i, 0] ** 2 / spread[i] + np.log(spread[i]) + LOG_TWO_PI)
+            i += 1
+        if t < len(grid_hours):
+            later = grid_hours[t] - time_hours[i - 1] if i else 0.0
+            transition(space, later, ahead)
+            process_mean(space, state, ahead, mean[t])
+            place = Covariance(table[t], there.roots, there.step, there.noise, there.clock)
+            copy_covariance(now, place)
+            advance_covariance(space, place, ahead, later)
+            settle(space, place)
+    return Forward(Gains(step, gain, spread, mean[:0, 0]), innovation, likelihood, mean[:, 0], table)
+
+
+@compiled
+def add_later(space: StateSpace, forward: Forward, adjoint: Floats) -> Floats:
+    """The filter's mean with what was measured after each grid hour, P(t)[h, :] lambda(t): (T, W).
+
+    `smoothed_mean` gives the same from weights alone, as draws do; but the weights of thousands of
+    near-duplicates are large (residual / noise) and cancel, where the filter has lost no digit.
+    """
+    mean = forward.mean.copy()
+    for t in range(len(mean)):
+        for s in range(len(space.start)):
+            for c in range(len(space.stationary)):
+                add_product(adjoint[t, 0, c], forward.table[t, c, :, space.start[s]], mean[t])
+    return mean
 
 
 @compiled

@@ -45,8 +45,8 @@ from models.mgp.kernel import Kernel
 from models.mgp.smoothed import filtered
 from models.mgp.standardise import VARIABLES, Standardisation
 from models.network import MGPTCNConfig, MGPTCNNetwork
-from models.tcn import State
 from models.revisions import score_as_known, stretches
+from models.tcn import State
 from models.threads import one_thread
 
 Floats = npt.NDArray[np.float64]
@@ -281,7 +281,8 @@ class MGPTCN:
         padded = torch.nn.functional.pad(inputs, (0, 0, 0, -hours % BLOCK_HOURS))
         for block in torch.split(padded, BLOCK_HOURS, dim=1) if hours else ():
             whole = past
-            logits, past = self.network(block.contiguous(), past)  # a view would be multiplied in another order
+            # a view would be multiplied in another order
+            logits, past = self.network(block.contiguous(), past)
             found.append(logits)
         none = inputs.new_empty(len(inputs), 0, len(self.config.horizons_hours))
         return torch.cat([none, *found], dim=1)[:, :hours], whole if hours % BLOCK_HOURS else past

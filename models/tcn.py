@@ -80,7 +80,7 @@ class TCN(nn.Module):
         return [torch.zeros(stays, reach, self.channels) for reach in self.reaches]
 
     def forward(self, inputs: Tensor, past: State) -> tuple[Tensor, State]:
-        """Inputs (B, T, F) and the tails before them to outputs (B, T, K) and the tails for the next block."""
+        """Inputs (B, T, F) and the tails before them to outputs (B, T, K) and the tails for the next."""
         x = self.dropout(self.enter(self.input_dropout(inputs)))  # (B, T, C)
         tails = []
         for block, tail in zip(self.blocks, past, strict=True):

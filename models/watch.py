@@ -1,15 +1,17 @@
 """A stay scored hour after hour as it unfolds: a new hour costs one hour, whatever has gone before.
 
-    process    goes on from the filter's state (models/mgp/course.py)
-    network    goes on from what it remembered at the last whole block of hours; the hours of a block that has
-               begun are read again with each new one, so that every hour has the bits of the stay scored whole
+process    goes on from the filter's state (models/mgp/course.py)
+network    goes on from what it remembered at the last whole block of hours; the hours of a block that
+           has begun are read again with each new one, so that every hour has the bits of the stay
+           scored whole
 
-    T  grid hours     F  inputs     D  draws
+T  grid hours     F  inputs     D  draws
 """
 
 from __future__ import annotations
 
 from datetime import datetime
+
 import torch
 
 from models.clinical.errors import InvalidInput
@@ -24,7 +26,7 @@ from models.threads import one_thread
 
 
 class Watch:
-    """One stay under one model. Raises InvalidInput for a model whose hours look different from each later one."""
+    """One stay under one model. Raises InvalidInput for a model whose hours change with later ones."""
 
     def __init__(self, model: MGPTCN) -> None:
         if model.config.feed != "filtered":
@@ -43,7 +45,7 @@ class Watch:
     def advance(self, stay: Stay, end: datetime | None = None) -> ScoreSeries:
         """The scores of the grid hours up to `end` that are new, bit for bit as `MGPTCN.score` gives them.
 
-        Raises InvalidInput where `stay` is not what it was told before and then more: a stay in which something
+        Raises InvalidInput where `stay` is not what it was told before and more: a stay in which something
         was corrected or withdrawn is watched anew.
         """
         model, time, first = self._model, stay.grid(end), self._hours

@@ -66,10 +66,21 @@ def test_the_best_threshold_is_no_worse_than_any_other() -> None:
         best_threshold(rows, np.zeros_like(label), score)
 
 
-def test_the_shipped_recipe_reads() -> None:
-    settings = read_settings(EXPERIMENTS / "mgp_tcn.toml")
-    assert settings.config.reader.receptive_hours == 63
-    assert [stage.kernel_rate > 0 for stage in settings.recipe.stages] == [False, True]
+# feed, network, and in which stages the kernel learns
+EXPECTED = {
+    "mgp_rnn": ("filtered", "gru", [False, True]),
+    "mgp_tcn": ("filtered", "tcn", [False, True]),
+    "mgp_tcn_smoothed": ("smoothed", "tcn", [False]),
+    "tcn_carried": ("carried", "tcn", [False, False]),
+}
+
+
+@pytest.mark.parametrize("file", sorted(EXPERIMENTS.glob("*.toml")), ids=lambda file: file.stem)
+def test_every_experiment_reads(file: Path) -> None:
+    settings = read_settings(file)
+    learns = [stage.kernel_rate > 0 for stage in settings.recipe.stages]
+    assert (settings.config.feed, settings.config.as_json()["network"], learns) == EXPECTED[file.stem]
+    assert (settings.config.reader.channels, settings.config.reader.receptive_hours) == (96, 63)
 
 
 def test_settings_refuse_an_unknown_name_and_a_file_that_is_not_toml(tmp_path: Path) -> None:

@@ -11,14 +11,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from models.mgp.compiled import compiled
 from models.mgp.encoding import EncodedStay
 from models.mgp.kernel import Kernel
 from models.mgp.smoothed import Filtered, Observed, filtered, posterior
 from models.mgp.standardise import VARIABLES
 from models.network import Feed, MGPTCNNetwork
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+Channels = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -36,15 +43,38 @@ class Course:
 
 
 def course_of(
-    feed: Feed, kernel: Kernel, encoded: EncodedStay, channels: Tensor, *, draws: int, seed: int
+    feed: Feed, kernel: Kernel, encoded: EncodedStay, *, draws: int, seed: int
 ) -> Course:
     """What the encoded hours look like from the last of them. `carried` has no draws."""
     if feed == "filtered":
         return filtered_course(kernel, encoded, draws, seed)
     if feed == "smoothed":
         return smoothed_course(kernel, encoded, encoded.hours, draws, seed)
-    last_values = channels[:, : len(VARIABLES)]
-    return Course(last_values.unsqueeze(0), torch.zeros_like(last_values))
+    return carried_course(encoded)
+
+
+def carried_course(encoded: Observed) -> Course:
+    """Last values in the place of the process, 0 where nothing is known yet, and no deviation."""
+    columns = encoded.time_hours, encoded.variable, encoded.value, encoded.known
+    last = torch.from_numpy(last_values(*(np.asarray(column) for column in columns), len(VARIABLES)))
+    return Course(last.unsqueeze(0), torch.zeros_like(last))
+
+
+@compiled
+def last_values(
+    time_hours: Floats, variable: Integers, value: Floats, known: Integers, variables: int
+) -> Channels:
+    """The value measured last of each variable, of the first `known` (T,) rows (n,) in each hour: (T, M)."""
+    held, newest = np.zeros(variables, np.float32), np.full(variables, -np.inf)
+    out, row = np.zeros((len(known), variables), np.float32), 0
+    for hour in range(len(known)):
+        while row < known[hour]:
+            m = variable[row]
+            if time_hours[row] >= newest[m]:
+                held[m], newest[m] = value[row], time_hours[row]
+            row += 1
+        out[hour] = held
+    return out
 
 
 def filtered_course(kernel: Kernel, encoded: Observed, draws: int, seed: int) -> Course:

@@ -244,11 +244,11 @@ class MGPTCN:
     def _course(self, stay: Stay, encoded: EncodedStay, draws: int) -> tuple[Course, Tensor]:
         """The process as it looks from the last encoded hour, and the channels (T, C) beside it."""
         beside = self.beside(stay, encoded)
-        course = course_of(self.config.feed, self._kernel, encoded, beside, draws=draws, seed=DRAW_SEED)
+        course = course_of(self.config.feed, self._kernel, encoded, draws=draws, seed=DRAW_SEED)
         return course, beside
 
     def beside(self, stay: Stay, encoded: EncodedStay) -> Tensor:
-        return torch.from_numpy(channels(stay, encoded, self.standardisation.learnt))
+        return torch.from_numpy(channels(stay, encoded))
 
     def logits(self, stay: Stay, encoded: EncodedStay, draws: int) -> Tensor:
         """Logits of every encoded hour, from the posterior mean and then from each draw: (1 + D, T, K)."""

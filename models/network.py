@@ -41,6 +41,7 @@ class MGPTCNConfig:
     feed: Feed = "filtered"
     temporal: tuple[str, ...] = ("matern12", "matern12")
     lengthscale_hours: tuple[float, ...] = (4.0, 72.0)  # where training starts: a nurse's round, a stay
+    deviation: bool = False  # whether the network reads how sure the process is, too
     rank: int = 8  # shared factors a time scale: a quarter of a full covariance's parameters
     reader: TCNConfig | GRUConfig = field(default_factory=TCNConfig)
     horizons_hours: tuple[int, ...] = (0, 2, 4, 6, 9, 12)
@@ -112,7 +113,7 @@ class MGPTCNNetwork(nn.Module):
         self.reader = _reader(config, outputs)
         self.register_buffer("learnt", learnt.float())
         self.register_buffer("typical", torch.zeros(INPUTS))
-        self.register_buffer("mask", _mask(learnt), persistent=False)
+        self.register_buffer("mask", _mask(learnt, deviation=config.deviation), persistent=False)
 
     def inputs(self, mean: Tensor, deviation: Tensor, channels: Tensor) -> Tensor:
         """Posterior means and deviations (B, T, M) and channels (B, T, C) side by side: (B, T, F).
@@ -142,11 +143,12 @@ def rising(raw: Tensor, primary: int) -> Tensor:
 def inputs_of(variable: int) -> list[int]:
     """The inputs, in [0, F), that are made of one variable's measurements alone."""
     variables = len(VARIABLES)
-    return [variable, variables + variable, *(2 * variables + of_variable(variable)).tolist()]
+    return [variable, variables + variable, *(2 * variables + channel for channel in of_variable(variable))]
 
 
-def _mask(learnt: Tensor) -> Tensor:
+def _mask(learnt: Tensor, *, deviation: bool) -> Tensor:
     mask = torch.ones(INPUTS)
+    mask[len(VARIABLES) : 2 * len(VARIABLES)] = float(deviation)
     for variable in torch.nonzero(learnt == 0).flatten().tolist():
         mask[inputs_of(variable)] = 0.0
     return mask

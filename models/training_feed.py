@@ -16,9 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.feed import Course, filtered_course, smoothed_course
+from models.feed import Course, carried_course, filtered_course, smoothed_course
 from models.mgp.smoothed import Observations, filtered
-from models.mgp.standardise import VARIABLES
 from models.network import MGPTCNConfig, MGPTCNNetwork
 from models.training_stays import TrainingStay, side_by_side
 
@@ -57,16 +56,10 @@ def training_feed(
     if moving and config.feed == "filtered":
         return MovingFeed(stays)
     if config.feed == "carried":
-        return FixedFeed(stays, [carried(one) for one in stays])
+        return FixedFeed(stays, [carried_course(one) for one in stays])
     with torch.no_grad():
         kernel = network.hyperparameters.kernel()
         return FixedFeed(stays, [filtered_course(kernel, one, draws, seed) for one in stays])
-
-
-def carried(one: TrainingStay) -> Course:
-    """Last values in the place of the process."""
-    last_values = one.channels[:, : len(VARIABLES)]
-    return Course(last_values.unsqueeze(0), torch.zeros_like(last_values))
 
 
 class FixedFeed:

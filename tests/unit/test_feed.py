@@ -1,9 +1,9 @@
 """The three feeds: shapes, what each hour may see, and what the network is given of them."""
 
+import numpy as np
 import pytest
 import torch
 
-from models.channels import channels
 from models.feed import Course, course_of
 from models.mgp.encoding import encode
 from models.mgp.standardise import VARIABLES
@@ -19,8 +19,7 @@ def course(model: MGPTCN, random_stay: RandomStay, hours: int, draws: int = DRAW
     """What hour `hours` of one stay looks like from itself."""
     stay = random_stay(1, HOURS)
     encoded = encode(stay, model.standardisation, HOURS).until(hours)
-    beside = torch.from_numpy(channels(stay, encoded, model.standardisation.learnt))
-    return course_of(model.config.feed, model.kernel, encoded, beside, draws=draws, seed=5)
+    return course_of(model.config.feed, model.kernel, encoded, draws=draws, seed=5)
 
 
 @pytest.mark.parametrize(
@@ -67,15 +66,15 @@ def test_draws_scatter_as_the_deviation_says(tiny: TinyModel, random_stay: Rando
     assert error.square().mean() == pytest.approx(1.0, abs=0.05)
 
 
-def test_a_course_of_last_values_is_certain_of_them(tiny: TinyModel, random_stay: RandomStay) -> None:
-    stay, model = random_stay(1, HOURS), tiny(feed="carried")
-    encoded = encode(stay, model.standardisation, HOURS)
+def test_a_course_of_last_values_is_certain_of_the_newest_known(
+    tiny: TinyModel, random_stay: RandomStay
+) -> None:
+    model = tiny(feed="carried")
+    encoded = encode(random_stay(1, HOURS), model.standardisation, HOURS)
     found = course(model, random_stay, HOURS)
     assert not found.deviation.any()
-    variable = VARIABLES.index("heart_rate")
-    known = [
-        (time, value)
-        for time, which, value in zip(encoded.time_hours, encoded.variable, encoded.value, strict=True)
-        if which == variable
-    ]
-    assert found.process[0, -1, variable] == pytest.approx(max(known)[1])
+    for hour, known in enumerate(encoded.known.tolist()):
+        last = np.zeros(len(VARIABLES))
+        for row in np.argsort(encoded.time_hours[:known], kind="stable"):
+            last[encoded.variable[row]] = encoded.value[row]
+        assert found.process[0, hour].numpy() == pytest.approx(last)

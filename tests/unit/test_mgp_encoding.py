@@ -59,12 +59,6 @@ def test_the_first_hours_are_those_of_the_stay_as_it_was_then(hours: int) -> Non
     assert_same(encoded(*LATE).until(hours), encode(then, STANDARDISATION, hours))
 
 
-def test_the_rows_of_some_variables_are_those_of_a_stay_without_the_others() -> None:
-    kept = np.arange(len(VARIABLES)) == HEART_RATE
-    assert_same(encoded(*LATE).of(kept), encoded(*LATE[1:]))
-    assert_same(encoded(*LATE).of(~kept), encoded(*LATE[:1]))
-
-
 def test_a_value_that_is_not_finite_and_an_unknown_variable_are_refused() -> None:
     with pytest.raises(InvalidInput, match="heart_rate has the value nan"):
         encoded((1, 1, "heart_rate", float("nan")))

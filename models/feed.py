@@ -19,7 +19,7 @@ from torch import Tensor
 from models.mgp.compiled import compiled
 from models.mgp.encoding import EncodedStay
 from models.mgp.kernel import Kernel
-from models.mgp.smoothed import Filtered, Observed, filtered, posterior
+from models.mgp.posterior import Filtered, Observed, filtered, posterior
 from models.mgp.standardise import VARIABLES
 from models.network import Feed, MGPTCNNetwork
 

@@ -79,7 +79,7 @@ class Recipe:
         Stage("joint", epochs=1, network_rate=1e-4, kernel_rate=2e-3),
     )
     limits: BatchLimits = field(default_factory=BatchLimits)
-    draws: int = 2  # courses a stay learnt from besides its mean
+    draws: int = 1  # courses a stay learnt from besides its mean
     positive_weight: float = 4.0  # one hour in fifty is positive; calibration takes the weight out again
     weight_decay: float = 0.1
     averaging: float = 0.999  # of the weights, a step

@@ -42,7 +42,7 @@ from models.clinical.variables import variable as catalogued
 from models.feed import Course, course_of, smoothed_course
 from models.mgp.encoding import EncodedStay, encode
 from models.mgp.kernel import Kernel
-from models.mgp.smoothed import filtered
+from models.mgp.posterior import filtered
 from models.mgp.standardise import VARIABLES, Standardisation
 from models.network import MGPTCNConfig, MGPTCNNetwork
 from models.revisions import score_as_known, stretches

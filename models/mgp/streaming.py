@@ -38,7 +38,7 @@ from models.mgp.filter import (
     process_variance,
 )
 from models.mgp.kernel import Kernel
-from models.mgp.smoothed import Column, Posterior, Problem, SmoothedPosterior, posterior
+from models.mgp.posterior import Column, Posterior, Problem, SmoothedPosterior, posterior
 from models.mgp.statespace import StateSpace, state_space, transition
 
 Floats = npt.NDArray[np.float64]

@@ -9,7 +9,7 @@ from models.mgp.hyperparameters import Hyperparameters
 from models.mgp.kernel import Kernel
 from models.mgp.likelihood import fit, log_likelihood
 from models.mgp.population import LinearMean
-from models.mgp.smoothed import Observations
+from models.mgp.posterior import Observations
 
 LENGTHSCALE, NOISE = 6.0, 0.1
 TASK = np.array([[1.0, 0.8], [0.8, 1.2]])

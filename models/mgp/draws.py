@@ -32,7 +32,7 @@ import numpy.typing as npt
 
 from models.mgp.compiled import compiled
 from models.mgp.filter import advance
-from models.mgp.smoother import add_product
+from models.mgp.smoother import add_products
 from models.mgp.statespace import StateSpace, process_noise, semidefinite_factor, transition
 
 Floats = npt.NDArray[np.float64]
@@ -110,15 +110,15 @@ def _innovate(
 @compiled
 def correlate(space: StateSpace, path: Floats) -> None:
     """Give tables (A, R, D, W) of independent variables their task covariance: every row times L_s^T."""
-    mixed, row = np.empty((len(space.factor), len(space.noise), len(space.noise))), np.empty(len(space.noise))
+    mixed = np.empty((len(space.factor), len(space.noise), len(space.noise)))
+    rows, out = np.empty((path.shape[1], len(space.noise))), np.empty((path.shape[1], len(space.noise)))
     for s in range(len(mixed)):
         mixed[s] = space.factor[s].T
     for a in range(path.shape[0]):
-        for r in range(path.shape[1]):
-            for c in range(path.shape[2]):
-                row[:] = 0.0
-                add_product(path[a, r, c], mixed[space.component[c]], row)
-                path[a, r, c] = row
+        for c in range(path.shape[2]):
+            rows[:], out[:] = path[a, :, c], 0.0
+            add_products(rows, mixed[space.component[c]], out)
+            path[a, :, c] = out
 
 
 @compiled
@@ -202,10 +202,10 @@ def _observe_state(
 def bridge_factor(space: StateSpace, parts: Floats, time_hours: Floats, variable: Integers) -> Floats:
     """The lower Cholesky factor (k, k) of observations between their anchors, noise included."""
     count = len(time_hours)
-    factor, step = np.empty((count, count)), np.empty((len(space.stationary), len(space.stationary)))
+    factor = np.empty((count, count))
     for i in range(count):
         for j in range(i + 1):
-            total = _bridge_covariance(space, parts, time_hours, variable, i, j, step)
+            total = _bridge_covariance(space, parts, time_hours, variable, i, j)
             total += space.noise[variable[i]] if i == j else 0.0
             for k in range(j):
                 total -= factor[i, k] * factor[j, k]
@@ -259,16 +259,23 @@ def _solve_bridge(  # noqa: PLR0917
 
 @compiled
 def _bridge_covariance(  # noqa: PLR0917
-    space: StateSpace, parts: Floats, time_hours: Floats, variable: Integers, i: int, j: int, step: Floats
+    space: StateSpace, parts: Floats, time_hours: Floats, variable: Integers, i: int, j: int
 ) -> float:
     """Covariance of two observations between their anchors, without noise."""
-    earlier, later = (i, j) if time_hours[i] <= time_hours[j] else (j, i)
-    transition(space, time_hours[later] - time_hours[earlier], step)
-    total = 0.0
+    before = parts[0, i if time_hours[i] <= time_hours[j] else j]
+    gap, total = abs(time_hours[i] - time_hours[j]), 0.0
     for s in range(len(space.start)):
-        first, inner = space.start[s], 0.0
+        first, x = space.start[s], space.rate[s] * gap
+        inner = before[first]
+        if space.order[s] == 2:  # noqa: PLR2004  h^T F of a gap, as `transition` has it
+            inner = before[first] * (1.0 + x) + before[first + 1] * x
+        elif space.order[s] == 3:  # noqa: PLR2004
+            square = 0.5 * x * x
+            inner = before[first] * (1.0 + x + square) + before[first + 1] * (x + x * x)
+            inner += before[first + 2] * square
+        inner *= np.exp(-x)
         for c in range(first, first + space.order[s]):
-            inner += parts[0, earlier, c] * step[first, c] - parts[1, i, c] * parts[1, j, c]
+            inner -= parts[1, i, c] * parts[1, j, c]
         total += space.covariance[s, variable[i], variable[j]] * inner
     return total
 

@@ -166,10 +166,9 @@ def means_from(  # noqa: PLR0917
             correct(
                 space, state, run.transition[k], run.gain[u], variable[index], value[index], innovation[u]
             )
+            density = np.log(run.spread[u]) + LOG_TWO_PI
             for r in range(sides):
-                likelihood[r] -= 0.5 * (
-                    innovation[u, r] ** 2 / run.spread[u] + np.log(run.spread[u]) + LOG_TWO_PI
-                )
+                likelihood[r] -= 0.5 * (innovation[u, r] ** 2 / run.spread[u] + density)
             u += 1
         elif op == EMIT:
             process_mean(space, state, run.transition[k], mean[index])
@@ -216,10 +215,12 @@ def observe(  # noqa: PLR0917  a compiled function has no keyword-only arguments
     spread: float = space.noise[m]
     for s in range(len(space.start)):
         spread += gain[space.start[s], m]
+    per_root, per_spread = 1.0 / np.sqrt(spread), 1.0 / spread
     for c in range(gain.shape[0]):
+        covariance, scaled = gain[c], root[c]
         for w in range(gain.shape[1]):
-            root[c, w] = gain[c, w] / np.sqrt(spread)
-            gain[c, w] /= spread
+            scaled[w] = covariance[w] * per_root
+            covariance[w] *= per_spread
     now.clock[1] += 1.0
     if count + 1 == ROOTS:
         settle(space, now)

@@ -113,7 +113,7 @@ def smoothed_mean(
     """The process at the grid given all observations, for every right-hand side: (T, R, W)."""
     states, width, sides = len(space.stationary), len(space.noise), weights.weight.shape[1]
     mean, before = np.zeros((len(grid_hours), sides, width)), np.zeros((sides, states, width))
-    step, share = np.empty((states, states)), np.empty(width)
+    step, share = np.empty((states, states)), np.empty((sides, width))
     i = 0
     for t in range(len(grid_hours)):
         transition(space, grid_hours[t] - grid_hours[max(t - 1, 0)], step)
@@ -122,10 +122,10 @@ def smoothed_mean(
             transition(space, grid_hours[t] - time_hours[i], step)
             _arrive(space, step, variable[i], weights.weight[i], before)
             i += 1
-        for r in range(sides):
-            for s in range(len(space.start)):
-                _share(space, s, before[r], weights.adjoint[t, r], share)
-                add_product(share, space.covariance[s], mean[t, r])
+        for s in range(len(space.start)):
+            for r in range(sides):
+                _share(space, s, before[r], weights.adjoint[t, r], share[r])
+            add_products(share, space.covariance[s], mean[t])
     return mean
 
 
@@ -148,6 +148,25 @@ def _share(space: StateSpace, s: int, before: Floats, after: Floats, out: Floats
     for b in range(first, first + space.order[s]):
         for w in range(len(out)):
             out[w] += space.stationary[first, b] * after[b, w]
+
+
+@compiled
+def add_products(rows: Floats, matrix: Floats, out: Floats) -> None:
+    """out += rows @ matrix, two rows at a time, which share what is loaded of the matrix."""
+    width = out.shape[1]
+    for pair in range(len(rows) // 2):
+        left, right = rows[2 * pair], rows[2 * pair + 1]
+        sum_left, sum_right = out[2 * pair], out[2 * pair + 1]
+        for block in range(len(left) // 4):
+            k = 4 * block
+            first, second, third, fourth = matrix[k], matrix[k + 1], matrix[k + 2], matrix[k + 3]
+            l1, l2, l3, l4 = left[k], left[k + 1], left[k + 2], left[k + 3]
+            r1, r2, r3, r4 = right[k], right[k + 1], right[k + 2], right[k + 3]
+            for w in range(width):
+                sum_left[w] += l1 * first[w] + l2 * second[w] + l3 * third[w] + l4 * fourth[w]
+                sum_right[w] += r1 * first[w] + r2 * second[w] + r3 * third[w] + r4 * fourth[w]
+    if len(rows) % 2:
+        add_product(rows[-1], matrix, out[-1])
 
 
 @compiled

@@ -61,7 +61,9 @@ def closed_form(kernel: Kernel, stay: Stay) -> tuple[Floats, Floats, float]:
     """Mean and variance (T, M) and log likelihood."""
     every = np.arange(kernel.variables)
     noise = np.diag(kernel.noise.double().numpy()[stay.variable])
-    factor = np.asarray(np.linalg.cholesky(covariance(kernel, *stay[:2], *stay[:2]) + noise), dtype=np.float64)
+    factor = np.asarray(
+        np.linalg.cholesky(covariance(kernel, *stay[:2], *stay[:2]) + noise), dtype=np.float64
+    )
     white = solve(factor, stay.value[:, None])[:, 0]
     times, variables = np.repeat(stay.grid, len(every)), np.tile(every, len(stay.grid))
     cross = solve(factor, covariance(kernel, *stay[:2], times, variables))

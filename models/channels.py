@@ -1,7 +1,7 @@
 """What a grid hour knows besides the process: what was measured, when, and who the patient is.
 
-In intensive care, ordering a test is itself a sign, so whether and how long ago a variable was measured is told
-to the network in numbers of its own.
+In intensive care, ordering a test is itself a sign, so whether and how long ago a variable was measured is
+told to the network in numbers of its own.
 
     of every variable      measured in the last hour, recency exp(-hours since / 12)
     of the patient         age, sex, hours in hospital before the unit, kind of unit

@@ -42,9 +42,7 @@ class Course:
         return network.inputs(self.process, deviation, beside)
 
 
-def course_of(
-    feed: Feed, kernel: Kernel, encoded: EncodedStay, *, draws: int, seed: int
-) -> Course:
+def course_of(feed: Feed, kernel: Kernel, encoded: EncodedStay, *, draws: int, seed: int) -> Course:
     """What the encoded hours look like from the last of them. `carried` has no draws."""
     if feed == "filtered":
         return filtered_course(kernel, encoded, draws, seed)

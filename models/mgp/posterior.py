@@ -325,7 +325,7 @@ def _gains_in_order(problem: Problem) -> Gains:
 
 
 @compiled
-def _deviation(  # noqa: PLR0917  a compiled function has no keyword-only arguments
+def _deviation(
     space: StateSpace,
     time_hours: Floats,
     variable: Integers,

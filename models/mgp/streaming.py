@@ -182,7 +182,7 @@ _slot = compiled(checkpoint_slot)
 
 
 @compiled
-def _take(  # noqa: PLR0917  a compiled function has no keyword-only arguments
+def _take(
     space: StateSpace,
     columns: _Columns,
     now: _Filter,

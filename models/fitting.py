@@ -53,7 +53,7 @@ from models.training_stays import (
 Floats = npt.NDArray[np.float64]
 
 TYPICAL_STAYS = 2000  # enough for means that only serve as a reference
-PRIMARY_WEIGHT = 20.0  # the score is one horizon of six; with less, validation ranks it worse
+PRIMARY_WEIGHT = 3.0  # the score is one horizon of six, and what is validated
 WARM_UP_STEPS = 200
 
 
@@ -79,7 +79,7 @@ class Recipe:
         Stage("joint", epochs=1, network_rate=1e-4, kernel_rate=2e-3),
     )
     limits: BatchLimits = field(default_factory=BatchLimits)
-    draws: int = 1  # courses a stay learnt from besides its mean
+    draws: int = 2  # courses a stay learnt from besides its mean
     positive_weight: float = 4.0  # one hour in fifty is positive; calibration takes the weight out again
     weight_decay: float = 0.1
     averaging: float = 0.999  # of the weights, a step

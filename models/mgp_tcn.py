@@ -248,7 +248,7 @@ class MGPTCN:
         return course, beside
 
     def beside(self, stay: Stay, encoded: EncodedStay) -> Tensor:
-        return torch.from_numpy(channels(stay, encoded))
+        return torch.from_numpy(channels(stay, encoded, self.standardisation.learnt))
 
     def logits(self, stay: Stay, encoded: EncodedStay, draws: int) -> Tensor:
         """Logits of every encoded hour, from the posterior mean and then from each draw: (1 + D, T, K)."""

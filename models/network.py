@@ -41,7 +41,7 @@ class MGPTCNConfig:
     feed: Feed = "filtered"
     temporal: tuple[str, ...] = ("matern12", "matern12")
     lengthscale_hours: tuple[float, ...] = (4.0, 72.0)  # where training starts: a nurse's round, a stay
-    deviation: bool = False  # whether the network reads how sure the process is, too
+    deviation: bool = True  # whether the network reads how sure the process is, too
     rank: int = 8  # shared factors a time scale: a quarter of a full covariance's parameters
     reader: TCNConfig | GRUConfig = field(default_factory=TCNConfig)
     horizons_hours: tuple[int, ...] = (0, 2, 4, 6, 9, 12)
@@ -143,7 +143,7 @@ def rising(raw: Tensor, primary: int) -> Tensor:
 def inputs_of(variable: int) -> list[int]:
     """The inputs, in [0, F), that are made of one variable's measurements alone."""
     variables = len(VARIABLES)
-    return [variable, variables + variable, *(2 * variables + channel for channel in of_variable(variable))]
+    return [variable, variables + variable, *(2 * variables + of_variable(variable)).tolist()]
 
 
 def _mask(learnt: Tensor, *, deviation: bool) -> Tensor:

@@ -1,6 +1,6 @@
 """What a network in training reads: the three feeds of `models.feed`, batch by batch.
 
-fixed    filtered or carried, made once: the mean and a few draws of each stay, mostly the mean, now and then a draw
+fixed    filtered or carried, made once: the mean and a few draws of each stay, one of them at random an epoch
 moving   filtered, made anew for each batch, so that the loss's gradient reaches the kernel
 windows  smoothed: a few hours of each stay at random, each with the window behind it as it looked from there
 
@@ -21,7 +21,6 @@ from models.mgp.posterior import Observations, filtered
 from models.network import MGPTCNConfig, MGPTCNNetwork
 from models.training_stays import TrainingStay, side_by_side
 
-DRAWN = 0.2  # of the stays an epoch may read a draw: enough to know one, too few to blur what the mean says
 WINDOWS = 3  # scoring hours of a stay an epoch, where each costs a pass over a window
 Batch = tuple[Tensor, Tensor, Tensor]
 
@@ -71,9 +70,8 @@ class FixedFeed:
         self._side = np.zeros(len(stays), dtype=np.int64)
 
     def begin(self, seed: Sequence[int]) -> None:
-        random, count = np.random.default_rng([*seed, 1]), len(self._stays)
-        side = random.integers(len(self._courses[0].process), size=count)
-        self._side = np.where(random.random(count) < DRAWN, side, 0)
+        sides = len(self._courses[0].process)
+        self._side = np.random.default_rng([*seed, 1]).integers(sides, size=len(self._stays))
 
     def batch(self, network: MGPTCNNetwork, batch: Sequence[int]) -> Batch:
         inputs = side_by_side([self._inputs(network, stay, self._side[stay]) for stay in batch])

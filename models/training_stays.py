@@ -72,7 +72,7 @@ def prepare(one: LabelledStay, standardisation: Standardisation, config: MGPTCNC
         variable=torch.from_numpy(encoded.variable[:rows]),
         value=torch.from_numpy(encoded.value[:rows]),
         known=torch.from_numpy(encoded.known),
-        channels=torch.from_numpy(channels(known, encoded)),
+        channels=torch.from_numpy(channels(known, encoded, standardisation.learnt)),
         label=label,
         target=_targets(label, config),
         labelled=labelled,

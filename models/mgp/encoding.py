@@ -48,6 +48,13 @@ class EncodedStay:
         columns = (self.time_hours[:rows], self.variable[:rows], self.value[:rows])
         return EncodedStay(*columns, self.known[:hours], self.since_hours[:hours])
 
+    def of(self, variables: npt.NDArray[np.bool_]) -> EncodedStay:
+        """The same hours as if nothing but `variables` (M,) had been measured."""
+        rows = variables[self.variable]
+        columns = (self.time_hours[rows], self.variable[rows], self.value[rows])
+        known = np.concatenate([[0], np.cumsum(rows)])[self.known]
+        return EncodedStay(*columns, known, np.where(variables, self.since_hours, np.inf))
+
 
 def encode(stay: Stay, standardisation: Standardisation, hours: int) -> EncodedStay:
     """The first `hours` grid hours of a stay. Raises UnknownVariable, InvalidInput for a value not finite."""

@@ -53,8 +53,9 @@ def course_of(feed: Feed, kernel: Kernel, encoded: EncodedStay, *, draws: int, s
 
 def carried_course(encoded: Observed) -> Course:
     """Last values in the place of the process, 0 where nothing is known yet, and no deviation."""
-    columns = encoded.time_hours, encoded.variable, encoded.value, encoded.known
-    last = torch.from_numpy(last_values(*(np.asarray(column) for column in columns), len(VARIABLES)))
+    time, value = np.asarray(encoded.time_hours), np.asarray(encoded.value)
+    variable, known = np.asarray(encoded.variable), np.asarray(encoded.known)
+    last = torch.from_numpy(last_values(time, variable, value, known, len(VARIABLES)))
     return Course(last.unsqueeze(0), torch.zeros_like(last))
 
 

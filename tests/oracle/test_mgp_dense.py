@@ -221,7 +221,7 @@ class ExactGP(gpytorch.models.ExactGP):  # type: ignore[misc]
         for part, lengthscale, task in zip(
             self.temporal, kernel.lengthscale_hours, kernel.task_covariance, strict=True
         ):
-            part.initialize(lengthscale=lengthscale)
+            part.initialize(lengthscale=lengthscale)  # type: ignore[operator]
             index = gpytorch.kernels.IndexKernel(num_tasks=len(task), rank=len(task)).double()
             index.initialize(covar_factor=torch.linalg.cholesky(task), var=torch.full((len(task),), 1e-14))
             self.tasks.append(index)

@@ -150,7 +150,7 @@ def test_who_the_patient_is() -> None:
         [np.log(10) / 3, 0.1, np.exp(-2.5)]
     )
     hospital, age = len(HOSPITAL_EDGES) - 1, len(AGE_EDGES) - 1
-    assert found[0, 8 : 8 + hospital].sum() == pytest.approx(5)  # 3.0 is the fifth edge's end
+    assert found[0, 8 : 8 + hospital].sum() == pytest.approx(13 + (np.expm1(3) - 17) / 8)  # 19.1 h
     assert found[0, 8 + hospital : 8 + hospital + age].sum() == pytest.approx(8 + 3 / 5)
     np.testing.assert_array_equal(found[335], found[399])  # beyond two weeks the clock stands still
     assert (found[334] != found[335]).any()

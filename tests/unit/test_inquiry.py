@@ -48,9 +48,12 @@ def test_an_influence_is_the_score_less_the_score_without_the_observation(
     score = model.score(stay, AT).value[-1]
     found = {(one.variable, one.time, one.value): one.share for one in model.inquire(stay, AT).influences}
     by_hand = {}
-    for row, one in enumerate(stay.observations.itertuples()):
+    table = stay.observations
+    for row, (name, time, value) in enumerate(
+        zip(table["variable"], table["time"], table["value"], strict=True)
+    ):
         share = score - model.score(without(stay, row), AT).value[-1]
-        by_hand[(one.variable, one.time.to_pydatetime(), one.value)] = float(share)
+        by_hand[(name, time.to_pydatetime(), value)] = float(share)
     largest = sorted(by_hand, key=lambda key: -abs(by_hand[key]))[:NAMED]
     assert len(found) == NAMED
     assert set(found) == set(largest)
@@ -68,7 +71,7 @@ def test_measuring_what_the_score_reads_narrows_it_and_nothing_else_does(
     now = model.score(stay.until(AT), AT)
     first, *others = model.inquire(stay, AT).next_measurements
     assert first.variable == "lactate"
-    assert first.narrows > 0.3 * (now.high[-1] - now.low[-1])
+    assert first.narrows > 0.2 * (now.high[-1] - now.low[-1])
     assert all(one.narrows < 0.1 * first.narrows for one in others)
 
 

@@ -98,7 +98,7 @@ def test_a_moving_feed_validates_as_scoring_too_and_reaches_the_kernel(
         feed.whole(model.network, [0])[0].detach(), scored(model, labelled[0]), rtol=1e-4, atol=1e-4
     )
     inputs, _, _ = feed.batch(model.network, [0, 1])
-    inputs.square().sum().backward()
+    inputs.square().sum().backward()  # type: ignore[no-untyped-call]
     for name, parameter in model.network.hyperparameters.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.abs().sum() > 0, name

@@ -16,5 +16,6 @@ COPY --from=build /opt/prodrome /opt/prodrome
 RUN useradd --create-home prodrome
 USER prodrome
 WORKDIR /home/prodrome
+RUN python -m models.warm
 ENTRYPOINT ["prodrome"]
 CMD ["--help"]

@@ -25,7 +25,12 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt --group dev --editable .
 	touch $@
 
-setup: $(VENV)/.installed ## install everything into .venv
+# numba keeps what it compiled; the first score of a fresh installation should not wait for it
+$(VENV)/.warm: $(VENV)/.installed $(wildcard models/*.py models/mgp/*.py)
+	$(BIN)/python -m models.warm
+	touch $@
+
+setup: $(VENV)/.warm ## install everything into .venv, and compile what scoring needs
 
 run: setup ## live ward board on simulated stays, or DATA=path to a CinC 2019 zip or folder
 	$(BIN)/prodrome run $(if $(DATA),--data $(DATA))

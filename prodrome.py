@@ -351,7 +351,10 @@ def label_sensitivity(
 
 @train.command("mgp-tcn")
 def train_mgp_tcn(
-    source: Annotated[Path, typer.Option(help="CinC 2019 stays: a folder or the zip as it is.")],
+    source: Annotated[
+        list[Path],
+        typer.Option(help="CinC 2019 stays: a folder or the zip as it is; several times for several sets."),
+    ],
     out: OutFolder,
     config: Annotated[Path | None, typer.Option(help="Experiment file (TOML); defaults without it.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Ignore a checkpoint of an earlier run.")] = False,

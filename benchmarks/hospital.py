@@ -21,12 +21,14 @@ import pandas as pd
 import torch
 
 from models.base import EarlyWarningModel
-from models.clinical.stay import Stay, observation_table
+from models.clinical.stay import GRID_STEP, Stay, observation_table
+from models.mgp_tcn import MGPTCN
 from models.registry import load
+from models.watch import Watch
 from pipelines.simulate.checked import checked
 from pipelines.simulate.stays import EPOCH, Seed, Wish, simulate_stay
 
-BEDS, HOURS = 500, 39.0
+BEDS, HOURS = 500, 39
 VALUES = 250  # median of the values in a stay of set A
 SIMULATED_VALUES = 335  # median of a simulated stay, one value of a variable an hour
 HOUR = pd.Timedelta(hours=1)
@@ -51,7 +53,7 @@ def hourly(stay: Stay, random: np.random.Generator) -> Stay:
     return replace(stay, observations=charted)
 
 
-def hospital(beds: int, hours: float) -> list[Stay]:
+def hospital(beds: int, hours: int) -> list[Stay]:
     """Simulated stays of `hours`, charted hourly."""
     random = np.random.default_rng(0)
     raw = (
@@ -69,24 +71,29 @@ def rescored(model: EarlyWarningModel, stays: list[Stay]) -> float:
     return process_time() - start
 
 
-def one_more_hour(model: EarlyWarningModel, stays: list[Stay]) -> float:
-    """Seconds to score the last hour of every stay when the hours before it have been scored.
-
-    The models of today keep nothing between two calls, so this is a whole stay again.
-    """
-    return rescored(model, stays)
+def one_more_hour(model: MGPTCN, stays: list[Stay]) -> float:
+    """Seconds to score the last hour of every stay, each of them watched since its first."""
+    ends = [stay.admitted_at + HOURS * GRID_STEP for stay in stays]
+    watches = [Watch(model) for _ in stays]
+    for watch, stay, end in zip(watches, stays, ends, strict=True):
+        watch.advance(stay.until(end - GRID_STEP), end - GRID_STEP)
+    start = process_time()
+    for watch, stay, end in zip(watches, stays, ends, strict=True):
+        watch.advance(stay, end)
+    return process_time() - start
 
 
 def rows(name: str) -> Iterator[Row]:
     """The table."""
     model, stays = load(name), hospital(BEDS, HOURS)
     values = np.median([len(stay.observations) for stay in stays])
-    described = f"{name}: {BEDS} stays of {HOURS:.0f} h, median {values:.0f} values"
+    described = f"{name}: {BEDS} stays of {HOURS} h, median {values:.0f} values"
     model.score(stays[0])  # compiles, and fills caches
     spent = rescored(model, stays)
     yield Row(f"{described}, every hour", "seconds", spent, spent < 10.0)  # noqa: PLR2004
-    spent = one_more_hour(model, stays)
-    yield Row(f"{described}, one more hour", "< 1 s", spent, spent < 1.0)
+    if isinstance(model, MGPTCN):
+        spent = one_more_hour(model, stays)
+        yield Row(f"{described}, one more hour", "< 1 s", spent, spent < 1.0)
 
 
 def main(arguments: list[str]) -> None:

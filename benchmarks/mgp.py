@@ -29,7 +29,7 @@ import torch
 
 from benchmarks.peers import gpytorch_icm as peer
 from models.mgp.kernel import Kernel
-from models.mgp.smoothed import Observations, Posterior, posteriors
+from models.mgp.posterior import Observations, Posterior, posteriors
 from models.mgp.streaming import State
 
 HOURS, DRAWS, RANK, BATCH = 48, 10, 8, 32

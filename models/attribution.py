@@ -2,11 +2,12 @@
 
     share_c = (u_c - r_c) * integral_0^1 d score(r + a (u - r)) / d u_c da
 
-for every input channel and hour of the receptive field, summed over the hours and over the three channels of
-a variable (its posterior mean, measured, recency). The reference r keeps the patient's statics and takes the
-typical value of every other channel. Source: Sundararajan 2017 arXiv:1703.01365.
+for every input and hour of the receptive field, summed over the hours and over the inputs made of one
+variable (its posterior mean and deviation, and its channels). The reference r takes their typical values and
+keeps the rest: the patient, the clock, and how much was measured altogether. Source: Sundararajan 2017
+arXiv:1703.01365.
 
-    T  hours of the receptive field     F  input channels     M  variables
+    T  hours of the receptive field     F  inputs     M  variables
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from torch import Tensor
 from models.base import Contribution
 from models.clinical.stay import Stay
 from models.mgp.standardise import VARIABLES
+from models.network import MGPTCNNetwork, inputs_of
 
 if TYPE_CHECKING:
-    from models.mgp_tcn import Calibration, MGPTCNNetwork
+    from models.mgp_tcn import Calibration
 
 STEPS = 32  # midpoint rule; the shares then sum to within about 0.001 of the difference
 
@@ -34,10 +36,11 @@ def attribute(
 
     `known` is the stay as it stood then, for each variable's last value.
     """
-    reference = inputs.clone()
-    reference[:, : 3 * len(VARIABLES)] = network.typical[: 3 * len(VARIABLES)]
+    reference, own = inputs.clone(), [inputs_of(m) for m in range(len(VARIABLES))]
+    changed = [one for columns in own for one in columns]
+    reference[:, changed] = network.typical[changed]
     share = _integrated_gradients(network, calibration, inputs, reference).sum(0)  # (F,)
-    by_variable = share[: 3 * len(VARIABLES)].view(3, len(VARIABLES)).sum(0)
+    by_variable = torch.stack([share[columns].sum() for columns in own])
     last = _last_values(known)
     found = [
         Contribution(name, float(moved), *last.get(name, (None, None, "")))
@@ -53,7 +56,7 @@ def _integrated_gradients(
     """The integral by the midpoint rule, (T, F)."""
     step = (torch.arange(STEPS, dtype=inputs.dtype) + 0.5) / STEPS
     path = (reference + step.view(-1, 1, 1) * (inputs - reference)).requires_grad_()  # (STEPS, T, F)
-    logit = network(path)[:, -1]
+    logit = network(path, network.start(STEPS))[0][:, -1, network.primary]
     score = torch.sigmoid(calibration.slope * logit + calibration.intercept)
     (gradient,) = torch.autograd.grad(score.sum(), path)
     return gradient.mean(0) * (inputs - reference)

@@ -1,15 +1,18 @@
 """How an MGP-TCN learns: three stages, one loss.
 
-    1. kernel   the process alone, by its exact marginal likelihood on a sample of stays
-    2. network  the convolutions on posterior means that stay fixed: cheap epochs
-    3. joint    kernel and convolutions together, the loss's gradient flowing through the posterior
+    1. kernel   the process alone, by its exact marginal likelihood
+    2. network  the reader on posteriors that stay fixed: cheap epochs
+    3. joint    kernel and reader together, the loss's gradient flowing through the filtered posterior
 
-    loss = mean over labelled hours of binary cross-entropy, positive hours counted `positive_weight` times
+    loss = mean over labelled hours of the horizons' binary cross-entropies, positive hours counted
+           `positive_weight` times, the score's own horizon `PRIMARY_WEIGHT` times
 
-Every random choice is drawn from (seed, stage, epoch), so a run resumed from a checkpoint repeats the run
-that was never stopped. Stages 2 and 3 stop early, and each ends with its epoch of best validation AUPRC.
+The network learns from draws of the process as well as from its mean, so that a draw is nothing new to it
+when a score's spread is asked for. What is validated and kept is a moving average of the weights. Every
+random choice is drawn from (seed, stage, epoch), so a run resumed from a checkpoint repeats the run that was
+never stopped. Stages 2 and 3 stop early, and each ends with its epoch of best validation AUPRC.
 
-    B  batch     T  grid hours     n  observations     M  variables     C  side channels
+    B  batch     T  grid hours     n  observations     M  variables     C  channels     K  horizons
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from math import cos, pi
 from typing import Any
 
 import numpy as np
@@ -32,29 +36,30 @@ from torch import Tensor, nn
 
 from models.clinical.errors import InvalidInput
 from models.clinical.stay import LabelledStay
-from models.mgp.posterior import log_likelihood, mean
+from models.mgp.likelihood import fit
 from models.mgp.standardise import Standardisation
-from models.mgp.tiles import factorise
-from models.mgp_tcn import Calibration, Learnt, MGPTCNConfig, MGPTCNNetwork
+from models.mgp_tcn import Calibration, Learnt
+from models.network import MGPTCNConfig, MGPTCNNetwork
 from models.threads import one_thread
+from models.training_feed import TrainingFeed, training_feed
 from models.training_stays import (
     BatchLimits,
     TrainingStay,
     batches,
-    observed,
     prepare,
-    side_by_side,
     standardisation_of,
 )
 
 Floats = npt.NDArray[np.float64]
 
 TYPICAL_STAYS = 2000  # enough for means that only serve as a reference
+PRIMARY_WEIGHT = 3.0  # the score is one horizon of six, and what is validated
+WARM_UP_STEPS = 200
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Epochs of gradient descent; `kernel_rate` 0 keeps the kernel, and so its posterior means, fixed."""
+    """Epochs of gradient descent; `kernel_rate` 0 keeps the kernel, and so its posteriors, fixed."""
 
     name: str
     epochs: int
@@ -70,12 +75,14 @@ class Recipe:
     kernel_steps: int = 120
     kernel_rate: float = 0.05
     stages: tuple[Stage, ...] = (
-        Stage("network", epochs=15, network_rate=2e-3),
-        Stage("joint", epochs=3, network_rate=3e-4, kernel_rate=3e-3),
+        Stage("network", epochs=8, network_rate=3e-3),
+        Stage("joint", epochs=1, network_rate=1e-4, kernel_rate=2e-3),
     )
     limits: BatchLimits = field(default_factory=BatchLimits)
+    draws: int = 2  # courses a stay learnt from besides its mean
     positive_weight: float = 4.0  # one hour in fifty is positive; calibration takes the weight out again
-    weight_decay: float = 0.02
+    weight_decay: float = 0.1
+    averaging: float = 0.999  # of the weights, a step
     patience: int = 5  # epochs without a better validation AUPRC
 
 
@@ -86,9 +93,11 @@ class Progress:
     kernel_done: bool = False
     stage: int = 0
     epoch: int = 0
+    steps: int = 0
     best_auprc: float = -1.0
     epochs_since_best: int = 0
     best: dict[str, Tensor] = field(default_factory=dict)
+    average: dict[str, Tensor] = field(default_factory=dict)
     optimiser: dict[str, Any] = field(default_factory=dict)
     curve: list[dict[str, float | int | str]] = field(default_factory=list)
 
@@ -107,6 +116,7 @@ class Observer:
 class Fit:
     """One run: a network, what it learns from, and where it stands."""
 
+    config: MGPTCNConfig
     network: MGPTCNNetwork
     train: Sequence[TrainingStay]
     validation: Sequence[TrainingStay]
@@ -121,19 +131,14 @@ class Fit:
                 self._kernel()
             while self.progress.stage < len(self.recipe.stages):
                 self._stage(self.recipe.stages[self.progress.stage])
-            remember_typical(self.network, self.train[:TYPICAL_STAYS])
+            remember_typical(self.config, self.network, self.train[:TYPICAL_STAYS])
 
     def _kernel(self) -> None:
-        """Ascend the marginal likelihood per observation, one batch of stays a step."""
-        optimiser = torch.optim.Adam(self.network.hyperparameters.parameters(), lr=self.recipe.kernel_rate)
-        measured = [one for one in self.train if len(one.value)]
-        order = batches(measured, self.recipe.limits, (self.recipe.seed, 0, 0))
-        for step in range(self.recipe.kernel_steps):
-            stays = [measured[index] for index in order[step % len(order)]]
-            factor = factorise(self.network.hyperparameters.kernel(), observed(stays))
-            loss = -log_likelihood(factor).sum() / sum(len(one.value) for one in stays)
-            self._step(optimiser, loss)
-            self.observer.batch_done("kernel", (step + 1) / self.recipe.kernel_steps, loss.item())
+        """Ascend the marginal likelihood; a network without a process has none."""
+        recipe = self.recipe
+        if self.config.feed != "carried":
+            hyperparameters = self.network.hyperparameters
+            fit(hyperparameters, self.train, recipe.kernel_steps, recipe.kernel_rate, recipe.seed)
         self.progress.kernel_done = True
         self.observer.pass_done(self)
 
@@ -141,34 +146,43 @@ class Fit:
         """The epochs of a stage that are left, then its best weights."""
         progress = self.progress
         optimiser = self._optimiser(stage)
-        moving = stage.kernel_rate > 0
-        fixed = (
-            [None, None] if moving else [fixed_means(self.network, s) for s in (self.train, self.validation)]
-        )
+        average = copy.deepcopy(self.network)
+        if progress.average:
+            average.load_state_dict(progress.average)
+        feed = self._feed(stage, self.train, self.recipe.draws)
+        validation = self._feed(stage, self.validation, 0)
         while progress.epoch < stage.epochs and progress.epochs_since_best < self.recipe.patience:
-            loss = self._epoch(stage, optimiser, fixed[0])
-            logits = predict(self.network, self.validation, fixed[1])
-            self._keep_best(stage, loss, *labelled_hours(logits, self.validation))
-            progress.optimiser = optimiser.state_dict()
+            loss = self._epoch(stage, optimiser, feed, average)
+            logits = predict(average, self.validation, validation)
+            self._keep_best(stage, loss, average, *labelled_hours(logits, self.validation))
+            progress.optimiser, progress.average = optimiser.state_dict(), average.state_dict()
             self.observer.pass_done(self)
         self.network.load_state_dict(progress.best)
         # the next stage keeps its own best, so that what is shipped has been trained end to end
-        progress.stage, progress.epoch, progress.best_auprc = progress.stage + 1, 0, -1.0
-        progress.epochs_since_best, progress.optimiser = 0, {}
+        progress.stage, progress.epoch, progress.steps, progress.best_auprc = progress.stage + 1, 0, 0, -1.0
+        progress.epochs_since_best, progress.optimiser, progress.average = 0, {}, {}
         self.observer.pass_done(self)
 
-    def _epoch(self, stage: Stage, optimiser: torch.optim.Optimizer, fixed: Sequence[Tensor] | None) -> float:
+    def _feed(self, stage: Stage, stays: Sequence[TrainingStay], draws: int) -> TrainingFeed:
+        return training_feed(
+            self.config, self.network, stays, draws, moving=stage.kernel_rate > 0, seed=self.recipe.seed
+        )
+
+    def _epoch(
+        self, stage: Stage, optimiser: torch.optim.Optimizer, feed: TrainingFeed, average: MGPTCNNetwork
+    ) -> float:
         """One pass over the training stays; the mean loss."""
         seed = (self.recipe.seed, self.progress.stage + 1, self.progress.epoch)
         torch.manual_seed(int(np.random.default_rng(seed).integers(2**31)))  # for dropout
-        _anneal(optimiser, stage, self.progress.epoch)
+        feed.begin(seed)
         self.network.train()
         order, losses = batches(self.train, self.recipe.limits, seed), []
         for done, batch in enumerate(order, start=1):
-            stays = [self.train[index] for index in batch]
-            means = side_by_side([fixed[i] for i in batch]) if fixed else posterior_means(self.network, stays)
-            loss = batch_loss(self.network, means, stays, self.recipe.positive_weight)
+            _anneal(optimiser, stage, self.progress.steps, stage.epochs * len(order))
+            loss = batch_loss(self.network, feed, batch, self.recipe.positive_weight)
             self._step(optimiser, loss)
+            self.progress.steps += 1
+            self._follow(average)
             losses.append(loss.item())
             self.observer.batch_done(stage.name, done / len(order), losses[-1])
         self.progress.epoch += 1
@@ -180,25 +194,31 @@ class Fit:
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         optimiser.step()
 
+    def _follow(self, average: MGPTCNNetwork) -> None:
+        """Move the averaged weights towards the present ones, faster while there are few of them."""
+        steps = self.progress.steps
+        keep = min(self.recipe.averaging, (1 + steps) / (10 + steps))
+        with torch.no_grad():
+            for slow, fast in zip(average.parameters(), self.network.parameters(), strict=True):
+                slow.lerp_(fast, 1.0 - keep)
+
     def _optimiser(self, stage: Stage) -> torch.optim.Optimizer:
         decay = self.recipe.weight_decay
-        kernel = list(self.network.hyperparameters.parameters())
+        reader, kernel = self.network.reader.parameters(), self.network.hyperparameters.parameters()
         optimiser = torch.optim.AdamW(
             [
-                {
-                    "params": list(self.network.tcn.parameters()),
-                    "lr": stage.network_rate,
-                    "weight_decay": decay,
-                },
+                {"params": list(reader), "lr": stage.network_rate, "weight_decay": decay},
                 # no decay: a kernel drawn towards zero is a different process, not a simpler one
-                {"params": kernel, "lr": stage.kernel_rate, "weight_decay": 0.0},
+                {"params": list(kernel), "lr": stage.kernel_rate, "weight_decay": 0.0},
             ]
         )
         if self.progress.optimiser:
             optimiser.load_state_dict(self.progress.optimiser)
         return optimiser
 
-    def _keep_best(self, stage: Stage, loss: float, logit: Floats, label: Floats) -> None:
+    def _keep_best(
+        self, stage: Stage, loss: float, average: MGPTCNNetwork, logit: Floats, label: Floats
+    ) -> None:
         progress = self.progress
         auprc, auroc = float(average_precision_score(label, logit)), float(roc_auc_score(label, logit))
         progress.curve.append(
@@ -207,7 +227,7 @@ class Fit:
         progress.epochs_since_best += 1
         if auprc > progress.best_auprc:
             progress.best_auprc, progress.epochs_since_best = auprc, 0
-            progress.best = copy.deepcopy(self.network.state_dict())
+            progress.best = copy.deepcopy(average.state_dict())
 
 
 def start(config: MGPTCNConfig, standardisation: Standardisation, seed: int) -> MGPTCNNetwork:
@@ -217,49 +237,29 @@ def start(config: MGPTCNConfig, standardisation: Standardisation, seed: int) -> 
         return MGPTCNNetwork(config, torch.from_numpy(standardisation.learnt))
 
 
-def posterior_means(network: MGPTCNNetwork, stays: Sequence[TrainingStay]) -> Tensor:
-    """Filtered posterior means of a batch, (B, T, M), with gradients to the kernel."""
-    kernel = network.hyperparameters.kernel()
-    factor = factorise(kernel, observed(stays))
-    known = side_by_side([one.known for one in stays])
-    grid = torch.arange(1, known.shape[1] + 1, dtype=torch.float32).expand(known.shape)
-    return mean(kernel, factor, grid, known)
+def batch_loss(
+    network: MGPTCNNetwork, feed: TrainingFeed, batch: Sequence[int], positive_weight: float
+) -> Tensor:
+    """Weighted cross-entropy over the labelled hours of a batch; no other hour counts."""
+    inputs, target, labelled = feed.batch(network, batch)
+    logits, _ = network(inputs, network.start(len(inputs)))
+    losses = nn.functional.binary_cross_entropy_with_logits(
+        logits[labelled], target[labelled], pos_weight=torch.tensor(positive_weight), reduction="none"
+    )
+    weight = torch.ones(losses.shape[-1])
+    weight[network.primary] = PRIMARY_WEIGHT
+    return losses.mean(0) @ weight / weight.sum()
 
 
-def fixed_means(network: MGPTCNNetwork, stays: Sequence[TrainingStay]) -> list[Tensor]:
-    """Filtered posterior means of every stay, (T, M) each, without gradients."""
+def predict(network: MGPTCNNetwork, stays: Sequence[TrainingStay], feed: TrainingFeed) -> list[Tensor]:
+    """Hourly logits of the score's horizon of every stay, (T,) each, from the posterior mean."""
+    network.eval()
     found = [torch.empty(0)] * len(stays)
     with torch.no_grad():
         for batch in batches(stays, BatchLimits(), (0,)):
-            means = posterior_means(network, [stays[index] for index in batch])
-            for index, one in zip(batch, means, strict=True):
-                found[index] = one[: len(stays[index].label)].clone()
+            for index, logits in zip(batch, feed.whole(network, batch), strict=True):
+                found[index] = logits[..., network.primary].clone()
     return found
-
-
-def batch_loss(
-    network: MGPTCNNetwork, means: Tensor, stays: Sequence[TrainingStay], positive_weight: float
-) -> Tensor:
-    """Weighted cross-entropy over the labelled hours of a batch; no other hour counts."""
-    logits = network(network.inputs(means, side_by_side([one.side for one in stays])))
-    labelled = side_by_side([one.labelled for one in stays])
-    return nn.functional.binary_cross_entropy_with_logits(
-        logits[labelled],
-        side_by_side([one.label for one in stays])[labelled],
-        pos_weight=torch.tensor(positive_weight),
-    )
-
-
-def predict(
-    network: MGPTCNNetwork, stays: Sequence[TrainingStay], means: Sequence[Tensor] | None = None
-) -> list[Tensor]:
-    """Hourly logits of every stay, (T,) each; `means` saves computing the posterior again."""
-    network.eval()
-    with torch.no_grad():
-        return [
-            network(network.inputs(one_mean.unsqueeze(0), one.side.unsqueeze(0)))[0]
-            for one, one_mean in zip(stays, means or fixed_means(network, stays), strict=True)
-        ]
 
 
 def labelled_hours(logits: Sequence[Tensor], stays: Sequence[TrainingStay]) -> tuple[Floats, Floats]:
@@ -267,6 +267,12 @@ def labelled_hours(logits: Sequence[Tensor], stays: Sequence[TrainingStay]) -> t
     logit = torch.cat([one[stay.labelled] for one, stay in zip(logits, stays, strict=True)])
     label = torch.cat([stay.label[stay.labelled] for stay in stays])
     return logit.double().numpy(), label.double().numpy()
+
+
+def validated(fit: Fit) -> tuple[Floats, Floats]:
+    """Logits and labels of the labelled validation hours under the weights that were kept."""
+    feed = training_feed(fit.config, fit.network, fit.validation, 0, moving=False, seed=fit.recipe.seed)
+    return labelled_hours(predict(fit.network, fit.validation, feed), fit.validation)
 
 
 def calibrate(logit: Floats, label: Floats) -> Calibration:
@@ -278,11 +284,12 @@ def calibrate(logit: Floats, label: Floats) -> Calibration:
     return Calibration(slope, intercept)
 
 
-def remember_typical(network: MGPTCNNetwork, train: Sequence[TrainingStay]) -> None:
-    """Store the mean input channels over the training hours in the network."""
+def remember_typical(config: MGPTCNConfig, network: MGPTCNNetwork, train: Sequence[TrainingStay]) -> None:
+    """Store the mean inputs over the training hours in the network."""
+    feed = training_feed(config, network, train, 0, moving=False, seed=0)
     total, hours = torch.zeros_like(network.typical), 0
-    for one, one_mean in zip(train, fixed_means(network, train), strict=True):
-        total += network.inputs(one_mean, one.side).sum(0)
+    for index, one in enumerate(train):
+        total += feed.inputs(network, index).sum(0)
         hours += len(one.label)
     network.typical.copy_(total / hours)
 
@@ -299,22 +306,19 @@ def learn(
     """
     standardisation = standardisation_of(train)
     network = start(config, standardisation, recipe.seed)
-    checked = [prepare(one, standardisation) for one in validation]
-    Fit(network, [prepare(one, standardisation) for one in train], checked, recipe).run()
-    logit, label = labelled_hours(predict(network, checked), checked)
+    seen, unseen = ([prepare(one, standardisation, config) for one in part] for part in (train, validation))
+    run = Fit(config, network, seen, unseen, recipe)
+    run.run()
+    logit, label = validated(run)
     calibration = calibrate(logit, label)
-    threshold = _best_f_threshold(calibration(logit), label)
+    precision, recall, candidates = precision_recall_curve(label, calibration(logit))
+    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
+    threshold = float(candidates[np.argmax(f1[:-1])])
     return Learnt(network, standardisation, calibration, threshold, {"recipe": asdict(recipe)})
 
 
-def _anneal(optimiser: torch.optim.Optimizer, stage: Stage, epoch: int) -> None:
-    """Half a cosine over the stage, from the full rate to a tenth of it."""
-    share = 0.55 + 0.45 * float(np.cos(np.pi * epoch / stage.epochs))
+def _anneal(optimiser: torch.optim.Optimizer, stage: Stage, step: int, steps: int) -> None:
+    """A short warm-up, then half a cosine down to nothing over the stage."""
+    share = min(1.0, (step + 1) / WARM_UP_STEPS) * 0.5 * (1.0 + cos(pi * step / steps))
     for group, rate in zip(optimiser.param_groups, (stage.network_rate, stage.kernel_rate), strict=True):
-        group["lr"] = rate * share
-
-
-def _best_f_threshold(score: Floats, label: Floats) -> float:
-    precision, recall, threshold = precision_recall_curve(label, score)
-    f = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
-    return float(threshold[int(np.argmax(f[:-1]))])
+        group["lr"] = share * rate

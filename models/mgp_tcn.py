@@ -1,27 +1,26 @@
-"""MGP-TCN: hourly sepsis risk from irregular observations.
+"""MGP-TCN: a multi-task Gaussian process feeds a causal temporal convolutional network.
 
-    observations -> multi-task Gaussian process -> causal TCN -> logit -> calibrated score in [0, 1]
+    observations -> what the process says at each grid hour -> network -> logit -> calibrated score
 
-At grid hour t the process is conditioned on what stood at t (the filtered posterior): a late result enters at
-its measured time, a withdrawn one leaves, and no earlier score is rewritten. Kernel and network are trained
-end to end.
+Three ways to feed the network, each honouring both clocks (`MGPTCNConfig.feed`): filtered, smoothed, carried.
+The same network reads the posterior mean for the score and `draws` joint draws of the process for its spread:
+what the score would be, had the truth been measured.
 
-    u_t = [ mean_t (M) | measured in the last hour (M) | recency (M) | statics (11) ]
-    score_t = 1 / (1 + exp(-(slope * logit_t(u_1 .. u_t) + intercept)))
+`score(stay.until(t))` equals `score(stay)` up to t in every bit: the process goes observation by observation,
+and the network reads blocks of hours of one shape.
 
-    n  observations     T  grid hours     M  variables     F  input channels, 3 M + 11     B  batch
+    T  grid hours     M  variables     F  inputs     D  draws     K  horizons
 
-Source: Moor 2019 arXiv:1902.01659; Futoma 2017 arXiv:1706.04152. Ours differs: the filtered posterior mean
-instead of draws from a smoothed one, normalisation that never looks along time, missingness as channels, and
-one result however a stay is cut or batched.
+Source: Moor 2019 arXiv:1902.01659; Futoma 2017 arXiv:1706.04152. They smooth over the whole window with a
+dense factorisation, normalise over time and score once a stay.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -32,81 +31,29 @@ import pandas as pd
 import torch
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
-from torch import Tensor, nn
+from torch import Tensor
 
-from models.base import Explanation
+from models.base import Explanation, Inquiry
+from models.channels import channels
 from models.clinical.errors import InvalidInput, ScoringFailed, UnknownModel
 from models.clinical.score import ScoreSeries, ScoreStatus
 from models.clinical.stay import GRID_STEP, LabelledStay, Stay
 from models.clinical.variables import variable as catalogued
-from models.mgp.encoding import STATIC_CHANNELS, EncodedStay, encode, side_channels
-from models.mgp.hyperparameters import Hyperparameters
+from models.feed import Course, course_of, smoothed_course
+from models.mgp.encoding import EncodedStay, encode
 from models.mgp.kernel import Kernel
-from models.mgp.posterior import mean, pad, variance
+from models.mgp.posterior import filtered
 from models.mgp.standardise import VARIABLES, Standardisation
-from models.mgp.tiles import Factor, factorise
+from models.network import MGPTCNConfig, MGPTCNNetwork
 from models.revisions import score_as_known, stretches
-from models.sufficiency import SufficiencyRule
-from models.tcn import TCN, TCNConfig
+from models.tcn import State
 from models.threads import one_thread
 
 Floats = npt.NDArray[np.float64]
 
-BLOCK_HOURS = 32  # grid hours are computed in blocks of this length, whole ones, whatever a stay's end
-
-
-@dataclass(frozen=True)
-class MGPTCNConfig:
-    """What is fixed before training."""
-
-    lengthscale_hours: tuple[float, ...] = (4.0, 72.0)  # where training starts: a nurse's round, a stay
-    rank: int = 8  # shared factors a time scale: a quarter of a full covariance's parameters
-    tcn: TCNConfig = field(default_factory=TCNConfig)
-    sufficiency: SufficiencyRule = field(default_factory=SufficiencyRule)
-
-    @classmethod
-    def from_json(cls, fields: dict[str, Any]) -> MGPTCNConfig:
-        """Read what `dataclasses.asdict` and JSON made of a configuration."""
-        tcn = dict(fields["tcn"])
-        tcn["dilations"] = tuple(tcn["dilations"])
-        return cls(
-            lengthscale_hours=tuple(fields["lengthscale_hours"]),
-            rank=fields["rank"],
-            tcn=TCNConfig(**tcn),
-            sufficiency=SufficiencyRule(**fields["sufficiency"]),
-        )
-
-
-class MGPTCNNetwork(nn.Module):
-    """Kernel parameters and convolutions: everything that gradients reach.
-
-    `typical` (F,) holds the mean input channels over the training hours, the reference of `explain`.
-    """
-
-    learnt: Tensor
-    typical: Tensor
-
-    def __init__(self, config: MGPTCNConfig, learnt: Tensor) -> None:
-        super().__init__()
-        variables = len(VARIABLES)
-        self.hyperparameters = Hyperparameters(variables, config.lengthscale_hours, config.rank)
-        self.hyperparameters.separate(learnt)
-        self.tcn = TCN(3 * variables + len(STATIC_CHANNELS), config.tcn)
-        self.register_buffer("learnt", learnt.float())
-        self.register_buffer("typical", torch.zeros(3 * variables + len(STATIC_CHANNELS)))
-
-    def inputs(self, posterior_mean: Tensor, side: Tensor) -> Tensor:
-        """Posterior means (B, T, M) and side channels (B, T, 2 M + 11) side by side: (B, T, F).
-
-        A variable that training never saw is masked: the network has no knowledge of it.
-        """
-        mask = torch.cat([self.learnt, self.learnt, self.learnt, self.learnt.new_ones(len(STATIC_CHANNELS))])
-        return torch.cat([posterior_mean, side], dim=-1) * mask
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Whole stays from their first hour, (B, T, F), to logits (B, T)."""
-        logits: Tensor = self.tcn(inputs, self.tcn.start(len(inputs)))[0]
-        return logits
+BLOCK_HOURS = 8  # the network reads whole blocks of this length, whatever a stay's end
+DRAW_SEED = 2019  # of the common random numbers behind the draws
+SPREAD = (10.0, 90.0)  # percentiles of the score over draws
 
 
 @dataclass(frozen=True)
@@ -118,7 +65,7 @@ class Calibration:
 
     def __call__(self, logit: Floats) -> Floats:
         """Scores in [0, 1]."""
-        return np.asarray(1.0 / (1.0 + np.exp(-(self.slope * logit + self.intercept))))
+        return np.asarray(0.5 + 0.5 * np.tanh(0.5 * (self.slope * logit + self.intercept)))
 
 
 @dataclass(frozen=True)
@@ -159,7 +106,7 @@ class MGPTCN:
         self.training = learnt.training
         self._threshold = learnt.threshold
         with torch.no_grad():
-            self._kernel = self.network.hyperparameters.kernel().to(torch.float64)
+            self._kernel = self.network.hyperparameters.kernel()
         self._version = hashlib.sha256(self._description().encode() + self._weights()).hexdigest()[:12]
 
     @property
@@ -174,7 +121,7 @@ class MGPTCN:
 
     @property
     def kernel(self) -> Kernel:
-        """The learnt covariance, in float64, on the standardised scale."""
+        """The learnt covariance on the standardised scale."""
         return self._kernel
 
     def fit(self, train: Sequence[LabelledStay], validation: Sequence[LabelledStay]) -> Self:
@@ -184,7 +131,7 @@ class MGPTCN:
         return type(self)(self.config, learn(self.config, train, validation, Recipe()))
 
     def score(self, stay: Stay, end: datetime | None = None) -> ScoreSeries:
-        """The scores on `stay.grid(end)`, each from what was known by its time.
+        """The scores on `stay.grid(end)`, each from what was known by its time, with their spread.
 
         INDETERMINATE where the sufficiency rule is not met, ABSENT before the first observation.
         Raises ScoringFailed on a numerical failure, InvalidInput for an observation that is not finite.
@@ -193,14 +140,26 @@ class MGPTCN:
 
     def _score(self, stay: Stay, end: datetime | None) -> ScoreSeries:
         time = stay.grid(end)
-        encoded = self._encoded(stay, len(time))
-        value = self.calibration(self._logits(encoded)[: len(time)])
+        encoded = encode(stay, self.standardisation, len(time))
+        logits = self.logits(stay, encoded, self.config.draws)[..., self.config.primary]  # (1 + D, T)
+        return self.judged(stay.stay_id, time, encoded.since_hours, logits)
+
+    def judged(
+        self, stay_id: str, time: pd.DatetimeIndex, since_hours: Floats, logits: Tensor
+    ) -> ScoreSeries:
+        """Logits (1 + D, T), of the mean and of the draws, as scores, where enough is known for one.
+
+        `since_hours` (T, M) since each variable was measured, as known at each hour.
+        """
+        value = self.calibration(logits.double().numpy())  # (1 + D, T)
         if not np.isfinite(value).all():
-            raise ScoringFailed(f"stay {stay.stay_id}: the network gave a score that is not finite")
-        judged = [self.config.sufficiency.judge(since) for since in encoded.since_hours[: len(time)]]
-        status, reason = zip(*judged, strict=True) if judged else ((), ())
-        present = np.array([one is ScoreStatus.PRESENT for one in status], dtype=bool)
-        return ScoreSeries(stay.stay_id, self.name, time, np.where(present, value, np.nan), status, reason)
+            raise ScoringFailed(f"stay {stay_id}: the network gave a score that is not finite")
+        status, reason = self.config.sufficiency.judge_all(since_hours)
+        absent = np.array([one is not ScoreStatus.PRESENT for one in status], dtype=bool)
+        low, high = np.percentile(value[1:], SPREAD, axis=0) if len(value) > 1 else (value[0] * np.nan,) * 2
+        for one in (value[0], low, high):
+            one[absent] = np.nan
+        return ScoreSeries(stay_id, self.name, time, value[0], status, reason, low=low, high=high)
 
     def explain(self, stay: Stay, time: datetime) -> Explanation:
         """What each variable adds to the score of the last grid hour not after `time`.
@@ -211,18 +170,35 @@ class MGPTCN:
         """
         from models.attribution import attribute  # noqa: PLC0415  scoring does not need it
 
+        at, known = self.as_at(stay, time)
+        hour = (at - stay.admitted_at) // GRID_STEP
+        encoded = encode(known, self.standardisation, hour)
+        if self.config.sufficiency.judge(encoded.since_hours[hour - 1])[0] is not ScoreStatus.PRESENT:
+            return Explanation(at, ())
+        window = self.inputs(known, encoded, 0)[0, -self.config.reader.receptive_hours :]
+        with one_thread():
+            return Explanation(at, attribute(self.network, self.calibration, window, known))
+
+    def inquire(self, stay: Stay, time: datetime) -> Inquiry:
+        """The observations that moved the score at `time` most, and what to measure next to narrow it."""
+        from models.inquiry import influences, next_measurements  # noqa: PLC0415  scoring does not need it
+
+        at, known = self.as_at(stay, time)
+        hour = (at - stay.admitted_at) // GRID_STEP
+        encoded = encode(known, self.standardisation, hour)
+        if self.config.sufficiency.judge(encoded.since_hours[hour - 1])[0] is not ScoreStatus.PRESENT:
+            return Inquiry(at)
+        return Inquiry(at, influences(self, known, hour), next_measurements(self, known, encoded))
+
+    def as_at(self, stay: Stay, time: datetime) -> tuple[datetime, Stay]:
+        """The last grid hour not after `time`, and the stay as it stood then. Raises InvalidInput before the
+        first grid hour.
+        """
         hour = int((time - stay.admitted_at) // GRID_STEP)
         if hour < 1:
             raise InvalidInput(f"stay {stay.stay_id}: no score at {time} yet", value=time, bound=">= 1 h in")
         at = stay.admitted_at + timedelta(hours=hour)
-        stay = stay.standing(at)
-        encoded = self._encoded(stay, hour)
-        status, _ = self.config.sufficiency.judge(encoded.since_hours[hour - 1])
-        if status is not ScoreStatus.PRESENT:
-            return Explanation(at, ())
-        with one_thread():
-            inputs = self._inputs(encoded)[:hour][-self.config.tcn.receptive_hours :]
-            return Explanation(at, attribute(self.network, self.calibration, inputs, stay.until(at)))
+        return at, stay.standing(at).until(at)
 
     def posterior(
         self, stay: Stay, variables: Sequence[str], end: datetime | None = None
@@ -242,17 +218,74 @@ class MGPTCN:
 
     def _bands(self, stay: Stay, hours: int, wanted: Sequence[int]) -> list[Floats]:
         """Mean, low and high of the variables with the indices `wanted`, canonical units: (M', T) each."""
-        encoded = self._encoded(stay, hours)
-        with one_thread():
-            factor = self._factor(encoded)
-            means = self._means(encoded, factor)
-            spread = {m: 1.96 * np.sqrt(self._variances(encoded, factor, m)) for m in wanted}
+        found = filtered(self._kernel, [encode(stay, self.standardisation, hours)])[0]
+        mean, spread = found.mean.double().numpy(), 1.96 * found.variance.double().sqrt().numpy()
         return [
             np.array(
-                [self.standardisation.backward(m, means[:, m] + side * spread[m])[:hours] for m in wanted]
+                [self.standardisation.backward(m, mean[:, m] + side * spread[:, m]) for m in wanted]
             ).reshape(len(wanted), hours)
             for side in (0.0, -1.0, 1.0)
         ]
+
+    def latest(self, stay: Stay, encoded: EncodedStay, draws: int) -> tuple[Tensor, Tensor]:
+        """The last encoded hour: the process's mean and draws (1 + D, M), and their logits (1 + D, K)."""
+        with one_thread(), torch.inference_mode():
+            course, beside = self._course(stay, encoded, draws)
+            inputs = course.inputs(self.network, beside)
+            if self.config.feed == "smoothed":
+                inputs = inputs[:, -self.config.reader.receptive_hours :]
+            return course.process[:, -1], self._read(inputs)[:, -1]
+
+    def inputs(self, stay: Stay, encoded: EncodedStay, draws: int) -> Tensor:
+        """The network's inputs as they look from the last encoded hour: (1 + D, T, F)."""
+        course, beside = self._course(stay, encoded, draws)
+        return course.inputs(self.network, beside)
+
+    def _course(self, stay: Stay, encoded: EncodedStay, draws: int) -> tuple[Course, Tensor]:
+        """The process as it looks from the last encoded hour, and the channels (T, C) beside it."""
+        beside = self.beside(stay, encoded)
+        course = course_of(self.config.feed, self._kernel, encoded, draws=draws, seed=DRAW_SEED)
+        return course, beside
+
+    def beside(self, stay: Stay, encoded: EncodedStay) -> Tensor:
+        return torch.from_numpy(channels(stay, encoded, self.standardisation.learnt))
+
+    def logits(self, stay: Stay, encoded: EncodedStay, draws: int) -> Tensor:
+        """Logits of every encoded hour, from the posterior mean and then from each draw: (1 + D, T, K)."""
+        if encoded.hours == 0:
+            return torch.empty(1, 0, len(self.config.horizons_hours))
+        with one_thread(), torch.inference_mode():
+            if self.config.feed == "smoothed":
+                return self._read_windows(stay, encoded, draws)
+            return self._read(self.inputs(stay, encoded, draws))
+
+    def _read_windows(self, stay: Stay, encoded: EncodedStay, draws: int) -> Tensor:
+        """For each hour the window behind it, as it looks from there, through the network: (1 + D, T, K)."""
+        beside, reach = self.beside(stay, encoded), self.config.reader.receptive_hours
+        found = []
+        for hour in range(1, encoded.hours + 1):
+            course = smoothed_course(self._kernel, encoded.until(hour), hour, draws, DRAW_SEED)
+            window = course.inputs(self.network, beside[:hour])[:, -reach:]
+            found.append(self._read(window)[:, -1])
+        return torch.stack(found, dim=1)
+
+    def _read(self, inputs: Tensor) -> Tensor:
+        """Inputs (1 + D, T, F) from their first hour through the network: (1 + D, T, K)."""
+        return self.read(inputs, self.network.start(len(inputs)))[0]
+
+    def read(self, inputs: Tensor, past: State) -> tuple[Tensor, State]:
+        """Inputs (1 + D, T, F) through the network from what it remembers, in blocks of BLOCK_HOURS: logits
+        (1 + D, T, K), and what it remembers after the last whole block.
+        """
+        hours, found, whole = inputs.shape[1], [], past
+        padded = torch.nn.functional.pad(inputs, (0, 0, 0, -hours % BLOCK_HOURS))
+        for block in torch.split(padded, BLOCK_HOURS, dim=1) if hours else ():
+            whole = past
+            # a view would be multiplied in another order
+            logits, past = self.network(block.contiguous(), past)
+            found.append(logits)
+        none = inputs.new_empty(len(inputs), 0, len(self.config.horizons_hours))
+        return torch.cat([none, *found], dim=1)[:, :hours], whole if hours % BLOCK_HOURS else past
 
     def save(self, folder: Path) -> None:
         """Write model.json and weights.safetensors to `folder`."""
@@ -270,12 +303,8 @@ class MGPTCN:
         if tuple(fields["variables"]) != VARIABLES:
             raise UnknownModel(f"{folder}: its weights belong to other variables than the catalogue's")
         tensors = load_tensors(weights.read_bytes())
-        standardisation = Standardisation(
-            *(
-                tensors.pop(f"standardisation.{part}").numpy()
-                for part in ("location", "scale", "offset", "learnt")
-            )
-        )
+        parts = ("location", "scale", "offset", "learnt")
+        standardisation = Standardisation(*(tensors.pop(f"standardisation.{part}").numpy() for part in parts))
         config = MGPTCNConfig.from_json(fields["config"])
         network = MGPTCNNetwork(config, torch.from_numpy(standardisation.learnt))
         network.load_state_dict(tensors)
@@ -288,7 +317,7 @@ class MGPTCN:
         fields = {
             "model": self.name,
             "variables": VARIABLES,
-            "config": asdict(self.config),
+            "config": self.config.as_json(),
             "calibration": asdict(self.calibration),
             "threshold": self._threshold,
             "training": self.training,
@@ -302,49 +331,3 @@ class MGPTCN:
         }
         state = {name: tensor.contiguous() for name, tensor in self.network.state_dict().items()}
         return save_tensors(state | standardisation)
-
-    def _encoded(self, stay: Stay, hours: int) -> EncodedStay:
-        """A stay encoded on whole blocks of hours, so that every shape below is the same for any end."""
-        return encode(stay, self.standardisation, -(-hours // BLOCK_HOURS) * BLOCK_HOURS)
-
-    def _factor(self, encoded: EncodedStay) -> Factor:
-        columns = (encoded.time_hours, encoded.variable, encoded.value)
-        rows = ([torch.from_numpy(column)] for column in columns)
-        try:
-            return factorise(self._kernel, pad(len(VARIABLES), *rows))
-        except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]
-            raise ScoringFailed(f"the covariance of the observations is not definite: {error}") from error
-
-    def _means(self, encoded: EncodedStay, factor: Factor) -> Floats:
-        """Posterior means on the standardised scale, block by block: (T, M)."""
-        blocks = [mean(self._kernel, factor, *block)[0] for block in _blocks(encoded)]
-        return torch.cat(blocks).numpy() if blocks else np.empty((0, len(VARIABLES)))
-
-    def _variances(self, encoded: EncodedStay, factor: Factor, m: int) -> Floats:
-        """Posterior variances of variable `m` on the standardised scale: (T,)."""
-        blocks = [variance(self._kernel, factor, m, *block)[0] for block in _blocks(encoded)]
-        return torch.cat(blocks).numpy() if blocks else np.empty(0)
-
-    def _inputs(self, encoded: EncodedStay) -> Tensor:
-        """The network's inputs, (T, F)."""
-        means = torch.from_numpy(self._means(encoded, self._factor(encoded))).float()
-        return self.network.inputs(means, torch.from_numpy(side_channels(encoded)))
-
-    def _logits(self, encoded: EncodedStay) -> Floats:
-        """Hourly logits, (T,), from blocks of hours that hand on the tails of every layer."""
-        if encoded.hours == 0:
-            return np.empty(0)
-        logits = []
-        with one_thread(), torch.inference_mode():
-            tails = self.network.tcn.start(1)
-            for block in torch.split(self._inputs(encoded), BLOCK_HOURS):
-                block_logits, tails = self.network.tcn(block.unsqueeze(0), tails)
-                logits.append(block_logits[0])
-        return torch.cat(logits).double().numpy()
-
-
-def _blocks(encoded: EncodedStay) -> Iterator[tuple[Tensor, Tensor]]:
-    """Grid hours and known counts of each block, (1, 32) each."""
-    grid = torch.arange(1, encoded.hours + 1, dtype=torch.float64)
-    known = torch.from_numpy(encoded.known)
-    yield from zip(grid.view(-1, 1, BLOCK_HOURS), known.view(-1, 1, BLOCK_HOURS), strict=True)

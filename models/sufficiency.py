@@ -8,17 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from models.clinical.score import ScoreStatus
-from models.mgp.standardise import VARIABLES
+from models.mgp.standardise import VARIABLES, VITAL_SIGNS
 
-VITAL_SIGNS = (
-    "heart_rate",
-    "oxygen_saturation",
-    "temperature",
-    "systolic_pressure",
-    "mean_arterial_pressure",
-    "diastolic_pressure",
-    "respiratory_rate",
-)
 _INDICES = np.array([VARIABLES.index(name) for name in VITAL_SIGNS])
 
 
@@ -48,3 +39,10 @@ class SufficiencyRule:
             ScoreStatus.INDETERMINATE,
             f"no {missing} for {self.window_hours:g} h; would be scored with {enough} of them",
         )
+
+    def judge_all(
+        self, since_hours: npt.NDArray[np.float64]
+    ) -> tuple[tuple[ScoreStatus, ...], tuple[str, ...]]:
+        """`judge` of every hour of (T, M)."""
+        judged = [self.judge(hour) for hour in since_hours]
+        return tuple(status for status, _ in judged), tuple(reason for _, reason in judged)

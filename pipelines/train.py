@@ -25,8 +25,9 @@ from rich.progress import TaskID
 
 from models.clinical.errors import InvalidInput, UnreadableSource
 from models.clinical.stay import LabelledStay
-from models.fitting import Fit, Observer, Progress, Recipe, Stage, calibrate, labelled_hours, predict, start
-from models.mgp_tcn import MGPTCN, Calibration, Learnt, MGPTCNConfig
+from models.fitting import Fit, Observer, Progress, Recipe, Stage, calibrate, start, validated
+from models.mgp_tcn import MGPTCN, Calibration, Learnt
+from models.network import MGPTCNConfig
 from models.training_stays import BatchLimits, prepare, standardisation_of
 from pipelines.ingest import cinc2019
 from pipelines.metrics.cinc2019 import stay_utilities
@@ -50,9 +51,8 @@ def read_settings(path: Path) -> TrainingSettings:
     """
     try:
         fields = tomllib.loads(path.read_text(encoding="utf-8"))
-        config = asdict(MGPTCNConfig()) | fields.get("config", {})
-        config["tcn"] = asdict(MGPTCNConfig().tcn) | fields.get("config", {}).get("tcn", {})
-        return TrainingSettings(MGPTCNConfig.from_json(config), _recipe(fields.get("recipe", {})))
+        config = MGPTCNConfig.from_json(fields.get("config", {}))
+        return TrainingSettings(config, _recipe(fields.get("recipe", {})))
     except TypeError as error:
         raise InvalidInput(
             f"{path}: {error}", value=str(path), bound="the fields of TrainingSettings"
@@ -62,22 +62,23 @@ def read_settings(path: Path) -> TrainingSettings:
 
 
 def train_mgp_tcn(
-    source: Path,
+    sources: Sequence[Path],
     out: Path,
     settings: TrainingSettings | None = None,
     *,
     resume: bool = False,
     console: Console | None = None,
 ) -> MGPTCN:
-    """Train on the stays of a CinC 2019 zip or folder and save the model to `out`.
+    """Train on the stays of CinC 2019 zips or folders, all together, and save the model to `out`.
 
     With `resume` a run that was stopped continues after its last epoch, to the same result. `console` shows
     progress. Raises UnreadableSource if the source cannot be read or a part has no positive hour.
     """
     settings = settings or TrainingSettings()
     with ProgressBar(console=console, disable=console is None) as bar:
-        parts = _read(source, bar)
-        return train_on(parts, source.stem, out, settings, resume=resume, bar=bar)
+        parts = _read(sources, bar)
+        named = " + ".join(source.stem for source in sources)
+        return train_on(parts, named, out, settings, resume=resume, bar=bar)
 
 
 def train_on(
@@ -91,10 +92,10 @@ def train_on(
 ) -> MGPTCN:
     """Train on stays already read and split; `source_name` goes into the model's description."""
     standardisation = standardisation_of(parts["train"])
-    train = [prepare(one, standardisation) for one in parts["train"]]
-    validation = [prepare(one, standardisation) for one in parts["validation"]]
+    train = [prepare(one, standardisation, settings.config) for one in parts["train"]]
+    validation = [prepare(one, standardisation, settings.config) for one in parts["validation"]]
     network = start(settings.config, standardisation, settings.recipe.seed)
-    fit = Fit(network, train, validation, settings.recipe, observer=_Keeper(out, bar))
+    fit = Fit(settings.config, network, train, validation, settings.recipe, observer=_Keeper(out, bar))
     out.mkdir(parents=True, exist_ok=True)
     if resume and (out / "checkpoint.pt").is_file():
         _restore(fit, out / "checkpoint.pt")
@@ -161,22 +162,24 @@ def _recipe(fields: dict[str, Any]) -> Recipe:
     return Recipe(**chosen)
 
 
-def _read(source: Path, bar: ProgressBar) -> dict[Split, list[LabelledStay]]:
-    """Every labelled stay of the source, by its subject's part of the split."""
-    opened = cinc2019.open_source(source)
+def _read(sources: Sequence[Path], bar: ProgressBar) -> dict[Split, list[LabelledStay]]:
+    """Every labelled stay of the sources, by its subject's part of the split."""
     parts: dict[Split, list[LabelledStay]] = {"train": [], "validation": [], "test": []}
-    for ingested in bar.track(opened.stays(), total=opened.stay_count, description="read"):
-        if ingested.labelled is not None:
-            parts[split_of(ingested.stay.subject_id)].append(ingested.labelled)
+    for source in sources:
+        opened = cinc2019.open_source(source)
+        for ingested in bar.track(opened.stays(), total=opened.stay_count, description=f"read {source.name}"):
+            if ingested.labelled is not None:
+                parts[split_of(ingested.stay.subject_id)].append(ingested.labelled)
     for part, stays in parts.items():
         if not any(one.label.any() for one in stays):
-            raise UnreadableSource(f"{source}: no positive hour among the {len(stays)} stays of part {part}")
+            named = ", ".join(str(source) for source in sources)
+            raise UnreadableSource(f"{named}: no positive hour among the {len(stays)} stays of part {part}")
     return parts
 
 
 def _calibrated(fit: Fit) -> tuple[Calibration, float, dict[str, float | None]]:
     """Calibration, threshold and figures on the validation subjects."""
-    logit, label = labelled_hours(predict(fit.network, fit.validation), fit.validation)
+    logit, label = validated(fit)
     calibration = calibrate(logit, label)
     rows = np.array([int(one.labelled.sum()) for one in fit.validation])
     truth, score = label.astype(np.int8), calibration(logit)

@@ -7,8 +7,6 @@ covariance's is that of a symmetric matrix: each of two equal entries carries ha
     n  observations     T  grid hours     M  variables     W  M padded     S  components
 """
 
-# ruff: noqa: PLR0917  compiled functions have no keyword-only arguments
-
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from models.mgp.kernel import Kernel
-from models.mgp.smoothed import Posterior
+from models.mgp.posterior import Posterior
 
 
 @dataclass(frozen=True, eq=False)

@@ -122,7 +122,7 @@ def correlate(space: StateSpace, path: Floats) -> None:
 
 
 @compiled
-def simulated_values(  # noqa: PLR0917
+def simulated_values(
     space: StateSpace,
     anchor_hours: Floats,
     path: Floats,
@@ -146,7 +146,7 @@ def simulated_values(  # noqa: PLR0917
 
 
 @compiled
-def bridge(  # noqa: PLR0917
+def bridge(
     space: StateSpace,
     left_hours: float,
     right_hours: float,
@@ -238,9 +238,7 @@ def bridge_parts(
 
 
 @compiled
-def _solve_bridge(  # noqa: PLR0917
-    first: int, end: int, noise: Floats, after: Floats, factor: Floats, parts: Floats
-) -> None:
+def _solve_bridge(first: int, end: int, noise: Floats, after: Floats, factor: Floats, parts: Floats) -> None:
     """Rows 0, 1 and 3 of `parts` (4, D) for the states first .. end - 1 of one component."""
     for c in range(first, end):
         parts[0, c] = noise[first, c]
@@ -258,7 +256,7 @@ def _solve_bridge(  # noqa: PLR0917
 
 
 @compiled
-def _bridge_covariance(  # noqa: PLR0917
+def _bridge_covariance(
     space: StateSpace, parts: Floats, time_hours: Floats, variable: Integers, i: int, j: int
 ) -> float:
     """Covariance of two observations between their anchors, without noise."""
@@ -311,9 +309,7 @@ def independent_hours(space: StateSpace, first_hour: int, last_hour: int, draws:
 
 
 @compiled
-def lengthen(  # noqa: PLR0917
-    space: StateSpace, path: Floats, first_hour: int, hour: int, state: Floats, seed: int
-) -> None:
+def lengthen(space: StateSpace, path: Floats, first_hour: int, hour: int, state: Floats, seed: int) -> None:
     """Fill a path (H, R, D, W) from `hour` >= 0 on; `state` (R, D, W) is of the hour before, of independent
     variables, and becomes that of the last hour.
     """
@@ -322,7 +318,7 @@ def lengthen(  # noqa: PLR0917
 
 
 @compiled
-def _walk(  # noqa: PLR0917
+def _walk(
     space: StateSpace, first_hour: int, direction: int, seed: int, path: Floats, hour: int, state: Floats
 ) -> None:
     """Fill a path of independent variables from `hour` on, away from hour 0; `state` (R, D, W), of the hour
@@ -355,7 +351,7 @@ def reverse_time(space: StateSpace, state: Floats) -> None:
 
 
 @compiled
-def filtered_values(  # noqa: PLR0917
+def filtered_values(
     space: StateSpace,
     path: Floats,
     first_hour: int,

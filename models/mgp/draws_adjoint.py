@@ -14,8 +14,6 @@ factor is zero and stays zero.
 Source: Murray 2016 (arXiv:1602.07527) for Cholesky factors.
 """
 
-# ruff: noqa: PLR0917  compiled functions have no keyword-only arguments
-
 from __future__ import annotations
 
 import numpy as np

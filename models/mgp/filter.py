@@ -146,7 +146,7 @@ def means(space: StateSpace, tape: Tape, run: Gains, variable: Integers, value: 
 
 
 @compiled
-def means_from(  # noqa: PLR0917
+def means_from(
     space: StateSpace,
     tape: Tape,
     run: Gains,
@@ -204,7 +204,7 @@ def copy_covariance(source: Covariance, target: Covariance) -> None:
 
 
 @compiled
-def observe(  # noqa: PLR0917  a compiled function has no keyword-only arguments
+def observe(
     space: StateSpace, now: Covariance, step: Floats, gap_hours: float, m: int, gain: Floats
 ) -> float:
     """Advance P by a gap and its F, take in an observation of variable m: K into `gain` (D, W), S out."""
@@ -344,7 +344,7 @@ def _combine(space: StateSpace, c: int, weight: Floats, rows: Floats, out: Float
 
 
 @compiled
-def correct(  # noqa: PLR0917
+def correct(
     space: StateSpace, state: Floats, step: Floats, gain: Floats, m: int, value: Floats, innovation: Floats
 ) -> None:
     """Advance x (R, D, W) by F, take in `value` (R,) of variable m with K; v goes into `innovation` (R,)."""

@@ -25,8 +25,6 @@ tape apart, so that memory grows as that root.
 Source: Giles 2008 (doi:10.1007/978-3-540-68942-3_4) for reverse mode on matrices.
 """
 
-# ruff: noqa: PLR0917  compiled functions have no keyword-only arguments
-
 from __future__ import annotations
 
 from typing import NamedTuple

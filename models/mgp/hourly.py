@@ -82,7 +82,7 @@ class HourlyPath:
 
 
 @compiled
-def filter_hours(  # noqa: PLR0917  a compiled function has no keyword-only arguments
+def filter_hours(
     space: StateSpace,
     simulation: Simulation,
     time_hours: Floats,
@@ -114,7 +114,7 @@ def filter_hours(  # noqa: PLR0917  a compiled function has no keyword-only argu
 
 
 @compiled
-def _seek(  # noqa: PLR0917
+def _seek(
     space: StateSpace,
     simulation: Simulation,
     time_hours: Floats,

@@ -14,30 +14,35 @@ from models.mgp.kernel import Kernel
 
 # a standardised value's noise never falls below this: monitors round, and it keeps K far from singular
 NOISE_FLOOR = 1e-3
+SMOOTHNESS = {"matern12": 0.5, "matern32": 1.5, "matern52": 2.5}
 
 
 class Hyperparameters(nn.Module):
     """Lengthscales, coregionalisation factors of rank `rank` and noises of `variables` variables.
 
-    Starts from `lengthscale_hours`, one a time scale, with a prior variance of about 1 shared between them.
+    `temporal` names a Matern process for each of `lengthscale_hours`, from which training starts, with a
+    prior variance of about 1 shared between them.
     """
 
-    def __init__(self, variables: int, lengthscale_hours: tuple[float, ...], rank: int) -> None:
+    def __init__(
+        self, variables: int, temporal: tuple[str, ...], lengthscale_hours: tuple[float, ...], rank: int
+    ) -> None:
         super().__init__()
         scales = len(lengthscale_hours)
-        self.temporal = nn.ModuleList(_matern(hours) for hours in lengthscale_hours)
+        self._names = temporal
+        pairs = zip(temporal, lengthscale_hours, strict=True)
+        self.temporal = nn.ModuleList(_matern(name, hours) for name, hours in pairs)
         self.tasks = nn.ModuleList(_index(variables, rank, scales) for _ in lengthscale_hours)
         self.positive_noise = GreaterThan(NOISE_FLOOR)
         self.raw_noise = nn.Parameter(self.positive_noise.inverse_transform(torch.full((variables,), 0.2)))
 
     def kernel(self) -> Kernel:
         """The kernel these parameters stand for, with gradients."""
-        lengthscale = torch.cat([_lengthscale(matern) for matern in self.temporal])
-        noise: Tensor = self.positive_noise.transform(self.raw_noise)
         return Kernel(
-            lengthscale_hours=lengthscale,
+            self._names,
+            lengthscale_hours=torch.cat([_lengthscale(matern) for matern in self.temporal]),
             task_covariance=torch.stack([_covariance(index) for index in self.tasks]),
-            noise=noise,
+            noise=self.positive_noise.transform(self.raw_noise),
         )
 
     def separate(self, learnt: Tensor) -> None:
@@ -47,8 +52,8 @@ class Hyperparameters(nn.Module):
                 index.get_parameter("covar_factor").mul_(learnt.to(torch.float32).unsqueeze(-1))
 
 
-def _matern(hours: float) -> MaternKernel:
-    matern = MaternKernel(nu=0.5)
+def _matern(name: str, hours: float) -> MaternKernel:
+    matern = MaternKernel(nu=SMOOTHNESS[name])
     matern.initialize(lengthscale=hours)
     return matern
 

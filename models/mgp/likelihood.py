@@ -20,7 +20,7 @@ from models.clinical.errors import InvalidInput
 from models.mgp.hyperparameters import Hyperparameters
 from models.mgp.kernel import Kernel
 from models.mgp.population import LinearMean
-from models.mgp.smoothed import Observed, posteriors
+from models.mgp.posterior import Observed, posteriors
 from models.threads import one_thread
 
 BATCH_STAYS = 32  # a step sees some ten thousand values, enough for a steady gradient

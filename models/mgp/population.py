@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from models.clinical.errors import InvalidInput
-from models.mgp.smoothed import Observations, Observed
+from models.mgp.posterior import Observations, Observed
 
 Floats = npt.NDArray[np.float64]
 

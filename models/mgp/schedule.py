@@ -82,7 +82,7 @@ def checkpoint_of(hour: int) -> int:
 
 
 @compiled
-def as_known(  # noqa: PLR0917  a compiled function has no keyword-only arguments
+def as_known(
     time_hours: Floats,
     variable: Integers,
     value: Floats,
@@ -122,7 +122,7 @@ def as_known(  # noqa: PLR0917  a compiled function has no keyword-only argument
 
 
 @compiled
-def _take_in(  # noqa: PLR0917
+def _take_in(
     time_hours: Floats,
     order: Order,
     first: int,
@@ -164,7 +164,7 @@ def _newest(prefix: Integers, first: int) -> int:
 
 
 @compiled
-def _insert(  # noqa: PLR0917  a compiled function has no keyword-only arguments
+def _insert(
     sequence: Integers, count: int, upto: int, time_hours: Floats, variable: Integers, value: Floats
 ) -> int:
     """Put rows count .. upto - 1 into the sequence; the first place that changed. Ties go by time, then after
@@ -189,9 +189,7 @@ def _insert(  # noqa: PLR0917  a compiled function has no keyword-only arguments
 
 
 @compiled
-def _push(  # noqa: PLR0917
-    tape: Integers, gap: Floats, k: int, op: int, item: int, gap_hours: float
-) -> int:
+def _push(tape: Integers, gap: Floats, k: int, op: int, item: int, gap_hours: float) -> int:
     tape[k, 0], tape[k, 1], gap[k] = op, item, gap_hours
     return k + 1
 

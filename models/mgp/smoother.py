@@ -55,7 +55,7 @@ class Weights(NamedTuple):
 
 
 @compiled
-def weigh(  # noqa: PLR0917  a compiled function has no keyword-only arguments
+def weigh(
     space: StateSpace,
     time_hours: Floats,
     variable: Integers,

@@ -20,8 +20,6 @@ and no covariance of a state is kept, or even made.
     R  right-hand sides     D  temporal states     W  width (variables, padded)
 """
 
-# ruff: noqa: PLR0917  compiled functions have no keyword-only arguments
-
 from __future__ import annotations
 
 from typing import NamedTuple

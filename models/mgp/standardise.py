@@ -26,6 +26,8 @@ VARIABLES = (
     *("creatinine", "bilirubin_direct", "glucose", "lactate", "magnesium", "phosphate", "potassium"),
     *("bilirubin_total", "troponin_i", "hematocrit", "hemoglobin", "ptt", "wbc", "fibrinogen", "platelets"),
 )
+# what a bed's monitor and a nurse's round give: the first seven
+VITAL_SIGNS = VARIABLES[:7]
 # right-skewed by orders of magnitude, so that a ratio means more than a difference
 SKEWED = frozenset(
     {

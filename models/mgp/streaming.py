@@ -38,7 +38,7 @@ from models.mgp.filter import (
     process_variance,
 )
 from models.mgp.kernel import Kernel
-from models.mgp.smoothed import Column, Posterior, Problem, SmoothedPosterior, posterior
+from models.mgp.posterior import Column, Posterior, Problem, SmoothedPosterior, posterior
 from models.mgp.statespace import StateSpace, state_space, transition
 
 Floats = npt.NDArray[np.float64]
@@ -182,7 +182,7 @@ _slot = compiled(checkpoint_slot)
 
 
 @compiled
-def _take(  # noqa: PLR0917  a compiled function has no keyword-only arguments
+def _take(
     space: StateSpace,
     columns: _Columns,
     now: _Filter,

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from models.mgp.dense import dense_posterior
 from models.mgp.kernel import Kernel
-from models.mgp.smoothed import Observations, filtered, posterior
+from models.mgp.posterior import Observations, filtered, posterior
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from models.mgp.kernel import Kernel
-from models.mgp.smoothed import Observations, filtered, posterior
+from models.mgp.posterior import Observations, filtered, posterior
 
 Floats = npt.NDArray[np.float64]
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from models.mgp.kernel import Kernel
 from models.mgp.likelihood import log_likelihood
-from models.mgp.smoothed import Observations, filtered, posteriors
+from models.mgp.posterior import Observations, filtered, posteriors
 
 HOURS, MEASURED, VARIABLES = 9, 40, 3
 KERNELS = {

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from models.mgp.course import Course
 from models.mgp.kernel import Kernel
-from models.mgp.smoothed import Filtered, Observations, filtered
+from models.mgp.posterior import Filtered, Observations, filtered
 
 VARIABLES, HOURS = 3, 30
 TEMPORALS = [("matern12",), ("matern12", "matern12"), ("matern32", "matern12"), ("matern52",)]

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.mgp.kernel import Kernel
-from models.mgp.smoothed import Filtered, Observations, filtered, posterior, posteriors
+from models.mgp.posterior import Filtered, Observations, filtered, posterior, posteriors
 
 VARIABLES, HOURS = 5, 20
 GRID = np.arange(1.0, HOURS + 1.0)

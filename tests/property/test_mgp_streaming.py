@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.mgp.kernel import Kernel
-from models.mgp.smoothed import posterior
+from models.mgp.posterior import posterior
 from models.mgp.streaming import State
 
 VARIABLES = 3

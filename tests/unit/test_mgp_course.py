@@ -11,8 +11,8 @@ import torch
 from models.clinical.errors import InvalidInput
 from models.mgp.course import Course
 from models.mgp.kernel import Kernel
+from models.mgp.posterior import Observations, filtered, posterior
 from models.mgp.schedule import CHECKPOINTS, RESTORE, UPDATE, as_known, checkpoint_of, no_order
-from models.mgp.smoothed import Observations, filtered, posterior
 
 PROCESS = Kernel(
     "matern12",

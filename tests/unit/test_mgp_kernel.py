@@ -6,7 +6,7 @@ import torch
 
 from models.clinical.errors import InvalidInput
 from models.mgp.kernel import Kernel
-from models.mgp.smoothed import posterior
+from models.mgp.posterior import posterior
 
 IDENTITY = np.eye(3)
 

@@ -9,7 +9,7 @@ from models.mgp.hyperparameters import Hyperparameters
 from models.mgp.kernel import Kernel
 from models.mgp.likelihood import fit, log_likelihood
 from models.mgp.population import LinearMean
-from models.mgp.smoothed import Observations
+from models.mgp.posterior import Observations
 
 LENGTHSCALE, NOISE = 6.0, 0.1
 TASK = np.array([[1.0, 0.8], [0.8, 1.2]])
@@ -47,7 +47,7 @@ def test_likelihood_is_the_normal_density_of_each_stay() -> None:
 
 def test_learning_finds_the_process_that_made_the_stays() -> None:
     stays, statics = _simulated(stays=96, rows=60, slope=0.7)
-    learnt, mean = Hyperparameters(2, (3.0,), rank=2).double(), LinearMean(2, 1).double()
+    learnt, mean = Hyperparameters(2, ("matern12",), (3.0,), rank=2).double(), LinearMean(2, 1).double()
     with torch.no_grad():  # the likelihood has saddles where the covariances are zero
         learnt.tasks[0].get_parameter("covar_factor").copy_(torch.tensor([[0.5, 0.0], [0.3, 0.3]]))
     curve = fit(learnt, stays, steps=150, rate=0.1, seed=1, mean=mean, statics=statics)
@@ -65,11 +65,19 @@ def test_learning_repeats_itself_bit_for_bit_and_differs_by_seed() -> None:
     curves = []
     for seed in (3, 3, 4):
         torch.manual_seed(0)
-        curves.append(fit(Hyperparameters(2, (1.5,), rank=1), stays, steps=4, rate=0.05, seed=seed))
+        curves.append(
+            fit(Hyperparameters(2, ("matern12",), (1.5,), rank=1), stays, steps=4, rate=0.05, seed=seed)
+        )
     assert curves[0] == curves[1]
     assert curves[0] != curves[2]
 
 
 def test_nothing_measured_is_nothing_to_learn_from() -> None:
     with pytest.raises(InvalidInput, match="no stay has an observation"):
-        fit(Hyperparameters(2, (1.5,), rank=1), [Observations([], [], [])], steps=1, rate=0.1, seed=0)
+        fit(
+            Hyperparameters(2, ("matern12",), (1.5,), rank=1),
+            [Observations([], [], [])],
+            steps=1,
+            rate=0.1,
+            seed=0,
+        )

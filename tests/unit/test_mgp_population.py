@@ -7,7 +7,7 @@ import torch
 from models.clinical.errors import InvalidInput
 from models.mgp.kernel import Kernel
 from models.mgp.population import LinearMean, least_squares
-from models.mgp.smoothed import Observations, posterior, posteriors
+from models.mgp.posterior import Observations, posterior, posteriors
 
 
 def _stays(number: int) -> tuple[list[Observations], torch.Tensor]:

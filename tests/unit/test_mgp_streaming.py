@@ -9,7 +9,7 @@ from torch import Tensor
 
 from models.clinical.errors import InvalidInput
 from models.mgp.kernel import Kernel
-from models.mgp.smoothed import Posterior, posterior
+from models.mgp.posterior import Posterior, posterior
 from models.mgp.streaming import CHECKPOINTS, STRIDE, State, checkpoint_slot
 
 VARIABLES = 4

@@ -12,6 +12,9 @@ from models.base import EarlyWarningModel, Inquirable
 from models.clinical.score import ScoreSeries, ScoreStatus
 from models.clinical.stay import GRID_STEP, OBSERVATION_COLUMNS, Stay, observation_table
 from models.clinical.variables import CATALOGUE
+from models.gru import GRUConfig
+
+from .conftest import TinyModel
 
 ADMITTED = datetime(2026, 3, 1, 7, 13, tzinfo=UTC)
 SPREAD = {
@@ -26,9 +29,26 @@ SPREAD = {
 }
 
 
-@pytest.fixture(scope="module", params=registry.names())
-def model(request: pytest.FixtureRequest) -> EarlyWarningModel:
-    return registry.load(request.param)
+TINY: dict[str, dict[str, object]] = {
+    "smoothed": {"feed": "smoothed"},
+    "carried": {"feed": "carried"},
+    "recurrent": {"reader": GRUConfig(channels=6, receptive_hours=9)},
+}
+
+
+@pytest.fixture(scope="module", params=[*registry.names(), *TINY])
+def source(request: pytest.FixtureRequest, tiny: TinyModel, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What a model loads from: a registered name, or the folder of a tiny MGP-TCN of another kind."""
+    if request.param not in TINY:
+        return str(request.param)
+    folder = tmp_path_factory.mktemp(request.param)
+    tiny(**TINY[request.param]).save(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def model(source: str) -> EarlyWarningModel:
+    return registry.load(source)
 
 
 def stay_of(seed: int, hours: int = 40, observations: int = 150, withdrawn_share: float = 0.05) -> Stay:
@@ -61,11 +81,11 @@ def assert_same(left: ScoreSeries, right: ScoreSeries) -> None:
     assert (left.status, left.reason) == (right.status, right.reason)
 
 
-def test_it_calls_itself_what_the_registry_calls_it(model: EarlyWarningModel) -> None:
+def test_it_calls_itself_what_the_registry_calls_it(model: EarlyWarningModel, source: str) -> None:
     assert model.name in registry.names()
     assert type(model) is registry.model_class(model.name)
     assert 0 < model.threshold < 1
-    assert model.version == registry.load(model.name).version
+    assert model.version == registry.load(source).version
 
 
 def test_it_scores_every_grid_hour(model: EarlyWarningModel) -> None:
@@ -118,8 +138,8 @@ def test_no_score_depends_on_the_end_asked_for(model: EarlyWarningModel) -> None
     assert_same(longer.until(stay.grid()[-1].to_pydatetime()), model.score(stay))
 
 
-def test_no_score_depends_on_what_was_scored_before(model: EarlyWarningModel) -> None:
-    alone = registry.load(model.name).score(stay_of(4))
+def test_no_score_depends_on_what_was_scored_before(model: EarlyWarningModel, source: str) -> None:
+    alone = registry.load(source).score(stay_of(4))
     for other in (5, 6):
         model.score(stay_of(other))
     assert_same(model.score(stay_of(4)), alone)

@@ -9,7 +9,7 @@ CONFIG = TCNConfig(channels=8, dilations=(1, 2, 4), kernel=3, dropout=0.5)
 
 def network() -> TCN:
     torch.manual_seed(1)
-    return TCN(5, CONFIG).double().eval()
+    return TCN(5, 3, CONFIG).double().eval()
 
 
 def tails(net: TCN, stays: int) -> list[torch.Tensor]:
@@ -17,9 +17,9 @@ def tails(net: TCN, stays: int) -> list[torch.Tensor]:
 
 
 def gradient_of_hour(hour: int, hours: int = 40) -> torch.Tensor:
-    """How strongly each input hour moves the logit of `hour`: (T,)."""
+    """How strongly each input hour moves the outputs of `hour`: (T,)."""
     net, inputs = network(), torch.randn(1, hours, 5, dtype=torch.float64, requires_grad=True)
-    net(inputs, tails(net, 1))[0][0, hour].backward()
+    net(inputs, tails(net, 1))[0][0, hour].sum().backward()
     assert inputs.grad is not None
     return inputs.grad[0].abs().sum(-1)
 

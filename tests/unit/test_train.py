@@ -7,8 +7,10 @@ import pytest
 
 from models.clinical.errors import InvalidInput, UnreadableSource
 from models.fitting import Fit, Recipe, Stage
-from models.mgp_tcn import MGPTCN, MGPTCNConfig
+from models.mgp_tcn import MGPTCN
+from models.network import MGPTCNConfig
 from models.tcn import TCNConfig
+from models.training_stays import BatchLimits
 from pipelines import train
 from pipelines.metrics.cinc2019 import stay_utilities
 from pipelines.split import held_out, split_of
@@ -16,13 +18,14 @@ from pipelines.train import TrainingSettings, best_threshold, read_settings
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 SETTINGS = TrainingSettings(
-    MGPTCNConfig(rank=2, tcn=TCNConfig(channels=8, dilations=(1, 2))),
+    MGPTCNConfig(rank=2, draws=2, reader=TCNConfig(channels=8, dilations=(1, 2))),
     Recipe(
         kernel_steps=3,
         stages=(
-            Stage("network", 2, network_rate=1e-2),
-            Stage("joint", 2, network_rate=1e-3, kernel_rate=1e-2),
+            Stage("network", 3, network_rate=0.1),
+            Stage("joint", 2, network_rate=1e-2, kernel_rate=1e-2),
         ),
+        limits=BatchLimits(stays=4),
     ),
 )
 COLUMNS = (
@@ -63,10 +66,21 @@ def test_the_best_threshold_is_no_worse_than_any_other() -> None:
         best_threshold(rows, np.zeros_like(label), score)
 
 
-def test_the_shipped_recipe_reads() -> None:
-    settings = read_settings(EXPERIMENTS / "mgp_tcn.toml")
-    assert settings.config.tcn.receptive_hours == 63
-    assert [stage.kernel_rate > 0 for stage in settings.recipe.stages] == [False, True]
+# feed, network, and in which stages the kernel learns
+EXPECTED = {
+    "mgp_rnn": ("filtered", "gru", [False, True]),
+    "mgp_tcn": ("filtered", "tcn", [False, True]),
+    "mgp_tcn_smoothed": ("smoothed", "tcn", [False]),
+    "tcn_carried": ("carried", "tcn", [False, False]),
+}
+
+
+@pytest.mark.parametrize("file", sorted(EXPERIMENTS.glob("*.toml")), ids=lambda file: file.stem)
+def test_every_experiment_reads(file: Path) -> None:
+    settings = read_settings(file)
+    learns = [stage.kernel_rate > 0 for stage in settings.recipe.stages]
+    assert (settings.config.feed, settings.config.as_json()["network"], learns) == EXPECTED[file.stem]
+    assert settings.config.reader.receptive_hours == 63
 
 
 def test_settings_refuse_an_unknown_name_and_a_file_that_is_not_toml(tmp_path: Path) -> None:
@@ -100,7 +114,7 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_stopped_run_resumes_to_the_same_model(
     records: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = train.train_mgp_tcn(records, tmp_path / "whole", SETTINGS)
+    whole = train.train_mgp_tcn([records], tmp_path / "whole", SETTINGS)
     passes = 0
     pass_done = train._Keeper.pass_done
 
@@ -113,9 +127,9 @@ def test_a_stopped_run_resumes_to_the_same_model(
 
     monkeypatch.setattr(train._Keeper, "pass_done", stop_after_three)
     with pytest.raises(KeyboardInterrupt):
-        train.train_mgp_tcn(records, tmp_path / "stopped", SETTINGS)
+        train.train_mgp_tcn([records], tmp_path / "stopped", SETTINGS)
     monkeypatch.undo()
-    resumed = train.train_mgp_tcn(records, tmp_path / "stopped", SETTINGS, resume=True)
+    resumed = train.train_mgp_tcn([records], tmp_path / "stopped", SETTINGS, resume=True)
     assert resumed.version == whole.version == MGPTCN.load(tmp_path / "stopped").version
     assert resumed.training["subjects"]["test"]["stays"] > 0
 
@@ -123,4 +137,4 @@ def test_a_stopped_run_resumes_to_the_same_model(
 def test_a_source_without_positive_hours_cannot_train(records: Path, tmp_path: Path) -> None:
     (tmp_path / "p000001.psv").write_bytes((records / "p000001.psv").read_bytes())
     with pytest.raises(UnreadableSource, match="no positive hour"):
-        train.train_mgp_tcn(tmp_path, tmp_path / "out", SETTINGS)
+        train.train_mgp_tcn([tmp_path], tmp_path / "out", SETTINGS)

@@ -1,0 +1,40 @@
+"""Compile what scoring needs, once after installation: `python -m models.warm`.
+
+The first score of a fresh installation would otherwise wait about a minute for the compiler.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from models import registry
+from models.base import Inquirable
+from models.clinical.stay import Stay, observation_table
+from models.mgp.standardise import VITAL_SIGNS
+
+ADMITTED = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+def example() -> Stay:
+    """A stay with every vital sign in two hours, one of them known late."""
+    time = [ADMITTED + timedelta(hours=hour) for hour in (0.5, 1.5) for _ in VITAL_SIGNS]
+    known = [*time[:-1], time[-1] + timedelta(hours=2)]
+    return Stay(
+        "warm",
+        "warm",
+        ADMITTED,
+        observation_table(time, known, [*VITAL_SIGNS, *VITAL_SIGNS], [40.0] * len(time)),
+    )
+
+
+def warm() -> None:
+    """Score, explain and inquire with the default model."""
+    model, stay = registry.load("default"), example()
+    model.score(stay)
+    model.explain(stay, stay.last_known_at)
+    if isinstance(model, Inquirable):
+        model.inquire(stay, stay.last_known_at)
+
+
+if __name__ == "__main__":
+    warm()

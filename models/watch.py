@@ -1,0 +1,60 @@
+"""A stay scored hour after hour as it unfolds: a new hour costs one hour, whatever has gone before.
+
+process    goes on from the filter's state (models/mgp/course.py)
+network    goes on from what it remembered at the last whole block of hours; the hours of a block that
+           has begun are read again with each new one, so that every hour has the bits of the stay
+           scored whole
+
+T  grid hours     F  inputs     D  draws
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import torch
+
+from models.clinical.errors import InvalidInput
+from models.clinical.score import ScoreSeries
+from models.clinical.stay import Stay
+from models.feed import fed
+from models.mgp.course import Course
+from models.mgp.encoding import encode
+from models.mgp_tcn import BLOCK_HOURS, DRAW_SEED, MGPTCN
+from models.network import INPUTS
+from models.threads import one_thread
+
+
+class Watch:
+    """One stay under one model. Raises InvalidInput for a model whose hours change with later ones."""
+
+    def __init__(self, model: MGPTCN) -> None:
+        if model.config.feed != "filtered":
+            raise InvalidInput(
+                f"a {model.config.feed} feed cannot be continued hour by hour",
+                value=model.config.feed,
+                bound="filtered",
+            )
+        self._model = model
+        self._course = Course(model.kernel, model.config.draws, DRAW_SEED)
+        sides = 1 + model.config.draws
+        self._remembered = model.network.start(sides)
+        self._begun = torch.empty(sides, 0, INPUTS)  # inputs of the block that is not whole yet
+        self._hours = 0
+
+    def advance(self, stay: Stay, end: datetime | None = None) -> ScoreSeries:
+        """The scores of the grid hours up to `end` that are new, bit for bit as `MGPTCN.score` gives them.
+
+        Raises InvalidInput where `stay` is not what it was told before and more: a stay in which something
+        was corrected or withdrawn is watched anew.
+        """
+        model, time, first = self._model, stay.grid(end), self._hours
+        encoded = encode(stay, model.standardisation, len(time))
+        with one_thread(), torch.inference_mode():
+            beside = model.beside(stay, encoded)[first:]
+            new = fed(self._course.advance(encoded)).inputs(model.network, beside)
+            begun = torch.cat([self._begun, new], dim=1)
+            logits, self._remembered = model.read(begun, self._remembered)
+            logits = logits[:, self._begun.shape[1] :, model.config.primary]
+        self._begun, self._hours = begun[:, begun.shape[1] // BLOCK_HOURS * BLOCK_HOURS :], len(time)
+        return model.judged(stay.stay_id, time[first:], encoded.since_hours[first:], logits)

@@ -170,7 +170,7 @@ def test_every_later_command_takes_the_folder(ward: Path, tmp_path: Path) -> Non
         assert prodrome("score", source, str(path), "--model", "qsofa", "--out", out).returncode == 0
     one, two = (pq.read_table(tmp_path / name / "predictions.parquet") for name in ("table", "ingested"))
     assert one == two
-    assert one.column_names == ["stay", "time", "hour", "value", "status", "reason"]
+    assert one.column_names == ["stay", "time", "hour", "value", "low", "high", "status", "reason"]
     lines = (tmp_path / "table" / "predictions.csv").read_text(encoding="utf-8").splitlines()
     assert len(lines) == len(one) + 1
 

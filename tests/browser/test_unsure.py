@@ -132,7 +132,7 @@ def test_a_model_that_names_nothing_says_so(service: Service, desk: Desk) -> Non
     service.wait_scored(stay)
     page = desk.open(f"{service.url}/#/stay/{stay}")
     page.get_by_text("More reasons").click()
-    expect(page.locator(".reasons").get_by_text("The model names none.")).to_have_count(2)
+    expect(page.locator(".reasons").get_by_text("The model names none.")).to_have_count(2, timeout=20_000)
 
 
 def test_reasons_that_cannot_be_had_are_said_to_be_missing(service: Service, desk_with_trouble: Desk) -> None:

@@ -127,7 +127,7 @@ def test_the_reasons_of_a_past_score_are_those_of_its_hour(unsure: Service, desk
 
 
 def test_a_model_that_names_nothing_says_so(service: Service, desk: Desk) -> None:
-    stay = service.admit("32")
+    stay = service.admit("92")
     service.observe(stay, SICK)
     service.wait_scored(stay)
     page = desk.open(f"{service.url}/#/stay/{stay}")
@@ -136,7 +136,7 @@ def test_a_model_that_names_nothing_says_so(service: Service, desk: Desk) -> Non
 
 
 def test_reasons_that_cannot_be_had_are_said_to_be_missing(service: Service, desk_with_trouble: Desk) -> None:
-    stay = service.admit("33")
+    stay = service.admit("93")
     service.observe(stay, SICK)
     service.wait_scored(stay)
     page = desk_with_trouble.open(f"{service.url}/#/stay/{stay}")

@@ -5,7 +5,8 @@
     3. joint    kernel and reader together, the loss's gradient flowing through the filtered posterior
 
     loss = mean over labelled hours of the horizons' binary cross-entropies, positive hours counted
-           `positive_weight` times, the score's own horizon `PRIMARY_WEIGHT` times
+           `positive_weight` times, the score's own horizon `PRIMARY_WEIGHT` times; a teacher may soften its
+           targets (models/teacher.py)
 
 The network learns from draws of the process as well as from its mean, so that a draw is nothing new to it
 when a score's spread is asked for. What is validated and kept is a moving average of the weights. Every
@@ -19,7 +20,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from math import cos, pi
 from typing import Any
 
@@ -40,12 +41,13 @@ from models.mgp.likelihood import fit
 from models.mgp.standardise import Standardisation
 from models.mgp_tcn import Calibration, Learnt
 from models.network import MGPTCNConfig, MGPTCNNetwork
+from models.teacher import Teacher, softened, taught
 from models.threads import one_thread
 from models.training_feed import TrainingFeed, training_feed
 from models.training_stays import (
-    BatchLimits,
     TrainingStay,
     batches,
+    groups,
     prepare,
     standardisation_of,
 )
@@ -53,7 +55,7 @@ from models.training_stays import (
 Floats = npt.NDArray[np.float64]
 
 TYPICAL_STAYS = 2000  # enough for means that only serve as a reference
-PRIMARY_WEIGHT = 3.0  # the score is one horizon of six, and what is validated
+PRIMARY_WEIGHT = 8.0  # the score is one horizon of six, and what is validated
 WARM_UP_STEPS = 200
 
 
@@ -78,11 +80,12 @@ class Recipe:
         Stage("network", epochs=8, network_rate=3e-3),
         Stage("joint", epochs=1, network_rate=1e-4, kernel_rate=2e-3),
     )
-    limits: BatchLimits = field(default_factory=BatchLimits)
+    batch: int = 48  # stays a step
     draws: int = 2  # courses a stay learnt from besides its mean
     positive_weight: float = 4.0  # one hour in fifty is positive; calibration takes the weight out again
     weight_decay: float = 0.1
     averaging: float = 0.999  # of the weights, a step
+    teacher: Teacher | None = None  # boosted trees whose expectations soften the targets
     patience: int = 5  # epochs without a better validation AUPRC
 
 
@@ -91,6 +94,7 @@ class Progress:
     """Where a run stands: with the network's state, all that a checkpoint needs."""
 
     kernel_done: bool = False
+    expected: Tensor = field(default_factory=lambda: torch.empty(0))  # by the teacher, of every labelled hour
     stage: int = 0
     epoch: int = 0
     steps: int = 0
@@ -129,6 +133,8 @@ class Fit:
         with one_thread():
             if not self.progress.kernel_done:
                 self._kernel()
+            if self.recipe.teacher:
+                self._soften(self.recipe.teacher)
             while self.progress.stage < len(self.recipe.stages):
                 self._stage(self.recipe.stages[self.progress.stage])
             remember_typical(self.config, self.network, self.train[:TYPICAL_STAYS])
@@ -141,6 +147,15 @@ class Fit:
             fit(hyperparameters, self.train, recipe.kernel_steps, recipe.kernel_rate, recipe.seed)
         self.progress.kernel_done = True
         self.observer.pass_done(self)
+
+    def _soften(self, teacher: Teacher) -> None:
+        """Blend what the teacher expects into the targets; a run that was stopped has asked it before."""
+        if not len(self.progress.expected):
+            config = self.config if self.config.feed == "carried" else replace(self.config, feed="filtered")
+            feed = training_feed(config, self.network, self.train, 0, moving=False, seed=0)
+            self.progress.expected = taught(teacher, self.network, feed, self.train)
+            self.observer.pass_done(self)
+        self.train = softened(self.train, self.progress.expected, teacher.share, self.network.primary)
 
     def _stage(self, stage: Stage) -> None:
         """The epochs of a stage that are left, then its best weights."""
@@ -176,7 +191,7 @@ class Fit:
         torch.manual_seed(int(np.random.default_rng(seed).integers(2**31)))  # for dropout
         feed.begin(seed)
         self.network.train()
-        order, losses = batches(self.train, self.recipe.limits, seed), []
+        order, losses = batches(self.train, self.recipe.batch, seed), []
         for done, batch in enumerate(order, start=1):
             _anneal(optimiser, stage, self.progress.steps, stage.epochs * len(order))
             loss = batch_loss(self.network, feed, batch, self.recipe.positive_weight)
@@ -238,17 +253,25 @@ def start(config: MGPTCNConfig, standardisation: Standardisation, seed: int) -> 
 
 
 def batch_loss(
-    network: MGPTCNNetwork, feed: TrainingFeed, batch: Sequence[int], positive_weight: float
+    network: MGPTCNNetwork, feed: TrainingFeed, batch: Sequence[Sequence[int]], positive_weight: float
 ) -> Tensor:
-    """Weighted cross-entropy over the labelled hours of a batch; no other hour counts."""
-    inputs, target, labelled = feed.batch(network, batch)
-    logits, _ = network(inputs, network.start(len(inputs)))
+    """Weighted cross-entropy over the labelled hours of a batch, in groups; no other hour counts."""
+    read = [_labelled_logits(network, *feed.batch(network, group)) for group in batch]
+    logits, target = (torch.cat(rows) for rows in zip(*read, strict=True))
     losses = nn.functional.binary_cross_entropy_with_logits(
-        logits[labelled], target[labelled], pos_weight=torch.tensor(positive_weight), reduction="none"
+        logits, target, pos_weight=torch.tensor(positive_weight), reduction="none"
     )
     weight = torch.ones(losses.shape[-1])
     weight[network.primary] = PRIMARY_WEIGHT
     return losses.mean(0) @ weight / weight.sum()
+
+
+def _labelled_logits(
+    network: MGPTCNNetwork, inputs: Tensor, target: Tensor, labelled: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Logits and targets (labelled hours, K) of inputs (B, T, F)."""
+    logits, _ = network(inputs, network.start(len(inputs)))
+    return logits[labelled], target[labelled]
 
 
 def predict(network: MGPTCNNetwork, stays: Sequence[TrainingStay], feed: TrainingFeed) -> list[Tensor]:
@@ -256,8 +279,8 @@ def predict(network: MGPTCNNetwork, stays: Sequence[TrainingStay], feed: Trainin
     network.eval()
     found = [torch.empty(0)] * len(stays)
     with torch.no_grad():
-        for batch in batches(stays, BatchLimits(), (0,)):
-            for index, logits in zip(batch, feed.whole(network, batch), strict=True):
+        for group in groups(stays, np.arange(len(stays))):
+            for index, logits in zip(group, feed.whole(network, group), strict=True):
                 found[index] = logits[..., network.primary].clone()
     return found
 

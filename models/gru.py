@@ -34,7 +34,7 @@ class GRU(nn.Module):
     def __init__(self, inputs: int, outputs: int, config: GRUConfig) -> None:
         super().__init__()
         self.channels = config.channels
-        self.input_dropout = nn.Dropout(config.input_dropout)
+        self.input_dropout = nn.Dropout1d(config.input_dropout)
         self.enter = nn.Linear(inputs, config.channels)
         self.recurrent = nn.GRU(config.channels, config.channels, batch_first=True)
         self.dropout = nn.Dropout(config.dropout)
@@ -47,7 +47,7 @@ class GRU(nn.Module):
 
     def forward(self, inputs: Tensor, past: State) -> tuple[Tensor, State]:
         """Inputs (B, T, F) and the state before them to outputs (B, T, K) and the state for the next."""
-        x = self.dropout(self.enter(self.input_dropout(inputs)))
+        x = self.dropout(self.enter(self.input_dropout(inputs.mT).mT))
         hidden, after = self.recurrent(x, past[0])
         outputs: Tensor = self.leave(torch.relu(self.norm(x + self.dropout(hidden))))
         return outputs, [after]

@@ -32,7 +32,9 @@ class TCNConfig:
     dilations: tuple[int, ...] = (1, 2, 4, 8, 16)
     kernel: int = 3
     dropout: float = 0.3
-    input_dropout: float = 0.15  # of single input channels: no score may hang on one test having been ordered
+    input_dropout: float = (
+        0.15  # of an input for a whole stay: no score may hang on one test having been ordered
+    )
 
     @property
     def receptive_hours(self) -> int:
@@ -68,7 +70,7 @@ class TCN(nn.Module):
         super().__init__()
         self.channels = config.channels
         self.reaches = [(config.kernel - 1) * dilation for dilation in config.dilations]
-        self.input_dropout = nn.Dropout(config.input_dropout)
+        self.input_dropout = nn.Dropout1d(config.input_dropout)
         self.enter = nn.Linear(inputs, config.channels)
         self.blocks = nn.ModuleList(CausalBlock(config, dilation) for dilation in config.dilations)
         self.dropout = nn.Dropout(config.dropout)
@@ -81,7 +83,7 @@ class TCN(nn.Module):
 
     def forward(self, inputs: Tensor, past: State) -> tuple[Tensor, State]:
         """Inputs (B, T, F) and the tails before them to outputs (B, T, K) and the tails for the next."""
-        x = self.dropout(self.enter(self.input_dropout(inputs)))  # (B, T, C)
+        x = self.dropout(self.enter(self.input_dropout(inputs.mT).mT))  # (B, T, C)
         tails = []
         for block, tail in zip(self.blocks, past, strict=True):
             x, after = block(x, tail)

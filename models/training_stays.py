@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -23,15 +24,18 @@ from models.mgp.encoding import encode
 from models.mgp.standardise import VARIABLES, Standardisation, fit_standardisation
 from models.network import MGPTCNConfig
 
+GROUP = 8  # stays side by side: of a random batch a third is padding
+
 
 @dataclass(frozen=True)
 class TrainingStay:
-    """A labelled stay up to its last labelled hour, float32.
+    """A labelled stay of a subject up to its last labelled hour, float32.
 
     `time_hours`, `variable`, `value` (n,); `known` (T,) observations each hour may use; `channels` (T, C);
     `label` (T,); `target` (T, K); `labelled` (T,) which hours have a label.
     """
 
+    subject_id: str
     time_hours: Tensor
     variable: Tensor
     value: Tensor
@@ -40,14 +44,6 @@ class TrainingStay:
     label: Tensor
     target: Tensor
     labelled: Tensor
-
-
-@dataclass(frozen=True)
-class BatchLimits:
-    """Long stays travel in smaller batches."""
-
-    stays: int = 48
-    hours: int = 2880
 
 
 def standardisation_of(train: Sequence[LabelledStay]) -> Standardisation:
@@ -68,6 +64,7 @@ def prepare(one: LabelledStay, standardisation: Standardisation, config: MGPTCNC
     label[one.hour - 1] = torch.from_numpy(one.label).float()
     labelled[one.hour - 1] = True
     return TrainingStay(
+        subject_id=one.stay.subject_id,
         time_hours=torch.from_numpy(encoded.time_hours[:rows]),
         variable=torch.from_numpy(encoded.variable[:rows]),
         value=torch.from_numpy(encoded.value[:rows]),
@@ -79,17 +76,20 @@ def prepare(one: LabelledStay, standardisation: Standardisation, config: MGPTCNC
     )
 
 
-def batches(stays: Sequence[TrainingStay], limits: BatchLimits, seed: Sequence[int]) -> list[list[int]]:
-    """Indices of stays in batches of about equally long stays, in an order drawn from `seed`."""
-    draw = np.random.default_rng(list(seed))
-    size = np.array([len(one.label) for one in stays])
-    found: list[list[int]] = [[]]
-    for index in np.argsort(size * draw.uniform(0.85, 1.15, len(size)), kind="stable").tolist():
-        many = (len(found[-1]) + 1) * size[index] > limits.hours
-        if len(found[-1]) == limits.stays or (found[-1] and many):
-            found.append([])
-        found[-1].append(index)
-    return [found[place] for place in draw.permutation(len(found))]
+def batches(stays: Sequence[TrainingStay], size: int, seed: Sequence[int]) -> list[list[list[int]]]:
+    """Batches of `size` stays drawn at random without replacement, each as groups of like length.
+
+    Where a ward discharges whoever is well, length tells the outcome: a batch of like lengths would be nearly
+    all septic or all not, and its gradient would speak of length. Groups only save padding.
+    """
+    order = np.random.default_rng(list(seed)).permutation(len(stays))
+    return [groups(stays, order[first : first + size]) for first in range(0, len(order), size)]
+
+
+def groups(stays: Sequence[TrainingStay], batch: npt.NDArray[np.int64]) -> list[list[int]]:
+    """The stays of a batch, given as indices, from the shortest to the longest, `GROUP` at a time."""
+    ordered = batch[np.argsort([len(stays[index].label) for index in batch], kind="stable")]
+    return [ordered[first : first + GROUP].tolist() for first in range(0, len(ordered), GROUP)]
 
 
 def side_by_side(rows: Sequence[Tensor]) -> Tensor:

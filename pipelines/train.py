@@ -28,7 +28,8 @@ from models.clinical.stay import LabelledStay
 from models.fitting import Fit, Observer, Progress, Recipe, Stage, calibrate, start, validated
 from models.mgp_tcn import MGPTCN, Calibration, Learnt
 from models.network import MGPTCNConfig
-from models.training_stays import BatchLimits, prepare, standardisation_of
+from models.teacher import Teacher
+from models.training_stays import prepare, standardisation_of
 from pipelines.ingest import cinc2019
 from pipelines.metrics.cinc2019 import stay_utilities
 from pipelines.metrics.classification import auprc, auroc
@@ -153,12 +154,12 @@ def _restore(fit: Fit, checkpoint: Path) -> None:
 
 
 def _recipe(fields: dict[str, Any]) -> Recipe:
-    """A recipe from TOML: `stages` is an array of tables, `limits` a table."""
+    """A recipe from TOML: `stages` is an array of tables, `teacher` a table."""
     chosen = dict(fields)
     if "stages" in chosen:
         chosen["stages"] = tuple(Stage(**stage) for stage in chosen["stages"])
-    if "limits" in chosen:
-        chosen["limits"] = BatchLimits(**chosen["limits"])
+    if "teacher" in chosen:
+        chosen["teacher"] = Teacher(**chosen["teacher"])
     return Recipe(**chosen)
 
 

@@ -177,7 +177,7 @@ def labelled(hours: int, onset: int | None = None, **values: float) -> LabelledS
 def test_the_loss_reaches_every_parameter(model: MGPTCN) -> None:
     batch = [prepare(one, model.standardisation, model.config) for one in (labelled(9, onset=5), labelled(4))]
     feed = training_feed(model.config, model.network, batch, 0, moving=True, seed=0)
-    batch_loss(model.network, feed, [0, 1], 4.0).backward()  # type: ignore[no-untyped-call]
+    batch_loss(model.network, feed, [[0, 1]], 4.0).backward()  # type: ignore[no-untyped-call]
     for name, parameter in model.network.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.abs().sum() > 0, name

@@ -10,7 +10,6 @@ from models.fitting import Fit, Recipe, Stage
 from models.mgp_tcn import MGPTCN
 from models.network import MGPTCNConfig
 from models.tcn import TCNConfig
-from models.training_stays import BatchLimits
 from pipelines import train
 from pipelines.metrics.cinc2019 import stay_utilities
 from pipelines.split import held_out, split_of
@@ -25,7 +24,7 @@ SETTINGS = TrainingSettings(
             Stage("network", 3, network_rate=0.1),
             Stage("joint", 2, network_rate=1e-2, kernel_rate=1e-2),
         ),
-        limits=BatchLimits(stays=4),
+        batch=4,
     ),
 )
 COLUMNS = (

@@ -36,7 +36,8 @@ run: setup ## live ward board on simulated stays, or DATA=path to a CinC 2019 zi
 	$(BIN)/prodrome run $(if $(DATA),--data $(DATA))
 
 test: setup browser ## every test; real records where PRODROME_DATA has them
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile tests/unit tests/property tests/oracle
+	$(BIN)/pytest tests/integration tests/browser
 
 nightly: setup ## the tests of whole data sets that take minutes each
 	$(BIN)/pytest -m nightly

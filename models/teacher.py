@@ -43,7 +43,8 @@ class Teacher:
     trees: int = 200
     rate: float = 0.05
     leaves: int = 31
-    smallest_leaf: int = 500  # hours; a septic stay has about ten positive ones
+    every: int = 3  # of the hours they grow on: neighbours say nearly the same, and a third costs a third
+    smallest_leaf: int = 170  # of those hours; a septic stay has about three positive ones
     l2: float = 10.0
     inputs_a_split: float = 0.3
     seed: int = 2019
@@ -59,7 +60,7 @@ class Teacher:
         """
         found = np.empty(len(rows), dtype=np.float32)
         for own in range(self.folds):
-            learn, asked = fold != own, fold == own
+            learn, asked = np.flatnonzero(fold != own)[:: self.every], fold == own
             if len(np.unique(label[learn])) < 2:  # noqa: PLR2004  septic and not
                 raise InvalidInput(
                     f"no trees can grow for fold {own}",

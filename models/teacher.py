@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from sklearn.ensemble import HistGradientBoostingClassifier  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from torch import Tensor
 
 from models.clinical.errors import InvalidInput
@@ -67,9 +68,10 @@ class Teacher:
                     value=self.folds,
                     bound="septic subjects in each fold",
                 )
-            grown = self._trees().fit(rows[learn], label[learn])
-            if asked.any():
-                found[asked] = grown.predict_proba(rows[asked])[:, 1]
+            with threadpool_limits(1):  # two threads that wait for each other on a busy machine take minutes
+                grown = self._trees().fit(rows[learn], label[learn])
+                if asked.any():
+                    found[asked] = grown.predict_proba(rows[asked])[:, 1]
         return found
 
     def _trees(self) -> HistGradientBoostingClassifier:

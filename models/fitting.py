@@ -135,8 +135,10 @@ class Fit:
                 self._kernel()
             if self.recipe.teacher:
                 self._soften(self.recipe.teacher)
+            self.network.reader.to("cuda" if torch.cuda.is_available() else "cpu")
             while self.progress.stage < len(self.recipe.stages):
                 self._stage(self.recipe.stages[self.progress.stage])
+            self.network.reader.cpu()
             remember_typical(self.config, self.network, self.train[:TYPICAL_STAYS])
 
     def _kernel(self) -> None:

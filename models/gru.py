@@ -41,9 +41,14 @@ class GRU(nn.Module):
         self.norm = nn.LayerNorm(config.channels)
         self.leave = nn.Linear(config.channels, outputs)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.leave.weight.device
+
     def start(self, stays: int) -> State:
         """The hidden state before the first hour."""
-        return [torch.zeros(1, stays, self.channels)]
+        return [torch.zeros(1, stays, self.channels, device=self.device)]
 
     def forward(self, inputs: Tensor, past: State) -> tuple[Tensor, State]:
         """Inputs (B, T, F) and the state before them to outputs (B, T, K) and the state for the next."""

@@ -127,9 +127,12 @@ class MGPTCNNetwork(nn.Module):
         return self.reader.start(stays)
 
     def forward(self, inputs: Tensor, past: State) -> tuple[Tensor, State]:
-        """Inputs (B, T, F) and what is remembered to logits (B, T, K), rising over K, and what to keep."""
-        raw, after = self.reader(inputs, past)
-        return rising(raw, self.primary), after
+        """Inputs (B, T, F) and what is remembered to logits (B, T, K), rising over K, and what to keep.
+
+        The process is computed on the processor; the reader may live elsewhere while it learns.
+        """
+        raw, after = self.reader(inputs.to(self.reader.device), past)
+        return rising(raw.to(inputs.device), self.primary), after
 
 
 def rising(raw: Tensor, primary: int) -> Tensor:

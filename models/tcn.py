@@ -77,9 +77,14 @@ class TCN(nn.Module):
         self.norm = nn.LayerNorm(config.channels)
         self.leave = nn.Linear(config.channels, outputs)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.leave.weight.device
+
     def start(self, stays: int) -> State:
         """The tails before the first hour: nothing was there."""
-        return [torch.zeros(stays, reach, self.channels) for reach in self.reaches]
+        return [torch.zeros(stays, reach, self.channels, device=self.device) for reach in self.reaches]
 
     def forward(self, inputs: Tensor, past: State) -> tuple[Tensor, State]:
         """Inputs (B, T, F) and the tails before them to outputs (B, T, K) and the tails for the next."""

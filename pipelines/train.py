@@ -148,7 +148,7 @@ class _Keeper(Observer):
 
 
 def _restore(fit: Fit, checkpoint: Path) -> None:
-    state = torch.load(checkpoint, weights_only=True)
+    state = torch.load(checkpoint, weights_only=True, map_location="cpu")
     fit.network.load_state_dict(state["network"])
     fit.progress = Progress(**state["progress"])
 

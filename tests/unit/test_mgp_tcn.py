@@ -189,6 +189,7 @@ def test_training_sees_what_stood_at_the_end_and_never_what_was_withdrawn(model:
     both = replace(right.stay, observations=pd.concat([right.stay.observations, wrong], ignore_index=True))
     told = replace(right, stay=both)
     seen, unharmed = (vars(prepare(one, model.standardisation, model.config)) for one in (told, right))
+    assert seen.pop("subject_id") == unharmed.pop("subject_id") == "p"
     for name, tensor in seen.items():
         torch.testing.assert_close(tensor, unharmed[name], rtol=0, atol=0)
     for name, learnt in vars(standardisation_of([told])).items():
@@ -218,7 +219,7 @@ def test_joint_training_lowers_the_loss_and_moves_the_kernel(model: MGPTCN) -> N
 
 @pytest.mark.parametrize("feed", ["filtered", "smoothed", "carried"])
 def test_a_recipe_in_memory_ends_in_a_calibrated_model(tiny: TinyModel, feed: str) -> None:
-    stages = (Stage("network", 6, network_rate=1.0), Stage("joint", 1, network_rate=1e-3, kernel_rate=1e-3))
+    stages = (Stage("network", 20, network_rate=1.0), Stage("joint", 1, network_rate=1e-3, kernel_rate=1e-3))
     config = tiny(feed=feed).config
     enough = COHORT * 4  # a variable is learnt from a hundred values
     learnt = learn(config, enough, COHORT, Recipe(kernel_steps=2, stages=stages))

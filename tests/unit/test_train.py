@@ -10,6 +10,7 @@ from models.fitting import Fit, Recipe, Stage
 from models.mgp_tcn import MGPTCN
 from models.network import MGPTCNConfig
 from models.tcn import TCNConfig
+from models.teacher import Teacher
 from pipelines import train
 from pipelines.metrics.cinc2019 import stay_utilities
 from pipelines.split import held_out, split_of
@@ -25,6 +26,7 @@ SETTINGS = TrainingSettings(
             Stage("joint", 2, network_rate=1e-2, kernel_rate=1e-2),
         ),
         batch=4,
+        teacher=Teacher(trees=3, every=1, smallest_leaf=5),
     ),
 )
 COLUMNS = (

@@ -15,7 +15,7 @@ from models.training_stays import TrainingStay, prepare
 
 from .conftest import RandomStay, TinyModel
 
-SMALL = Teacher(share=0.25, folds=3, trees=5, every=1, smallest_leaf=5)
+SMALL = Teacher(share=0.25, folds=3, trees=5, forests=1, smallest_leaf=5)
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def rows() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def test_trees_expect_what_the_inputs_tell(rows: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
     inputs, label, fold = rows
-    teacher = Teacher(trees=30, every=2, smallest_leaf=5, inputs_a_split=1.0)
+    teacher = Teacher(trees=30, forests=2, smallest_leaf=5, inputs_a_split=1.0)
     expected = teacher.expects(inputs, label, fold)
     assert expected[label == 1].min() > expected[label == 0].max()
 

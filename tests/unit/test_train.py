@@ -26,7 +26,7 @@ SETTINGS = TrainingSettings(
             Stage("joint", 2, network_rate=1e-2, kernel_rate=1e-2),
         ),
         batch=4,
-        teacher=Teacher(trees=3, every=1, smallest_leaf=5),
+        teacher=Teacher(trees=3, forests=1, smallest_leaf=5),
     ),
 )
 COLUMNS = (

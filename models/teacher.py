@@ -75,8 +75,8 @@ class Teacher:
     def _forests(
         self, rows: Rows, label: npt.NDArray[np.int8], learn: Folds, asked: Rows
     ) -> npt.NDArray[np.float64]:
-        """The mean probability of `asked` (A, F) by forests on thinned rows: neighbouring hours say nearly the
-        same, so a forest misses little, and the mean of several errs less than one on all rows.
+        """The mean probability of `asked` (A, F) by forests on thinned rows: neighbouring hours say nearly
+        the same, so a forest misses little, and the mean of several errs less than one on all rows.
         """
         expected = np.zeros(len(asked))
         with threadpool_limits(1):  # two threads that wait for each other on a busy machine take minutes

@@ -19,21 +19,22 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from models.mgp.blocks import Blocks, Cuts
+from models.mgp.bridges import BETWEEN, LEFT, bridge_factor, places
 from models.mgp.compiled import compiled
-from models.mgp.draws import (
-    BRIDGE,
+from models.mgp.draws import bridged, independent_path
+from models.mgp.filter import advance
+from models.mgp.filter_adjoint import KernelGradient, add_slopes, generator
+from models.mgp.hourly_draws import (
     PATH,
     Simulation,
-    bridge_factor,
-    bridge_parts,
+    by_hour,
+    hourly_normals,
     independent_hours,
-    independent_path,
     keyed_normals,
     reverse_time,
 )
-from models.mgp.filter import advance
-from models.mgp.filter_adjoint import KernelGradient, add, add_slopes, dot, generator
-from models.mgp.smoother import add_product
+from models.mgp.products import add, add_product, dot
 from models.mgp.statespace import StateSpace, process_noise, semidefinite_factor, transition
 
 Floats = npt.NDArray[np.float64]
@@ -91,15 +92,16 @@ def factor_slope(factor: Floats, slope: Floats) -> Floats:
 @compiled
 def reverse_path(
     space: StateSpace,
-    anchor_hours: Floats,
+    cuts: Cuts,
+    blocks: Blocks,
     normals: npt.NDArray[np.floating],
     path_bar: Floats,
     gradient: KernelGradient,
 ) -> None:
-    """From `path_bar` (A, R, D, W), which is overwritten, by `prior_path`, to the kernel."""
-    path = independent_path(space, anchor_hours, normals)
+    """From `path_bar` (K, R, D, W), which is overwritten, by `prior_path`, to the kernel."""
+    path = independent_path(space, blocks, normals)
     reverse_correlate(space, path, path_bar, gradient)
-    reverse_walk(space, np.diff(anchor_hours), path, normals, path_bar, gradient)
+    reverse_walk(space, np.diff(cuts.hours), path, normals, path_bar, gradient)
 
 
 @compiled
@@ -166,96 +168,95 @@ def reverse_walk(
 @compiled
 def reverse_values(
     space: StateSpace,
-    anchor_hours: Floats,
+    cuts: Cuts,
+    blocks: Blocks,
     path: Floats,
-    time_hours: Floats,
     variable: Integers,
     normals: npt.NDArray[np.floating],
     value_bar: Floats,
     path_bar: Floats,
     gradient: KernelGradient,
 ) -> None:
-    """From `value_bar` (n, R) by `simulated_values` to the kernel, and added to `path_bar` (A, R, D, W)."""
-    i, last = 0, len(anchor_hours) - 1
-    for a in range(len(anchor_hours)):
-        right, stop = min(a + 1, last), i
-        while stop < len(time_hours) and (right == last or time_hours[stop] < anchor_hours[right]):
-            stop += 1
+    """From `value_bar` (n, R) by `simulated_values` to the kernel, and added to `path_bar` (K, R, D, W)."""
+    placed, parts, hours = (
+        places(blocks.since_hours, blocks.until_hours),
+        bridged(space, cuts, blocks),
+        cuts.hours,
+    )
+    for k in range(1, len(hours)):
+        first, stop = cuts.stop[k - 1], cuts.stop[k]
         reverse_bridge(
-            space, anchor_hours[a], anchor_hours[right], path[a], path[right], time_hours[i:stop],
-            variable[i:stop], normals[i:stop], value_bar[i:stop], path_bar[a], path_bar[right], gradient,
+            space, hours[k] - hours[k - 1], path[k - 1], path[k], blocks.since_hours, variable, placed, parts,
+            blocks.new, first, stop, normals, value_bar, path_bar[k - 1], path_bar[k], gradient,
         )  # fmt: skip
-        i = stop
 
 
 @compiled
 def reverse_bridge(
     space: StateSpace,
-    left_hours: float,
-    right_hours: float,
+    gap_hours: float,
     left: Floats,
     right: Floats,
-    time_hours: Floats,
+    since_hours: Floats,
     variable: Integers,
+    placed: Integers,
+    parts: Floats,
+    new: Floats,
+    first: int,
+    stop: int,
     normals: npt.NDArray[np.floating],
     value_bar: Floats,
     left_bar: Floats,
     right_bar: Floats,
     gradient: KernelGradient,
 ) -> None:
-    """From `value_bar` (k, R) by `bridge` to the kernel, and added to the bars of both states (R, D, W)."""
-    inside = (time_hours != left_hours) & (time_hours != right_hours)
-    for i in range(len(time_hours)):
-        if not inside[i]:
-            state_bar, m = left_bar if time_hours[i] == left_hours else right_bar, variable[i]
+    """From `value_bar` (n, R) by `bridge` to the kernel, and added to the bars of both states (R, D, W)."""
+    for i in range(first, stop):
+        if placed[i] != BETWEEN:
+            state_bar, m = left_bar if placed[i] == LEFT else right_bar, variable[i]
             root = np.sqrt(space.noise[m])
             for r in range(len(state_bar)):
                 gradient.noise[m] += value_bar[i, r] * normals[i, r] / (2.0 * root)
-                for first in space.start:
-                    state_bar[r, first, m] += value_bar[i, r]
-    if not inside.any():
+                for f in space.start:
+                    state_bar[r, f, m] += value_bar[i, r]
+    rows, states = first + np.flatnonzero(placed[first:stop] == BETWEEN), len(space.stationary)
+    if len(rows) == 0:
         return
-    rows, states = np.flatnonzero(inside), len(space.stationary)
-    parts, slopes = np.zeros((4, len(rows), states)), np.zeros((4, len(rows), states))
-    bridge_parts(space, left_hours, right_hours, time_hours[rows], parts)
-    _bridge_slopes(space, left_hours, right_hours, time_hours[rows], parts, slopes)
+    factor = bridge_factor(space, parts[1], new, variable, rows, first)
+    inner, slopes = parts[:, rows], np.zeros((4, len(rows), states))
+    _bridge_slopes(space, gap_hours, since_hours[rows], inner, slopes)
     for k in range(len(rows)):
         i, m = rows[k], variable[rows[k]]
         for c in range(states):
             for r in range(len(left)):
                 bar = value_bar[i, r]
-                left_bar[r, c, m] += bar * parts[2, k, c]
-                right_bar[r, c, m] += bar * parts[3, k, c]
+                left_bar[r, c, m] += bar * inner[2, k, c]
+                right_bar[r, c, m] += bar * inner[3, k, c]
                 moved = slopes[2, k, c] * left[r, c, m] + slopes[3, k, c] * right[r, c, m]
                 gradient.rate[space.component[c]] += bar * moved
     _reverse_bridge_noise(
-        space, parts, slopes, time_hours[rows], variable[rows], normals[rows], value_bar[rows], gradient
-    )
+        space, inner, slopes, factor, since_hours[rows], variable[rows], normals[rows], value_bar[rows],
+        gradient,
+    )  # fmt: skip
 
 
 @compiled
 def _bridge_slopes(  # noqa: C901  the formulas of `bridge_parts`, one tangent each
-    space: StateSpace,
-    left_hours: float,
-    right_hours: float,
-    time_hours: Floats,
-    parts: Floats,
-    slopes: Floats,
+    space: StateSpace, gap_hours: float, since_hours: Floats, parts: Floats, slopes: Floats
 ) -> None:
     """The tangents of `bridge_parts` (4, k, D), each by its own component's rate."""
     states, shift = len(space.stationary), generator(space)
     whole, noise = np.empty((states, states)), np.empty((states, states))
     before, after = np.empty((states, states)), np.empty((states, states))
-    gap = right_hours - left_hours
-    transition(space, gap, whole)
-    process_noise(space, gap, noise)
+    transition(space, gap_hours, whole)
+    process_noise(space, gap_hours, noise)
     factor = semidefinite_factor(noise)
     moved_factor, moved_whole = (
-        factor_slope(factor, noise_slope(space, gap, whole)),
-        gap * product(shift, whole),
+        factor_slope(factor, noise_slope(space, gap_hours, whole)),
+        gap_hours * product(shift, whole),
     )
-    for i in range(len(time_hours)):
-        since, until = time_hours[i] - left_hours, right_hours - time_hours[i]
+    for i in range(len(since_hours)):
+        since, until = since_hours[i], gap_hours - since_hours[i]
         transition(space, since, before)
         transition(space, until, after)
         process_noise(space, since, noise)
@@ -301,6 +302,7 @@ def _reverse_bridge_noise(
     space: StateSpace,
     parts: Floats,
     slopes: Floats,
+    factor: Floats,
     time_hours: Floats,
     variable: Integers,
     normals: npt.NDArray[np.floating],
@@ -309,7 +311,7 @@ def _reverse_bridge_noise(
 ) -> None:
     """From `value_bar` (k, R) by the bridge's own noise, factor @ normals."""
     count, states, shift = len(time_hours), len(space.stationary), generator(space)
-    factor, factor_bar = bridge_factor(space, parts, time_hours, variable), np.zeros((count, count))
+    factor_bar = np.zeros((count, count))
     for i in range(count):
         for j in range(i + 1):
             for r in range(value_bar.shape[1]):
@@ -346,22 +348,18 @@ def reverse_filtered_values(
     gradient: KernelGradient,
 ) -> None:
     """From `value_bar` (n, R) by `filtered_values` to the kernel, and added to `path_bar` (H, R, D, W)."""
-    hour = np.floor(time_hours[order]).astype(np.int64)
-    by_hour = np.argsort(hour, kind="mergesort")
-    start = 0
-    while start < len(order):
-        now, stop = hour[by_hour[start]], start + 1
-        while stop < len(order) and hour[by_hour[stop]] == now:
-            stop += 1
-        rows, left = order[by_hour[start:stop]], now - simulation.first_hour
-        normals = np.empty((len(rows), value_bar.shape[1]))
-        for i in range(len(rows)):
-            keyed_normals(simulation.seed, BRIDGE, now, i, normals[i])
+    if len(order) == 0:
+        return
+    path, told = simulation.path, by_hour(space, time_hours, variable, order)
+    rows, normals = order[told.place], hourly_normals(told, simulation.seed, value_bar.shape[1])
+    placed, bar = places(told.since_hours, 1.0 - told.since_hours), value_bar[rows]
+    for k in range(len(told.hour)):
+        left = told.hour[k] - simulation.first_hour
         reverse_bridge(
-            space, float(now), now + 1.0, simulation.path[left], simulation.path[left + 1], time_hours[rows],
-            variable[rows], normals, value_bar[rows], path_bar[left], path_bar[left + 1], gradient,
+            space, 1.0, path[left], path[left + 1], told.since_hours, told.variable, placed, told.parts,
+            told.new, told.stop[k], told.stop[k + 1], normals, bar, path_bar[left], path_bar[left + 1],
+            gradient,
         )  # fmt: skip
-        start = stop
 
 
 @compiled

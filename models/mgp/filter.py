@@ -25,7 +25,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.mgp.compiled import compiled
+from models.mgp.compiled import compiled, inlined
 from models.mgp.schedule import EMIT, RESTORE, SAVE, UPDATE, Tape
 from models.mgp.statespace import StateSpace, process_noise, transition, transitions
 
@@ -383,6 +383,18 @@ def advance(table: Floats, step: Floats) -> None:
                 before = old[b]
                 for w in range(width):
                     row[w] += step[c, b] * before[w]
+
+
+@inlined
+def advance_all(state: Floats, step: Floats) -> None:
+    """x <- F x for every table of (R, D, W)."""
+    if len(step) == 1:
+        flat, decay = state.reshape(state.size), step[0, 0]
+        for j in range(len(flat)):
+            flat[j] *= decay
+        return
+    for r in range(len(state)):
+        advance(state[r], step)
 
 
 @compiled

@@ -34,6 +34,7 @@ import numpy.typing as npt
 
 from models.mgp.compiled import compiled
 from models.mgp.filter import Gains, advance
+from models.mgp.products import add, dot
 from models.mgp.schedule import EMIT, RESTORE, SAVE, UPDATE, Tape
 from models.mgp.statespace import StateSpace
 
@@ -62,22 +63,6 @@ def no_gradient(space: StateSpace) -> KernelGradient:
         np.zeros_like(space.covariance),
         np.zeros_like(space.noise),
     )
-
-
-@compiled
-def dot(first: Floats, second: Floats) -> float:
-    """<first, second> of two rows."""
-    total = 0.0
-    for w in range(len(first)):
-        total += first[w] * second[w]
-    return total
-
-
-@compiled
-def add(target: Floats, factor: float, source: Floats) -> None:
-    """target += factor source, of two rows."""
-    for w in range(len(target)):
-        target[w] += factor * source[w]
 
 
 @compiled

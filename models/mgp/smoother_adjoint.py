@@ -27,11 +27,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from models.mgp.blocks import Blocks, Cuts
 from models.mgp.compiled import compiled
-from models.mgp.filter import Gains, means
-from models.mgp.filter_adjoint import KernelGradient, add, add_slopes, dot, generator
-from models.mgp.schedule import Tape
-from models.mgp.smoother import advance_all, weigh
+from models.mgp.filter import advance_all
+from models.mgp.filter_adjoint import KernelGradient, add_slopes, generator
+from models.mgp.products import add, dot
+from models.mgp.smoother import weights
 from models.mgp.statespace import StateSpace, transitions
 
 Floats = npt.NDArray[np.float64]
@@ -69,26 +70,24 @@ def in_order(space: StateSpace, time_hours: Floats, grid_hours: Floats) -> Event
 @compiled
 def reverse_smoothed(
     space: StateSpace,
-    tape: Tape,
-    run: Gains,
+    cuts: Cuts,
+    blocks: Blocks,
     time_hours: Floats,
     variable: Integers,
     weight: Floats,
-    grid_hours: Floats,
     mean_bar: Floats,
     gradient: KernelGradient,
 ) -> Floats:
-    """From `mean_bar` (T, R, W), the smoother's `weight` alpha (n, R) and its run on `tape`, value_bar
-    (n, R); what reaches the kernel is added to `gradient`.
+    """From `mean_bar` (T, R, W) and the smoother's `weight` alpha (n, R), value_bar (n, R); what reaches the
+    kernel is added to `gradient`.
     """
-    events = in_order(space, time_hours, grid_hours)
+    events = in_order(space, time_hours, cuts.hours[cuts.at])
     cross = np.zeros(weight.shape)
     # one right-hand side after the other: its states stay in the cache
     for r in range(weight.shape[1]):
         z = _tested(space, events, variable, cross, mean_bar, r)
         _add_cross(space, events, variable, z, mean_bar, r, cross)
-    innovation = means(space, tape, run, variable, cross).innovation
-    value_bar = weigh(space, time_hours, variable, run, innovation, grid_hours[:0]).weight
+    value_bar = weights(space, cuts, blocks, variable, cross)
     for r in range(weight.shape[1]):
         z = _tested(space, events, variable, value_bar, mean_bar, r)
         y = _weighted(space, events, variable, weight, r)

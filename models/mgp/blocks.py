@@ -88,9 +88,11 @@ def cut(time_hours: Floats, grid_hours: Floats) -> Cuts:
 def factorise(space: StateSpace, cuts: Cuts, time_hours: Floats, variable: Integers, table: Floats) -> Blocks:
     """Run the covariances over all blocks; P at each grid hour into `table` (T, D W, D W), or (0, ...)."""
     blocks, states, stop, at = _rooms(space, cuts, time_hours), len(space.stationary), cuts.stop, cuts.at
-    size, step, noise, t = blocks.root.shape[1], blocks.step, blocks.noise, 0
+    root, step, noise, t = blocks.root, blocks.step, blocks.noise, 0
+    size = root.shape[1]
     spare = prior_covariance(space).table.reshape(size, size)
     now, task, diagonal = spare, space.covariance, len(space.start) == states
+    squares = np.empty((size, size))
     for k in range(len(stop)):
         first, last = stop[max(k - 1, 0)], stop[k]
         gap = cuts.hours[k] - cuts.hours[max(k - 1, 0)]
@@ -103,7 +105,10 @@ def factorise(space: StateSpace, cuts: Cuts, time_hours: Floats, variable: Integ
             _advance_diagonal(task, now, step[k], noise[k], onto)
         else:
             _advance(space, now, step[k], noise[k], onto)
-        _subtract_squares(blocks.root, first, last, onto)
+        if last > first:
+            np.dot(root[first:last].T, root[first:last], squares)
+            for w in range(size):
+                add(onto[w], -1.0, squares[w])
         now = onto
         t += t < len(table) and at[t] == k
     _arrive(space.stationary, stop, blocks)
@@ -197,22 +202,6 @@ def _root(
             if weight != 0.0:
                 for w in range(width):
                     row[c * width + w] += weight * with_left[b * width + w]
-
-
-@inlined
-def _subtract_squares(root: Floats, first: int, stop: int, out: Floats) -> None:
-    """P - G^T G for the rows first .. stop - 1 of `root`, in place, four at a time."""
-    fours = first + (stop - first) // 4 * 4
-    for w in range(len(out)):
-        row = out[w]
-        for k in range(first, fours, 4):
-            one, two, three, four = root[k, w], root[k + 1, w], root[k + 2, w], root[k + 3, w]
-            for j in range(len(row)):
-                row[j] -= (
-                    one * root[k, j] + two * root[k + 1, j] + three * root[k + 2, j] + four * root[k + 3, j]
-                )
-        for k in range(fours, stop):
-            add(row, -root[k, w], root[k])
 
 
 @inlined

@@ -4,7 +4,11 @@
 
 is a joint draw from the posterior over every time and variable (Matheron's rule), and costs one more
 right-hand side. f* is simulated as whole states at the cuts of `blocks` alone; between two it is a bridge
-(`bridges`).
+(`bridges`). The mean comes from the weights alpha of `smoother`, for many right-hand sides at once:
+
+    E[f(t) | y*] = sum_s B_s h_s^T (pi(t) + Pinf lambda(t))        pi(b) = F pi(a) + sum_i arrival_i alpha_i
+
+pi is what came before, before the task covariance is applied: B enters once a grid hour.
 
     K  cuts    T  grid hours    n  observations    R  draws    D  temporal states
     W  width, M variables padded
@@ -21,8 +25,8 @@ from models.mgp.blocks import Blocks, Cuts
 from models.mgp.bridges import bridge, bridge_parts, places
 from models.mgp.compiled import compiled, inlined
 from models.mgp.filter import advance_all
-from models.mgp.products import add, add_products, copy, fill
-from models.mgp.smoother import smoothed_mean, weigh, whiten
+from models.mgp.products import add, copy, fill
+from models.mgp.smoother import weigh, whiten
 from models.mgp.statespace import StateSpace, semidefinite_factor
 
 Floats = npt.NDArray[np.float64]
@@ -72,15 +76,13 @@ def innovate(state: Floats, factor: Floats, normals: npt.NDArray[np.floating]) -
 def correlate(space: StateSpace, path: Floats) -> None:
     """Give tables (K, R, D, W) of independent variables their task covariance: every row times L_s^T."""
     (count, sides, states, width), component = path.shape, space.component
-    mixed, rows, out = np.empty_like(space.factor), np.empty((sides, width)), np.empty((sides, width))
-    for s in range(len(mixed)):
-        mixed[s] = space.factor[s].T
+    rows, out = np.empty((sides, width)), np.empty((sides, width))
     for k in range(count):
         for c in range(states):
             for r in range(sides):
                 copy(rows[r], path[k, r, c])
-                fill(out[r], 0.0)
-            add_products(rows, mixed[component[c]], out, True)
+            # an hour at a time, so that an hour's bits know nothing of the path's length
+            np.dot(rows, space.factor[component[c]].T, out)
             for r in range(sides):
                 copy(path[k, r, c], out[r])
 
@@ -122,19 +124,60 @@ def deviation(
     variable: Integers,
     path_normals: npt.NDArray[np.float32],
     value_normals: npt.NDArray[np.float32],
-) -> Floats:
-    """f* - E[f | y*] at the grid, what a draw adds to the mean: (R, T, W)."""
+    out: npt.NDArray[np.floating],
+) -> None:
+    """f* - E[f | y*] at the grid, what a draw adds to the mean, into `out` (R, T, M)."""
     path = prior_path(space, blocks, path_normals)
     value = simulated_values(space, cuts, blocks, path, variable, value_normals)
-    hours, sides, width = len(cuts.at), value.shape[1], len(space.noise)
-    adjoint = np.empty((hours, sides, len(space.stationary), width))
+    adjoint = np.empty((len(cuts.at), value.shape[1], len(space.stationary), len(space.noise)))
     white = whiten(space, cuts, blocks, variable, value, adjoint[:0, :, 0])
     weight = weigh(cuts, blocks, variable, white, adjoint)
-    mean, out = smoothed_mean(space, cuts, blocks, variable, weight, adjoint), np.empty((sides, hours, width))
-    for t in range(hours):
-        for r in range(sides):
-            fill(out[r, t], 0.0)
-            add(out[r, t], -1.0, mean[t, r])
-            for f in space.start:
-                add(out[r, t], 1.0, path[cuts.at[t], r, f])
-    return out
+    _leave(space, cuts, blocks, variable, path, weight, adjoint, out)
+
+
+@compiled
+def _leave(
+    space: StateSpace,
+    cuts: Cuts,
+    blocks: Blocks,
+    variable: Integers,
+    path: Floats,
+    weight: Floats,
+    adjoint: Floats,
+    out: npt.NDArray[np.floating],
+) -> None:
+    """What the smoothed mean, by its weights and adjoints, leaves of a path: `out` (R, T, M)."""
+    hours, sides, states, width = adjoint.shape
+    before, left, t = np.zeros((sides, states, width)), np.empty((sides, width)), 0
+    arrival, stop, at, step = blocks.arrival, cuts.stop, cuts.at, blocks.step
+    for k in range(len(stop)):
+        advance_all(before, step[k])
+        for i in range(stop[max(k - 1, 0)], stop[k]):
+            for c in range(states):
+                for r in range(sides):
+                    before[r, c, variable[i]] += arrival[i, c] * weight[i, r]
+        if t < hours and at[t] == k:
+            _leave_hour(space, path[k], before, adjoint[t], left)
+            for r in range(sides):
+                for m in range(out.shape[2]):
+                    out[r, t, m] = left[r, m]
+            t += 1
+
+
+@compiled
+def _leave_hour(space: StateSpace, path: Floats, before: Floats, after: Floats, left: Floats) -> None:
+    """h^T x - sum_s B_s h_s^T (pi + Pinf lambda) of x `path`, pi `before` and lambda `after` (R, D, W)."""
+    start, order, stationary = space.start, space.order, space.stationary
+    share, product = np.empty(left.shape), np.empty(left.shape)
+    for s in range(len(start)):
+        first = start[s]
+        for r in range(len(share)):
+            copy(share[r], before[r, first])
+            for b in range(first, first + order[s]):
+                add(share[r], stationary[first, b], after[r, b])
+        np.dot(share, space.covariance[s], product)
+        for r in range(len(share)):
+            if s == 0:
+                fill(left[r], 0.0)
+            add(left[r], 1.0, path[r, first])
+            add(left[r], -1.0, product[r])

@@ -142,7 +142,8 @@ class SmoothedPosterior(Posterior):
         def reverse(bar: Tensor) -> tuple[KernelGradient, None]:
             return reverse_deviation(*simulation, time, wide(bar, space, (draws, len(grid)))), None
 
-        moved = self._tensor(deviation(*simulation))
+        moved = torch.empty(draws, len(grid), space.variables, dtype=self.mean.dtype)
+        deviation(*simulation, moved.numpy())
         if self.kernel is not None:
             (moved,) = attached(self.kernel, space, None, (moved,), reverse)
         return self.mean + moved

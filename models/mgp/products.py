@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from models.mgp.compiled import compiled, inlined
+from models.mgp.compiled import inlined
 
 Floats = npt.NDArray[np.float64]
 
@@ -51,27 +51,3 @@ def add_product(row: Floats, matrix: Floats, out: Floats) -> None:
             out[w] += a * first[w] + b * second[w] + c * third[w] + d * fourth[w]
     for k in range(fours, len(row)):
         add(out, row[k], matrix[k])
-
-
-@compiled
-def add_products(rows: Floats, matrix: Floats, out: Floats, upper: bool) -> None:
-    """out (R, W) += rows (R, k) @ matrix (k, W), two rows at a time: they share what is loaded of the matrix.
-
-    An `upper` matrix has nothing left of its diagonal.
-    """
-    size, width = matrix.shape
-    fours = size // 4 * 4
-    for pair in range(0, len(rows) - 1, 2):
-        left, right, sum_left, sum_right = rows[pair], rows[pair + 1], out[pair], out[pair + 1]
-        for k in range(0, fours, 4):
-            first, second, third, fourth = matrix[k], matrix[k + 1], matrix[k + 2], matrix[k + 3]
-            l1, l2, l3, l4 = left[k], left[k + 1], left[k + 2], left[k + 3]
-            r1, r2, r3, r4 = right[k], right[k + 1], right[k + 2], right[k + 3]
-            for w in range(k if upper else 0, width):
-                sum_left[w] += l1 * first[w] + l2 * second[w] + l3 * third[w] + l4 * fourth[w]
-                sum_right[w] += r1 * first[w] + r2 * second[w] + r3 * third[w] + r4 * fourth[w]
-        for k in range(fours, size):
-            add(sum_left, left[k], matrix[k])
-            add(sum_right, right[k], matrix[k])
-    if len(rows) % 2:
-        add_product(rows[-1], matrix, out[-1])

@@ -5,10 +5,9 @@ Right-hand sides are the values and whatever is simulated for a draw; all of the
     forwards    e = L^-1 (y - sight x(a))               x(b) = F x(a) + G^T e
     backwards   alpha = L^-T (e - G lambda(b))          lambda(a) = F^T lambda(b) + sum_i sight_i^T alpha_i
     mean(t)     = h^T x(t) + h^T P(t) lambda(t)         the filter's, and what comes after
-                = sum_s B_s h_s^T (pi(t) + Pinf lambda(t)),   pi(b) = F pi(a) + sum_i arrival_i alpha_i
 
-alpha = (K + noise)^-1 y are the weights of a right-hand side. pi and lambda are kept before the task
-covariance is applied, so that a weight touches one variable's column and B enters once a grid hour.
+alpha = (K + noise)^-1 y are the weights of a right-hand side. They and lambda are kept before the task
+covariance is applied, so that a weight touches one variable's column.
 
     n  observations, in order of time     T  grid hours     K  cuts     R  right-hand sides
     D  temporal states     S  components     W  width (variables, padded)
@@ -24,7 +23,7 @@ import numpy.typing as npt
 from models.mgp.blocks import Blocks, Cuts
 from models.mgp.compiled import compiled, inlined
 from models.mgp.filter import LOG_TWO_PI, advance_all
-from models.mgp.products import add, add_product, add_products, copy, dot, fill
+from models.mgp.products import add, add_product, copy, dot, fill
 from models.mgp.statespace import StateSpace
 
 Floats = npt.NDArray[np.float64]
@@ -158,8 +157,8 @@ def log_likelihood(cuts: Cuts, blocks: Blocks, white: Floats) -> float:
 def add_later(space: StateSpace, table: Floats, adjoint: Floats, mean: Floats) -> None:
     """Add to the filter's `mean` (T, W) what was measured after each grid hour, P(t)[h, :] lambda(t).
 
-    `smoothed_mean` gives the same from weights alone, as draws do; but the weights of thousands of
-    near-duplicates are large (residual / noise) and cancel, where the filter has lost no digit.
+    Draws do it by the weights alone; but those of thousands of near-duplicates are large (residual / noise)
+    and cancel, where the filter has lost no digit.
     """
     states, width, start = adjoint.shape[1], adjoint.shape[2], space.start
     for t in range(len(mean)):
@@ -167,33 +166,3 @@ def add_later(space: StateSpace, table: Floats, adjoint: Floats, mean: Floats) -
             for c in range(states):
                 rows = table[t, c * width : (c + 1) * width, f * width : (f + 1) * width]
                 add_product(adjoint[t, c], rows, mean[t])
-
-
-@compiled
-def smoothed_mean(
-    space: StateSpace, cuts: Cuts, blocks: Blocks, variable: Integers, weight: Floats, adjoint: Floats
-) -> Floats:
-    """The process at the grid given all observations, for every right-hand side: (T, R, W).
-
-    sum_s B_s h_s^T (pi + Pinf lambda) with pi <- F pi + arrival alpha, what came before.
-    """
-    hours, sides, states, width = adjoint.shape
-    mean, before, t = np.zeros((hours, sides, width)), np.zeros((sides, states, width)), 0
-    share, arrival, stop, at, step = np.empty((sides, width)), blocks.arrival, cuts.stop, cuts.at, blocks.step
-    start, order, stationary, task = space.start, space.order, space.stationary, space.covariance
-    for k in range(len(stop)):
-        advance_all(before, step[k])
-        for i in range(stop[max(k - 1, 0)], stop[k]):
-            for c in range(states):
-                for r in range(sides):
-                    before[r, c, variable[i]] += arrival[i, c] * weight[i, r]
-        if t < hours and at[t] == k:
-            for s in range(len(start)):
-                first = start[s]
-                for r in range(sides):
-                    copy(share[r], before[r, first])
-                    for b in range(first, first + order[s]):
-                        add(share[r], stationary[first, b], adjoint[t, r, b])
-                add_products(share, task[s], mean[t], False)
-            t += 1
-    return mean

@@ -21,20 +21,22 @@ from models.mgp.blocks import Blocks, Cuts
 from models.mgp.draws import prior_path, simulated_values
 from models.mgp.draws_adjoint import (
     add_process_bar,
-    reverse_factor,
     reverse_filtered_values,
     reverse_hourly_path,
     reverse_path,
     reverse_values,
 )
 from models.mgp.filter import Gains, gains, means
-from models.mgp.filter_adjoint import KernelGradient, no_gradient, reverse_gains, reverse_means
+from models.mgp.filter_adjoint import reverse_means
+from models.mgp.gains_adjoint import reverse_gains
 from models.mgp.hourly_draws import Simulation
 from models.mgp.kernel import Kernel
+from models.mgp.kernel_gradient import KernelGradient, no_gradient
 from models.mgp.schedule import Tape, first_uses, in_time_order
 from models.mgp.smoother import weights
 from models.mgp.smoother_adjoint import reverse_smoothed
 from models.mgp.statespace import StateSpace
+from models.mgp.statespace_adjoint import reverse_factor
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]

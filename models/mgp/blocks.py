@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.mgp.compiled import compiled, inlined
-from models.mgp.filter import prior_covariance
+from models.mgp.covariance import prior_covariance
 from models.mgp.products import add, fill
 from models.mgp.spans import Spans, covariances, spans
 from models.mgp.statespace import StateSpace, process_noise, transition

@@ -20,7 +20,8 @@ from models.clinical.errors import InvalidInput
 from models.mgp.filter import prior_states
 from models.mgp.hourly import FilterRun, HourlyPath, Memory, filter_hours
 from models.mgp.kernel import Kernel
-from models.mgp.posterior import Filtered, Observed, counts_of, rows_of, tensors_of
+from models.mgp.observations import Observed, counts_of, rows_of
+from models.mgp.posterior import Filtered, tensors_of
 from models.mgp.schedule import CHECKPOINTS, Order, no_order
 from models.mgp.statespace import state_space
 

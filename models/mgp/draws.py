@@ -24,8 +24,7 @@ import numpy.typing as npt
 from models.mgp.blocks import Blocks, Cuts
 from models.mgp.bridges import bridge, bridge_parts, places
 from models.mgp.compiled import compiled, inlined
-from models.mgp.filter import advance_all
-from models.mgp.products import add, copy, fill
+from models.mgp.products import add, advance_all, copy, fill
 from models.mgp.smoother import weigh, whiten
 from models.mgp.statespace import StateSpace, semidefinite_factor
 

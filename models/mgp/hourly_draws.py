@@ -20,7 +20,7 @@ import numpy.typing as npt
 from models.mgp.bridges import bridge, bridge_parts, places
 from models.mgp.compiled import compiled
 from models.mgp.draws import correlate, innovate
-from models.mgp.filter import advance_all
+from models.mgp.products import advance_all
 from models.mgp.spans import Spans, covariances, spans
 from models.mgp.statespace import StateSpace, process_noise, semidefinite_factor, transition
 

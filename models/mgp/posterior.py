@@ -16,22 +16,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from models.clinical.errors import InvalidInput
 from models.mgp.adjoint import attached, reverse_deviation, reverse_filtered, reverse_posterior, wide
 from models.mgp.blocks import Blocks, Cuts, cut, factorise
 from models.mgp.compiled import compiled
 from models.mgp.draws import deviation
 from models.mgp.filter import gains, prior_states
-from models.mgp.filter_adjoint import KernelGradient
 from models.mgp.hourly import HourlyPath, Memory, filter_hours
 from models.mgp.kernel import Kernel
+from models.mgp.kernel_gradient import KernelGradient
+from models.mgp.observations import Column as Column  # noqa: PLC0414 offered here too
+from models.mgp.observations import Observations as Observations  # noqa: PLC0414 offered here too
+from models.mgp.observations import Observed as Observed  # noqa: PLC0414 offered here too
+from models.mgp.observations import counts_of, rows_in_order, rows_of
 from models.mgp.schedule import CHECKPOINTS, in_time_order, no_order
 from models.mgp.smoother import add_later, log_likelihood, weigh, whiten
 from models.mgp.statespace import StateSpace, has_state_space, state_space
@@ -39,41 +42,6 @@ from models.mgp.variance import smoothed_variance
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
-Rows = tuple[Floats, Integers, Floats, Floats]
-Column = Tensor | npt.NDArray[np.generic] | Sequence[float]
-
-
-class Observed(Protocol):
-    """What `filtered` reads of a stay, an `EncodedStay` for one: rows in the order they became known, and how
-    many of them each hour may use."""
-
-    @property
-    def time_hours(self) -> Column:
-        """(n,) hours since admission."""
-
-    @property
-    def variable(self) -> Column:
-        """(n,) in [0, M)."""
-
-    @property
-    def value(self) -> Column:
-        """(n,) on the process's scale."""
-
-    @property
-    def known(self) -> Column:
-        """(T,) rows known by grid hour 1, 2, ..., T; not decreasing."""
-
-
-@dataclass(frozen=True)
-class Observations:
-    """`time_hours`, `variable` in [0, M) and `value` (n,): in any order where nothing asks what was known
-    when, else in the order they became known, `known` (T,) of them by grid hour 1 .. T.
-    """
-
-    time_hours: Column
-    variable: Column
-    value: Column
-    known: Column = ()
 
 
 class Problem(NamedTuple):
@@ -185,7 +153,7 @@ def posteriors(kernel: Kernel, stays: Sequence[Observed], grids: Sequence[Column
     if not has_state_space(kernel):
         from models.mgp.dense import dense_posterior  # noqa: PLC0415  gpytorch is slow to load
 
-        rows = [_rows_in_order(kernel, stay, grid)[0] for stay, grid in pairs]
+        rows = [rows_in_order(kernel, stay, grid)[0] for stay, grid in pairs]
         return [dense_posterior(kernel, *map(torch.from_numpy, row)) for row in rows]
     return [_posterior(kernel, stay, grid) for stay, grid in pairs]
 
@@ -208,7 +176,7 @@ def filtered(kernel: Kernel, stays: Sequence[Observed], draws: int = 0, seed: in
 
 
 def _posterior(kernel: Kernel, stay: Observed, grid_hours: Column) -> Posterior:
-    rows, order = _rows_in_order(kernel, stay, grid_hours)
+    rows, order = rows_in_order(kernel, stay, grid_hours)
     space = state_space(kernel)
     problem = Problem(space, *rows)
     factor, mean, likelihood = _smooth(*problem)
@@ -251,87 +219,6 @@ def _filtered(
 def tensors_of(kernel: Kernel, *wide_results: Floats) -> tuple[Tensor, ...]:
     """Results (..., W) of the engine as tensors (..., M) of the kernel's type."""
     return tuple(torch.from_numpy(one[..., : kernel.variables]).to(kernel.dtype) for one in wide_results)
-
-
-def _rows_in_order(kernel: Kernel, stay: Observed, grid_hours: Column) -> tuple[Rows, Integers]:
-    """Time, variable and value (n,) in order of all three, and the grid (T,); where each row stood."""
-    time, variable, value = rows_of(kernel, stay)
-    grid = _floats(grid_hours)
-    if not _not_decreasing(grid):
-        raise InvalidInput(
-            "grid_hours must be finite and not decrease", value=grid, bound="finite, sorted", unit="h"
-        )
-    if _sorted(time, variable, value):
-        return (time, variable, value, grid), np.arange(len(time))
-    order = np.lexsort((value, variable, time))
-    return (time[order], variable[order], value[order], grid), order
-
-
-def rows_of(kernel: Kernel, stay: Observed) -> tuple[Floats, Integers, Floats]:
-    """A stay's columns (n,) as arrays. Raises InvalidInput, naming the row."""
-    time, variable, value = _floats(stay.time_hours), _integers(stay.variable), _floats(stay.value)
-    if not len(time) == len(variable) == len(value):
-        lengths = len(time), len(variable), len(value)
-        raise InvalidInput(f"{lengths} times, variables and values", value=lengths, bound="one each a row")
-    row = _first_bad(time, variable, value, kernel.variables)
-    if row < len(time):
-        bad = float(time[row]), int(variable[row]), float(value[row])
-        raise InvalidInput(
-            f"row {row} has time {bad[0]} h, variable {bad[1]} and value {bad[2]}",
-            value=bad,
-            bound=f"finite times and values, variables in [0, {kernel.variables})",
-        )
-    return time, variable, value
-
-
-def counts_of(stay: Observed, rows: int) -> Integers:
-    """How many of a stay's `rows` each grid hour may use: (T,). Raises InvalidInput."""
-    known = _integers(stay.known)
-    if len(known) and not (known[0] >= 0 and known[-1] <= rows and (np.diff(known) >= 0).all()):
-        raise InvalidInput(
-            f"known counts {known} of {rows} rows", value=known, bound=f"0 .. {rows}, not decreasing"
-        )
-    return known
-
-
-def _floats(column: Column) -> Floats:
-    return np.ascontiguousarray(_detached(column), dtype=np.float64)
-
-
-def _integers(column: Column) -> Integers:
-    return np.ascontiguousarray(_detached(column), dtype=np.int64)
-
-
-def _detached(column: Column) -> Column:
-    return column.detach().numpy() if isinstance(column, Tensor) else column
-
-
-@compiled
-def _not_decreasing(grid_hours: Floats) -> bool:
-    """Whether all are finite, none less than the one before."""
-    for t in range(len(grid_hours)):
-        if not (np.isfinite(grid_hours[t]) and (t == 0 or grid_hours[t] >= grid_hours[t - 1])):
-            return False
-    return True
-
-
-@compiled
-def _sorted(time_hours: Floats, variable: Integers, value: Floats) -> bool:
-    """Whether rows stand in order of time, variable and value already: sorting costs as much as smoothing."""
-    for i in range(1, len(time_hours)):
-        before, now = time_hours[i - 1], time_hours[i]
-        if before > now or (before == now and (variable[i - 1], value[i - 1]) > (variable[i], value[i])):
-            return False
-    return True
-
-
-@compiled
-def _first_bad(time_hours: Floats, variable: Integers, value: Floats, variables: int) -> int:
-    """The first row that is not finite or of no variable; n if there is none."""
-    for i in range(len(time_hours)):
-        if not (np.isfinite(time_hours[i]) and np.isfinite(value[i]) and 0 <= variable[i] < variables):
-            return i
-    return len(time_hours)
 
 
 @compiled

@@ -22,8 +22,8 @@ import numpy.typing as npt
 
 from models.mgp.blocks import Blocks, Cuts
 from models.mgp.compiled import compiled, inlined
-from models.mgp.filter import LOG_TWO_PI, advance_all
-from models.mgp.products import add, add_product, copy, dot, fill
+from models.mgp.filter import LOG_TWO_PI
+from models.mgp.products import add, add_product, advance_all, copy, dot, fill
 from models.mgp.statespace import StateSpace
 
 Floats = npt.NDArray[np.float64]

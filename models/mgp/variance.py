@@ -15,16 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from models.mgp.compiled import compiled
-from models.mgp.filter import (
-    Gains,
-    advance,
+from models.mgp.covariance import (
     advance_covariance,
     copy_covariance,
     covariance_with,
     observe,
     prior_covariance,
 )
-from models.mgp.products import add_product
+from models.mgp.filter import Gains
+from models.mgp.products import add_product, advance
 from models.mgp.statespace import StateSpace, transition
 
 Floats = npt.NDArray[np.float64]

@@ -34,7 +34,7 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 Channels = npt.NDArray[np.float32]
 
-_VITALS = np.array([VARIABLES.index(name) for name in VITAL_SIGNS])
+VITALS = np.array([VARIABLES.index(name) for name in VITAL_SIGNS])
 RECENCY_HOURS = 12.0  # a reading fades to a third in half a day, about one laboratory round
 WINDOWS_HOURS = (6, 24)
 PER_VARIABLE, PER_VITAL, OF_STAY = 6, 4 * len(WINDOWS_HOURS) + 2, 6
@@ -51,7 +51,8 @@ AGE_EDGES = np.array([18.0, 30.0, 40.0, 50.0, 55.0, 60.0, 65.0, 70.0, 75.0, 80.0
 TYPICAL_AGE = 62.0  # years; adults in intensive care
 
 OF_VARIABLES = PER_VARIABLE * len(VARIABLES) + PER_VITAL * len(VITAL_SIGNS)
-OF_PATIENT = 8 + 3 + len(CLOCK_EDGES) + len(HOSPITAL_EDGES) + len(AGE_EDGES) - 3
+OF_CLOCK = 3 + len(CLOCK_EDGES) - 1
+OF_PATIENT = 8 + len(HOSPITAL_EDGES) + len(AGE_EDGES) - 2 + OF_CLOCK
 CHANNELS = OF_VARIABLES + OF_STAY + OF_PATIENT
 
 
@@ -64,35 +65,38 @@ def channels(stay: Stay, encoded: EncodedStay, learnt: Floats) -> Channels:
     seen = encoded.of(learnt > 0)
     charted = np.zeros((seen.hours, OF_VARIABLES + OF_STAY), dtype=np.float32)
     rows = seen.time_hours, seen.variable, seen.value
-    _chart(*rows, seen.known, seen.since_hours, _VITALS, charted)
-    return np.concatenate([charted, _patient(stay, encoded.hours)], axis=1).astype(np.float32)
+    chart(*rows, seen.known, 0, seen.since_hours, VITALS, charted)
+    same = np.tile(patient(stay), (encoded.hours, 1))
+    return np.concatenate([charted, same, clock(0, encoded.hours)], axis=1).astype(np.float32)
 
 
 def of_variable(variable: int) -> Integers:
     """The channels, in [0, CHANNELS), that are made of one variable's measurements alone."""
     own = np.arange(PER_VARIABLE) * len(VARIABLES) + variable
-    if variable not in _VITALS:
+    if variable not in VITALS:
         return own
-    place = int(np.flatnonzero(variable == _VITALS)[0])
+    place = int(np.flatnonzero(variable == VITALS)[0])
     vital = PER_VARIABLE * len(VARIABLES) + np.arange(PER_VITAL) * len(VITAL_SIGNS) + place
     return np.concatenate([own, vital])
 
 
 @compiled
-def _chart(
+def chart(
     time_hours: Floats,
     variable: Integers,
     value: Floats,
     known: Integers,
+    begin: int,
     since_hours: Floats,
     vitals: Integers,
     out: Channels,
 ) -> None:
     """Fill the channels of variables, vital signs and the stay, hour after hour; rows in order of knowledge.
 
-    A measurement belongs to the hour it was made in; one that becomes known late changes no earlier hour.
+    `known` (T,) is of every hour, `since_hours` and `out` of the hours from `begin` on. A measurement belongs
+    to the hour it was made in; one that becomes known late changes no earlier hour.
     """
-    hours, variables = since_hours.shape
+    hours, variables = len(known), since_hours.shape[1]
     table, newest = np.zeros((hours, variables)), np.full((hours, variables), -np.inf)
     last, before = np.full(variables, -1), np.full(variables, -1)  # the newest charted hours of a variable
     measured, charted = np.zeros(variables), np.zeros(hours)
@@ -110,11 +114,13 @@ def _chart(
             elif before[m] < place < last[m]:
                 before[m] = place
             row += 1
-        rows, column = charted[: hour + 1].sum(), PER_VARIABLE * variables
-        _of_variables(hour, table, last, before, measured, since_hours[hour], out[hour])
-        _of_vitals(hour, table, newest, measured, rows, vitals, out[hour, column:])
+        if hour < begin:
+            continue
+        rows, column, now = charted[: hour + 1].sum(), PER_VARIABLE * variables, out[hour - begin]
+        _of_variables(hour, table, last, before, measured, since_hours[hour - begin], now)
+        _of_vitals(hour, table, newest, measured, rows, vitals, now[column:])
         column += PER_VITAL * len(vitals)
-        _of_stay(hour, newest, measured, rows, min(first, hour + 1), vitals, out[hour, column:])
+        _of_stay(hour, newest, measured, rows, min(first, hour + 1), vitals, now[column:])
 
 
 @compiled
@@ -189,8 +195,8 @@ def _of_stay(
     out[5] = (newest[hour] > -np.inf).sum() / 10.0
 
 
-def _patient(stay: Stay, hours: int) -> Floats:
-    """Who the patient is and how long the stay has lasted: (T, OF_PATIENT)."""
+def patient(stay: Stay) -> Floats:
+    """Who the patient is, the same in every hour: (OF_PATIENT - OF_CLOCK,)."""
     unit = (stay.care_unit or "").casefold()
     age, waited = stay.age_years, _hours_in_hospital(stay)
     fixed = [
@@ -203,12 +209,16 @@ def _patient(stay: Stay, hours: int) -> Floats:
         float("medical" in unit or "micu" in unit),
         float("surgical" in unit or "sicu" in unit),
     ]
-    hour = np.minimum(np.arange(1, hours + 1, dtype=np.float64), LONGEST_HOURS)
-    clock = np.stack([np.log(hour) / 3.0, hour / 100.0, np.exp(-hour / 4.0)], axis=1)
     years = np.array([TYPICAL_AGE if age is None else age])
     alone = [shares(np.array([waited]), HOSPITAL_EDGES)[0], shares(years, AGE_EDGES)[0]]
-    same = np.tile(np.concatenate([fixed, *alone]), (hours, 1))
-    return np.concatenate([same, clock, shares(hour, CLOCK_EDGES)], axis=1)
+    return np.concatenate([fixed, *alone])
+
+
+def clock(begin: int, hours: int) -> Floats:
+    """How long the stay has lasted at hours begin + 1 .. `hours`: (hours - begin, OF_CLOCK)."""
+    hour = np.minimum(np.arange(begin + 1, hours + 1, dtype=np.float64), LONGEST_HOURS)
+    smooth = np.stack([np.log(hour) / 3.0, hour / 100.0, np.exp(-hour / 4.0)], axis=1)
+    return np.concatenate([smooth, shares(hour, CLOCK_EDGES)], axis=1)
 
 
 def shares(x: Floats, edges: Floats) -> Floats:

@@ -25,16 +25,21 @@ from models.network import INPUTS
 from models.threads import one_thread
 
 
+def must_unfold(model: MGPTCN) -> None:
+    """Raise InvalidInput for a model whose hours change with later ones."""
+    if model.config.feed != "filtered":
+        raise InvalidInput(
+            f"a {model.config.feed} feed cannot be continued hour by hour",
+            value=model.config.feed,
+            bound="filtered",
+        )
+
+
 class Watch:
     """One stay under one model. Raises InvalidInput for a model whose hours change with later ones."""
 
     def __init__(self, model: MGPTCN) -> None:
-        if model.config.feed != "filtered":
-            raise InvalidInput(
-                f"a {model.config.feed} feed cannot be continued hour by hour",
-                value=model.config.feed,
-                bound="filtered",
-            )
+        must_unfold(model)
         self._model = model
         self._course = Course(model.kernel, model.config.draws, DRAW_SEED)
         sides = 1 + model.config.draws

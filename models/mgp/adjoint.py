@@ -17,22 +17,26 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from models.mgp.draws import Simulation, prior_path, simulated_values
+from models.mgp.blocks import Blocks, Cuts
+from models.mgp.draws import prior_path, simulated_values
 from models.mgp.draws_adjoint import (
     add_process_bar,
-    reverse_factor,
     reverse_filtered_values,
     reverse_hourly_path,
     reverse_path,
     reverse_values,
 )
-from models.mgp.filter import Gains, means
-from models.mgp.filter_adjoint import KernelGradient, no_gradient, reverse_gains, reverse_means
+from models.mgp.filter import Gains, gains, means
+from models.mgp.filter_adjoint import reverse_means
+from models.mgp.gains_adjoint import reverse_gains
+from models.mgp.hourly_draws import Simulation
 from models.mgp.kernel import Kernel
+from models.mgp.kernel_gradient import KernelGradient, no_gradient
 from models.mgp.schedule import Tape, first_uses, in_time_order
-from models.mgp.smoother import weigh
+from models.mgp.smoother import weights
 from models.mgp.smoother_adjoint import reverse_smoothed
 from models.mgp.statespace import StateSpace
+from models.mgp.statespace_adjoint import reverse_factor
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -95,22 +99,24 @@ def reverse_posterior(
     time_hours: Floats,
     variable: Integers,
     value: Floats,
-    grid_hours: Floats,
-    run: Gains,
+    cuts: Cuts,
+    blocks: Blocks,
     mean_bar: Floats,
     likelihood_bar: float,
 ) -> tuple[KernelGradient, Floats]:
     """From `mean_bar` (T, W) and the derivative by the log likelihood of rows (n,) in order of time."""
-    tape, gradient, width = in_time_order(time_hours), no_gradient(space), len(space.noise)
-    innovation = means(space, tape, run, variable, value.reshape(len(value), 1)).innovation
-    value_bar = np.zeros(len(value))
+    gradient, width = no_gradient(space), len(space.noise)
+    values, value_bar = value.reshape(len(value), 1), np.zeros(len(value))
     if mean_bar.any():
-        weight = weigh(space, time_hours, variable, run, innovation, grid_hours[:0]).weight
+        weight = weights(space, cuts, blocks, variable, values)
         sided = mean_bar.reshape(len(mean_bar), 1, width)
-        value_bar += reverse_smoothed(
-            space, tape, run, time_hours, variable, weight, grid_hours, sided, gradient
-        ).sum(1)
+        value_bar += reverse_smoothed(space, cuts, blocks, time_hours, variable, weight, sided, gradient).sum(
+            1
+        )
     if likelihood_bar != 0.0:
+        tape = in_time_order(time_hours)
+        run = gains(space, tape, variable)
+        innovation = means(space, tape, run, variable, values).innovation
         by_value, by_gain, by_spread = reverse_means(
             space, tape, run, variable, innovation, np.zeros((0, 1, width)), likelihood_bar, gradient
         )
@@ -121,31 +127,24 @@ def reverse_posterior(
 
 def reverse_deviation(
     space: StateSpace,
-    time_hours: Floats,
+    cuts: Cuts,
+    blocks: Blocks,
     variable: Integers,
-    run: Gains,
-    grid_hours: Floats,
-    anchor_hours: Floats,
     path_normals: npt.NDArray[np.floating],
     value_normals: npt.NDArray[np.floating],
+    time_hours: Floats,
     bar: Floats,
 ) -> KernelGradient:
     """From `bar` (R, T, W), by f* - E[f | y*] at the grid."""
-    tape, gradient = in_time_order(time_hours), no_gradient(space)
-    path = prior_path(space, anchor_hours, path_normals)
-    value = simulated_values(space, anchor_hours, path, time_hours, variable, value_normals)
-    innovation = means(space, tape, run, variable, value).innovation
-    weight = weigh(space, time_hours, variable, run, innovation, grid_hours[:0]).weight
+    gradient, path = no_gradient(space), prior_path(space, blocks, path_normals)
+    value = simulated_values(space, cuts, blocks, path, variable, value_normals)
+    weight = weights(space, cuts, blocks, variable, value)
     path_bar = np.zeros_like(path)
-    add_process_bar(space, np.searchsorted(anchor_hours, grid_hours), bar, path_bar)
+    add_process_bar(space, cuts.at, bar, path_bar)
     mean_bar = np.ascontiguousarray(-bar.swapaxes(0, 1))
-    value_bar = reverse_smoothed(
-        space, tape, run, time_hours, variable, weight, grid_hours, mean_bar, gradient
-    )
-    reverse_values(
-        space, anchor_hours, path, time_hours, variable, value_normals, value_bar, path_bar, gradient
-    )
-    reverse_path(space, anchor_hours, path_normals, path_bar, gradient)
+    value_bar = reverse_smoothed(space, cuts, blocks, time_hours, variable, weight, mean_bar, gradient)
+    reverse_values(space, cuts, blocks, path, variable, value_normals, value_bar, path_bar, gradient)
+    reverse_path(space, cuts, blocks, path_normals, path_bar, gradient)
     return gradient
 
 

@@ -21,8 +21,25 @@ R = TypeVar("R")
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
     """`function` over numpy arrays and numbers, compiled on its first call for these types."""
+    return _compiled(function, forceinline=False)
+
+
+def inlined(function: Callable[P, R]) -> Callable[P, R]:
+    """`compiled`, and written out wherever it is called: a call costs as much as a row of arithmetic.
+
+    So does `row[:] = other`, which is why rows are set in loops.
+    """
+    return _compiled(function, forceinline=True)
+
+
+def _compiled(function: Callable[P, R], *, forceinline: bool) -> Callable[P, R]:
     dispatcher = njit(
-        cache=True, nogil=True, boundscheck=False, error_model="numpy", fastmath={"contract", "reassoc"}
+        cache=True,
+        nogil=True,
+        boundscheck=False,
+        error_model="numpy",
+        fastmath={"contract", "reassoc"},
+        forceinline=forceinline,
     )(function)
     _cache_file(dispatcher)._source_stamp = _stamp(function)
     return cast(Callable[P, R], dispatcher)

@@ -18,9 +18,10 @@ import numpy.typing as npt
 
 from models.clinical.errors import InvalidInput
 from models.mgp.filter import prior_states
-from models.mgp.hourly import HourlyPath, Memory, filter_hours
+from models.mgp.hourly import FilterRun, HourlyPath, Memory, filter_hours
 from models.mgp.kernel import Kernel
-from models.mgp.posterior import Filtered, Observed, counts_of, rows_of, tensors_of
+from models.mgp.observations import Observed, counts_of, rows_of
+from models.mgp.posterior import Filtered, tensors_of
 from models.mgp.schedule import CHECKPOINTS, Order, no_order
 from models.mgp.statespace import state_space
 
@@ -45,14 +46,17 @@ class Course:
     """The filtered posterior of one stay, hour by hour, with `draws` that depend on (stay, seed) alone.
 
     Takes 8 (CHECKPOINTS + 2) (D W)^2 bytes (0.7 MB at M = 34 and two Matern-1/2 time scales), 8 R D W an hour
-    and 8 (6 + R) an observation. The kernel is that of the beginning; gradients do not flow. Raises
-    InvalidInput for a kernel without a state-space form.
+    and 8 (6 + R) an observation. Courses of one kernel, `draws` and `seed` may share their `path`. The kernel
+    is that of the beginning; gradients do not flow. Raises InvalidInput for a kernel without a state-space
+    form.
     """
 
-    def __init__(self, kernel: Kernel, draws: int = 0, seed: int = 0) -> None:
+    def __init__(
+        self, kernel: Kernel, draws: int = 0, seed: int = 0, *, path: HourlyPath | None = None
+    ) -> None:
         self.kernel = kernel
         self._space = state_space(kernel)
-        self._path = HourlyPath(self._space, draws, seed)
+        self._path = path or HourlyPath(self._space, draws, seed)
         self._states = prior_states(self._space, CHECKPOINTS + 1, 1 + draws)
         self._prefix = no_order(0).prefix
         self._rows = _empty(_FIRST_ROWS, 1 + draws)
@@ -69,25 +73,33 @@ class Course:
         self._check_extends(columns, known)
         begun, hours = self._count, self._hours
         count = int(known[-1]) if len(known) else 0
-        self._take(columns, count)
-        rows = _Rows._make(column[:count] for column in self._rows)
-        memory = Memory(Order(rows.sequence, rows.rank, self._prefix), self._states, rows.sought)
-        run = filter_hours(
-            self._space, self._path.through(rows.time_hours[begun:], len(known)), *rows[:3],
-            known[hours:].copy(), memory, begun, hours, True,
-        )  # fmt: skip
-        self._count, self._hours = count, len(known)
+        time, variable, value = columns
+        new = time[begun:count], variable[begun:count], value[begun:count]
+        run = self.extend(*new, known[hours:].copy())
         return Filtered(*tensors_of(self.kernel, *run[:3]))
 
-    def _take(self, columns: tuple[Floats, Integers, Floats], count: int) -> None:
-        """Keep the rows that are new among the first `count`."""
+    def extend(self, time_hours: Floats, variable: Integers, value: Floats, known: Integers) -> FilterRun:
+        """The next grid hours from rows (n,) that are new, taken on trust: `known` (T,) is how many rows,
+        those told before included, each hour may use, the last of them all.
+        """
+        begun, hours = self._count, self._hours
+        count = begun + len(time_hours)
+        self._take((time_hours, variable, value), begun, count)
+        rows = _Rows._make(column[:count] for column in self._rows)
+        memory = Memory(Order(rows.sequence, rows.rank, self._prefix), self._states, rows.sought)
+        path = self._path.through(time_hours, hours + len(known))
+        self._count, self._hours = count, hours + len(known)
+        return filter_hours(self._space, path, *rows[:3], known, memory, begun, hours, True)
+
+    def _take(self, columns: tuple[Floats, Integers, Floats], begun: int, count: int) -> None:
+        """Keep rows begun .. count - 1."""
         if count > len(self._rows.time_hours):
-            longer = _empty(max(count, 2 * self._count), self._rows.sought.shape[1])
+            longer = _empty(max(count, 2 * begun), self._rows.sought.shape[1])
             for column, before in zip(longer, self._rows, strict=True):
-                column[: self._count] = before[: self._count]
+                column[:begun] = before[:begun]
             self._rows = longer
         for column, told in zip(self._rows[:3], columns, strict=True):
-            column[self._count : count] = told[self._count : count]
+            column[begun:count] = told
 
     def _check_extends(self, columns: tuple[Floats, Integers, Floats], known: Integers) -> None:
         count, hours = self._count, self._hours

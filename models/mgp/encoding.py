@@ -5,7 +5,7 @@ n  observations     T  grid hours (hour h is index h - 1)     M  variables
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -71,30 +71,46 @@ def encode(stay: Stay, standardisation: Standardisation, hours: int) -> EncodedS
 
 def _rows(stay: Stay) -> tuple[Integers, Integers, Integers, Floats]:
     """Time and known_at in microseconds since admission, variable index and value, in a total order."""
-    table = stay.observations
-    which = pd.Index(VARIABLES).get_indexer(pd.Index(table["variable"])).astype(np.int64)
-    read = which >= 0
-    if not read.all():
-        for name in table["variable"][~read].unique():
-            catalogued(str(name))
-        stay, which = replace(stay, observations=table[read]), which[read]
-    value = stay.observations["value"].to_numpy(dtype=np.float64)
-    if not np.isfinite(value).all():
-        row = int(np.argmin(np.isfinite(value)))
-        raise InvalidInput(
-            f"stay {stay.stay_id}: {VARIABLES[which[row]]} has the value {value[row]} in row {row}",
-            value=float(value[row]),
-            bound="a finite number",
-        )
-    time, known_at = _since_admission(stay, "time"), _since_admission(stay, "known_at")
+    time, known_at, which, value, _ = read(
+        stay.observations, since_epoch(stay.admitted_at), f"stay {stay.stay_id}"
+    )
     order = np.lexsort((value, which, time, known_at))
     return time[order], known_at[order], which[order], value[order]
 
 
-def _since_admission(stay: Stay, column: str) -> Integers:
-    """A time column as whole microseconds since admission, so that moving a stay in time changes no bit."""
-    moments = np.asarray(stay.observations[column], dtype="datetime64[us]").astype(np.int64)
-    return moments - (stay.admitted_at - _EPOCH) // timedelta(microseconds=1)
+def since_epoch(moment: datetime) -> int:
+    """Whole microseconds since 1970."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def read(
+    table: pd.DataFrame, admitted_us: int | Integers, whose: str
+) -> tuple[Integers, Integers, Integers, Floats, npt.NDArray[np.bool_]]:
+    """Time and known_at in microseconds since admission, variable index and value of the rows (n',) of the
+    model's variables, and which rows of `table` (n,) these are; `admitted_us` () or (n,) since 1970.
+
+    Raises UnknownVariable, and InvalidInput for a value that is not finite.
+    """
+    which = pd.Index(VARIABLES).get_indexer(pd.Index(table["variable"])).astype(np.int64)
+    ours = which >= 0
+    if not ours.all():
+        for name in table["variable"][~ours].unique():
+            catalogued(str(name))
+    value = table["value"].to_numpy(dtype=np.float64)
+    bad = ours & ~np.isfinite(value)
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise InvalidInput(
+            f"{whose}: {VARIABLES[which[row]]} has the value {value[row]} in row {row}",
+            value=float(value[row]),
+            bound="a finite number",
+        )
+    # whole microseconds since admission, so that moving a stay in time changes no bit
+    time, known_at = (
+        np.asarray(table[column], dtype="datetime64[us]").astype(np.int64) - admitted_us
+        for column in ("time", "known_at")
+    )
+    return time[ours], known_at[ours], which[ours], value[ours], ours
 
 
 def _since(time: Integers, known_at: Integers, which: Integers, grid: Integers) -> Floats:

@@ -27,11 +27,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from models.mgp.blocks import Blocks, Cuts
 from models.mgp.compiled import compiled
-from models.mgp.filter import Gains, means
-from models.mgp.filter_adjoint import KernelGradient, add, add_slopes, dot, generator
-from models.mgp.schedule import Tape
-from models.mgp.smoother import advance_all, weigh
+from models.mgp.kernel_gradient import KernelGradient, add_slopes, generator
+from models.mgp.products import add, advance_all, copy, dot
+from models.mgp.smoother import weights
 from models.mgp.statespace import StateSpace, transitions
 
 Floats = npt.NDArray[np.float64]
@@ -69,26 +69,24 @@ def in_order(space: StateSpace, time_hours: Floats, grid_hours: Floats) -> Event
 @compiled
 def reverse_smoothed(
     space: StateSpace,
-    tape: Tape,
-    run: Gains,
+    cuts: Cuts,
+    blocks: Blocks,
     time_hours: Floats,
     variable: Integers,
     weight: Floats,
-    grid_hours: Floats,
     mean_bar: Floats,
     gradient: KernelGradient,
 ) -> Floats:
-    """From `mean_bar` (T, R, W), the smoother's `weight` alpha (n, R) and its run on `tape`, value_bar
-    (n, R); what reaches the kernel is added to `gradient`.
+    """From `mean_bar` (T, R, W) and the smoother's `weight` alpha (n, R), value_bar (n, R); what reaches the
+    kernel is added to `gradient`.
     """
-    events = in_order(space, time_hours, grid_hours)
+    events = in_order(space, time_hours, cuts.hours[cuts.at])
     cross = np.zeros(weight.shape)
     # one right-hand side after the other: its states stay in the cache
     for r in range(weight.shape[1]):
         z = _tested(space, events, variable, cross, mean_bar, r)
         _add_cross(space, events, variable, z, mean_bar, r, cross)
-    innovation = means(space, tape, run, variable, cross).innovation
-    value_bar = weigh(space, time_hours, variable, run, innovation, grid_hours[:0]).weight
+    value_bar = weights(space, cuts, blocks, variable, cross)
     for r in range(weight.shape[1]):
         z = _tested(space, events, variable, value_bar, mean_bar, r)
         y = _weighted(space, events, variable, weight, r)
@@ -103,18 +101,26 @@ def _tested(
     space: StateSpace, events: Events, variable: Integers, value_bar: Floats, mean_bar: Floats, r: int
 ) -> Floats:
     """z after each event, (e, D, W), of side r of `mean_bar` (T, R, W) less `value_bar` (n, R)."""
-    states, width = len(space.stationary), len(space.noise)
-    out, state = np.empty((len(events.row), states, width)), np.zeros((1, states, width))
-    for e in range(len(events.row)):
-        advance_all(state, events.transition[e])
-        row = events.row[e]
+    states, width, rows, step = len(space.stationary), len(space.noise), events.row, events.transition
+    out, state, arrived = np.empty((len(rows), states, width)), np.zeros((1, states, width)), _arrived(space)
+    for e in range(len(rows)):
+        advance_all(state, step[e])
+        row = rows[e]
         for c in range(states):
-            scale = space.stationary[c, space.start[space.component[c]]]
             if row < len(variable):
-                state[0, c, variable[row]] -= scale * value_bar[row, r]
-            elif scale != 0.0:
-                add(state[0, c], scale, mean_bar[row - len(variable), r])
-        out[e] = state[0]
+                state[0, c, variable[row]] -= arrived[c] * value_bar[row, r]
+            elif arrived[c] != 0.0:
+                add(state[0, c], arrived[c], mean_bar[row - len(variable), r])
+            copy(out[e, c], state[0, c])
+    return out
+
+
+@compiled
+def _arrived(space: StateSpace) -> Floats:
+    """Pinf h of every state: (D,)."""
+    out = np.empty(len(space.component))
+    for c in range(len(out)):
+        out[c] = space.stationary[c, space.start[space.component[c]]]
     return out
 
 
@@ -123,38 +129,38 @@ def _add_cross(
     space: StateSpace, events: Events, variable: Integers, z: Floats, mean_bar: Floats, r: int, out: Floats
 ) -> None:
     """K_*^T g of side r, the bilinear form of `mean_bar` with each observation, to `out` (n, R)."""
-    state = np.zeros((1, *z.shape[1:]))
-    for e in range(len(events.row) - 1, -1, -1):
-        row = events.row[e]
+    state, arrived, rows, step = np.zeros((1, *z.shape[1:])), _arrived(space), events.row, events.transition
+    start, component, task = space.start, space.component, space.covariance
+    for e in range(len(rows) - 1, -1, -1):
+        row = rows[e]
         if row < len(variable):
-            for c in range(len(space.stationary)):
-                s = space.component[c]
-                task, scale = space.covariance[s, variable[row]], space.stationary[space.start[s], c]
-                if c == space.start[s]:
-                    out[row, r] += dot(task, z[e, c])
-                if scale != 0.0:
-                    out[row, r] += scale * dot(task, state[0, c])
+            m, total = variable[row], 0.0
+            for c in range(len(component)):
+                s = component[c]
+                if c == start[s]:
+                    total += dot(task[s, m], z[e, c])
+                if arrived[c] != 0.0:
+                    total += arrived[c] * dot(task[s, m], state[0, c])
+            out[row, r] += total
         else:
-            for first in space.start:
+            for first in start:
                 add(state[0, first], 1.0, mean_bar[row - len(variable), r])
-        advance_all(state, events.transition[e].T)
+        advance_all(state, step[e].T)
 
 
 @compiled
 def _weighted(space: StateSpace, events: Events, variable: Integers, weight: Floats, r: int) -> Floats:
     """y after each event, (e, D, W), of side r of `weight` (n, R)."""
-    states, width = len(space.stationary), len(space.noise)
-    out, state = np.empty((len(events.row), states, width)), np.zeros((1, states, width))
-    for e in range(len(events.row)):
-        advance_all(state, events.transition[e])
-        row = events.row[e]
-        if row < len(variable):
-            for c in range(states):
-                s = space.component[c]
-                scale = space.stationary[c, space.start[s]]
-                if scale != 0.0:
-                    add(state[0, c], scale * weight[row, r], space.covariance[s, variable[row]])
-        out[e] = state[0]
+    states, width, rows, step = len(space.stationary), len(space.noise), events.row, events.transition
+    out, state, arrived = np.empty((len(rows), states, width)), np.zeros((1, states, width)), _arrived(space)
+    component, task = space.component, space.covariance
+    for e in range(len(rows)):
+        advance_all(state, step[e])
+        row = rows[e]
+        for c in range(states):
+            if row < len(variable) and arrived[c] != 0.0:
+                add(state[0, c], arrived[c] * weight[row, r], task[component[c], variable[row]])
+            copy(out[e, c], state[0, c])
     return out
 
 
@@ -173,34 +179,28 @@ def _reverse_kernel(
 ) -> None:
     """The passes w and v of right-hand side r: B and the rates get their share."""
     w, v, shift = np.zeros((1, *z.shape[1:])), np.zeros((1, *z.shape[1:])), generator(space)
-    # a tuple handed to a function costs more than a row of arithmetic
-    start, component, stationary, covariance = (
-        space.start,
-        space.component,
-        space.stationary,
-        space.covariance,
-    )
+    # taken out of their tuples once: to take one out costs more than a row of arithmetic
+    start, component, task, arrived = space.start, space.component, space.covariance, _arrived(space)
+    rows, gap, step = events.row, events.gap_hours, events.transition
     rate_bar, covariance_bar = gradient.rate, gradient.covariance
-    for e in range(len(events.row) - 1, -1, -1):
-        row = events.row[e]
+    for e in range(len(rows) - 1, -1, -1):
+        row = rows[e]
         if row < len(variable):
             m, alpha = variable[row], weight[row, r]
             for c in range(len(component)):
                 s = component[c]
-                scale = alpha * stationary[start[s], c]
                 if c == start[s]:
                     add(covariance_bar[s, m], alpha, z[e, c])
-                if scale != 0.0:
-                    add(covariance_bar[s, m], scale, w[0, c])
-            for s in range(len(start)):
-                w[0, start[s], m] -= value_bar[row, r]
-                add(v[0, start[s]], alpha, covariance[s, m])
+                    add(v[0, c], alpha, task[s, m])
+                if arrived[c] != 0.0:
+                    add(covariance_bar[s, m], alpha * arrived[c], w[0, c])
+            for first in start:
+                w[0, first, m] -= value_bar[row, r]
         else:
             for first in start:
                 add(w[0, first], 1.0, mean_bar[row - len(variable), r])
-        if e > 0 and events.gap_hours[e] > 0.0:
-            back, gap = events.transition[e].T, events.gap_hours[e]
-            advance_all(w, back)
-            advance_all(v, back)
-            add_slopes(component, shift, gap, w[0], y[e - 1], rate_bar)
-            add_slopes(component, shift, gap, v[0], z[e - 1], rate_bar)
+        if e > 0 and gap[e] > 0.0:
+            advance_all(w, step[e].T)
+            advance_all(v, step[e].T)
+            add_slopes(component, shift, gap[e], w[0], y[e - 1], rate_bar)
+            add_slopes(component, shift, gap[e], v[0], z[e - 1], rate_bar)

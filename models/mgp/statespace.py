@@ -27,7 +27,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from models.clinical.errors import InvalidInput
-from models.mgp.compiled import compiled
+from models.mgp.compiled import compiled, inlined
 from models.mgp.kernel import Kernel
 
 Floats = npt.NDArray[np.float64]
@@ -119,27 +119,40 @@ def semidefinite_factor(covariance: Floats) -> Floats:
     width = len(covariance)
     factor = np.zeros((width, width))
     for j in range(width):
-        left = covariance[j, j] - np.sum(factor[j, :j] ** 2)
+        left = covariance[j, j]
+        for k in range(j):
+            left -= factor[j, k] * factor[j, k]
         # what rounding leaves of a dependent variable is no variance, and its root would be large
         if left <= 1e-13 * covariance[j, j]:
             continue
         factor[j, j] = np.sqrt(left)
         for i in range(j + 1, width):
-            factor[i, j] = (covariance[i, j] - np.sum(factor[i, :j] * factor[j, :j])) / factor[j, j]
+            total = covariance[i, j]
+            for k in range(j):
+                total -= factor[i, k] * factor[j, k]
+            factor[i, j] = total / factor[j, j]
     return factor
 
 
-@compiled
+@inlined
 def transition(space: StateSpace, gap_hours: float, out: Floats) -> None:
     """F(gap) into `out` (D, D)."""
+    if len(space.order) == 1 and space.order[0] == 1:
+        out[0, 0] = np.exp(-space.rate[0] * gap_hours)
+    else:
+        _transition(space.order, space.start, space.rate, gap_hours, out)
+
+
+@compiled
+def _transition(order: Integers, start: Integers, rate: Floats, gap_hours: float, out: Floats) -> None:
     out[:] = 0.0
-    for s in range(len(space.order)):
-        i = space.start[s]
-        x = space.rate[s] * gap_hours
+    for s in range(len(order)):
+        i = start[s]
+        x = rate[s] * gap_hours
         decay = np.exp(-x)
-        if space.order[s] == 1:
+        if order[s] == 1:
             out[i, i] = decay
-        elif space.order[s] == 2:  # noqa: PLR2004
+        elif order[s] == 2:  # noqa: PLR2004
             out[i, i], out[i, i + 1] = decay * (1.0 + x), decay * x
             out[i + 1, i], out[i + 1, i + 1] = -decay * x, decay * (1.0 - x)
         else:
@@ -181,22 +194,30 @@ def incomplete_gamma(power: int, x: float) -> float:
     return float(total)
 
 
-@compiled
+@inlined
 def process_noise(space: StateSpace, gap_hours: float, out: Floats) -> None:
     """Q(gap) into `out` (D, D), every entry to full relative accuracy, however short the gap.
 
     Q = c int_0^x b(u) b(u)^T exp(-2 u) du with b the last column of F without its decay, and c such that Q
     tends to Pinf.
     """
+    if len(space.order) == 1 and space.order[0] == 1:
+        out[0, 0] = -np.expm1(-2.0 * space.rate[0] * gap_hours)
+    else:
+        _process_noise(space.order, space.start, space.rate, gap_hours, out)
+
+
+@compiled
+def _process_noise(order: Integers, start: Integers, rate: Floats, gap_hours: float, out: Floats) -> None:
     out[:] = 0.0
-    for s in range(len(space.order)):
-        i = space.start[s]
-        x = space.rate[s] * gap_hours
-        if space.order[s] == 1:
+    for s in range(len(order)):
+        i = start[s]
+        x = rate[s] * gap_hours
+        if order[s] == 1:
             out[i, i] = -np.expm1(-2.0 * x)
             continue
         g0, g1, g2 = _moment(0, x), _moment(1, x), _moment(2, x)
-        if space.order[s] == 2:  # noqa: PLR2004  b = (u, 1 - u), c = 4
+        if order[s] == 2:  # noqa: PLR2004  b = (u, 1 - u), c = 4
             out[i, i] = 4.0 * g2
             out[i, i + 1] = out[i + 1, i] = 4.0 * (g1 - g2)
             out[i + 1, i + 1] = 4.0 * (g0 - 2.0 * g1 + g2)

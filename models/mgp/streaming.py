@@ -27,18 +27,11 @@ from torch import Tensor
 
 from models.clinical.errors import InvalidInput
 from models.mgp.compiled import compiled
-from models.mgp.filter import (
-    LOG_TWO_PI,
-    ROOTS,
-    Covariance,
-    correct,
-    observe,
-    prior_covariance,
-    process_mean,
-    process_variance,
-)
+from models.mgp.covariance import ROOTS, Covariance, observe, prior_covariance, process_variance
+from models.mgp.filter import LOG_TWO_PI, correct, process_mean
 from models.mgp.kernel import Kernel
-from models.mgp.posterior import Column, Posterior, Problem, SmoothedPosterior, posterior
+from models.mgp.observations import Column
+from models.mgp.posterior import Posterior, Problem, SmoothedPosterior, posterior
 from models.mgp.statespace import StateSpace, state_space, transition
 
 Floats = npt.NDArray[np.float64]

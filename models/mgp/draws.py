@@ -30,7 +30,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.mgp.compiled import compiled
+from models.compiled import compiled
 from models.mgp.filter import advance
 from models.mgp.smoother import add_products
 from models.mgp.statespace import StateSpace, process_noise, semidefinite_factor, transition

@@ -19,7 +19,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from models.mgp.compiled import compiled
+from models.compiled import compiled
 from models.mgp.draws import (
     BRIDGE,
     PATH,

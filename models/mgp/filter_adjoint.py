@@ -32,7 +32,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.mgp.compiled import compiled
+from models.compiled import compiled
 from models.mgp.filter import Gains, advance
 from models.mgp.schedule import EMIT, RESTORE, SAVE, UPDATE, Tape
 from models.mgp.statespace import StateSpace

@@ -23,8 +23,8 @@ import torch
 from torch import Tensor
 
 from models.clinical.errors import InvalidInput
+from models.compiled import compiled
 from models.mgp.adjoint import attached, reverse_deviation, reverse_filtered, reverse_posterior, wide
-from models.mgp.compiled import compiled
 from models.mgp.draws import anchors, prior_path, simulated_values
 from models.mgp.filter import Gains, gains, means, prior_states
 from models.mgp.filter_adjoint import KernelGradient

@@ -25,7 +25,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.mgp.compiled import compiled
+from models.compiled import compiled
 from models.mgp.filter import (
     LOG_TWO_PI,
     Covariance,

@@ -27,7 +27,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.mgp.compiled import compiled
+from models.compiled import compiled
 from models.mgp.filter import Gains, means
 from models.mgp.filter_adjoint import KernelGradient, add, add_slopes, dot, generator
 from models.mgp.schedule import Tape

@@ -27,15 +27,28 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
     return _kept(function, set(REORDERED))
 
 
+def compiled_in_place(function: Callable[P, R]) -> Callable[P, R]:
+    """The same for what allocates nothing and is called often: no references to arrays are counted.
+
+    Counting them costs more than a short function that is handed many arrays.
+    """
+    return _kept(function, set(REORDERED), counted=False)
+
+
 def compiled_as_written(function: Callable[P, R]) -> Callable[P, R]:
     """The same, with every product and sum rounded by itself in the order written: bits to be repeated."""
     return _kept(function, False)
 
 
-def _kept(function: Callable[P, R], fastmath: set[str] | bool) -> Callable[P, R]:
-    dispatcher = njit(cache=True, nogil=True, boundscheck=False, error_model="numpy", fastmath=fastmath)(
-        function
-    )
+def _kept(function: Callable[P, R], fastmath: set[str] | bool, *, counted: bool = True) -> Callable[P, R]:
+    dispatcher = njit(  # type: ignore[call-overload]  # _nrt is of no public signature
+        cache=True,
+        nogil=True,
+        boundscheck=False,
+        error_model="numpy",
+        fastmath=fastmath,
+        _nrt=counted,
+    )(function)
     _cache_file(dispatcher)._source_stamp = _stamp(function)
     return cast(Callable[P, R], dispatcher)
 

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.clinical.errors import InvalidInput
-from models.dtw.exact import accumulated
+from models.dtw.exact import exact_costs
 from models.dtw.series import References, Series, check_same_variables
 from models.dtw.sweep import costs_of
 from models.dtw.windows import Alignment
@@ -43,8 +43,7 @@ def per_variable(
     """
     check(query, references)
     costs = _costs(query, references, alignment, together=False, exact=exact, threads=threads)
-    known = query.mean_weight[:, np.newaxis] * references.mean_weight.T
-    return scaled(costs, known)
+    return scaled(costs, known(query, references, together=False))
 
 
 def independent(
@@ -70,35 +69,13 @@ def dependent(
     """Distances (N,) with one path for all variables."""
     check(query, references)
     costs = _costs(query, references, alignment, together=True, exact=exact, threads=threads)
-    return scaled(costs[0], (references.mean_weight @ query.mean_weight) / len(query.values))
+    return scaled(costs, known(query, references, together=True)).reshape(-1)
 
 
-def exact_costs(
-    query: Series, references: References, members: Integers, alignment: Alignment, *, together: bool
-) -> Doubles:
-    """Accumulated costs (C, members) in double precision: C is V, or 1 if `together`."""
-    parts = [slice(0, len(query.values))] if together else [slice(v, v + 1) for v in range(len(query.values))]
-    found = np.empty((len(parts), len(members)))
-    values, weights = references.gathered(members)
-    own = query.weights
-    if own is None and weights is not None:
-        own = np.ones_like(query.values)
-    if own is not None and weights is None:
-        weights = np.ones_like(values)
-    for place, hours in enumerate(references.hours[members].tolist()):
-        first, last = alignment.window.columns(query.hours, hours, open_end=alignment.open_end)
-        for row, part in enumerate(parts):
-            found[row, place] = accumulated(
-                query.values[part],
-                None if own is None else own[part],
-                values[place, part, :hours],
-                None if weights is None else weights[place, part, :hours],
-                first,
-                last,
-                alignment.open_begin,
-                alignment.open_end,
-            )
-    return found
+def known(query: Series, references: References, *, together: bool) -> Doubles:
+    """The mean product of both sides' weights: (V, N), or (1, N) if `together`."""
+    product = query.mean_weight[:, np.newaxis] * references.mean_weight.T
+    return product.mean(axis=0, keepdims=True) if together else product
 
 
 def scaled(costs: Doubles, known: Doubles) -> Doubles:
@@ -127,7 +104,9 @@ def check(query: Series, references: References) -> None:
 def _costs(
     query: Series, references: References, alignment: Alignment, *, together: bool, exact: bool, threads: int
 ) -> Doubles:
-    if exact:
-        everyone = np.arange(references.count)
-        return exact_costs(query, references, everyone, alignment, together=together)
-    return costs_of(query, references, alignment, together=together, threads=threads)
+    if not exact:
+        return costs_of(query, references, alignment, together=together, threads=threads)
+    many = len(query.values) if together else 1
+    row, member = np.indices((len(query.values) // many, references.count)).reshape(2, -1)
+    costs = exact_costs(query, references, row, references.slots[member], many, alignment)
+    return costs.reshape(-1, references.count)

@@ -1,69 +1,111 @@
-"""Distances in double precision, one reference after the other: what single precision cannot decide.
+"""Accumulated costs in double precision, one pair after the other: what single precision cannot decide.
 
 Every product and sum is rounded by itself in tslearn's order, so that distances are its bits.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
 from models.compiled import compiled_as_written
+from models.dtw.lanes import LANES
+from models.dtw.series import References, Series
+from models.dtw.windows import Alignment
 
 Doubles = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 
+class Pairs(NamedTuple):
+    """P pairs: the query's variables from `start` on, and as many of a reference, `hours` long."""
+
+    query: Doubles  # (V, n)
+    values: Doubles  # (P, many, T)
+    start: Integers  # (P,)
+    hours: Integers  # (P,)
+    which: Integers  # (P,) rows of first and last
+    first: Integers  # (W, n) columns that a window allows
+    last: Integers
+
+
+def exact_costs(
+    query: Series, references: References, row: Integers, slot: Integers, many: int, alignment: Alignment
+) -> Doubles:
+    """Accumulated costs (P,) of distances number `row`, each of `many` variables, to references in `slot`."""
+    block, lane = np.divmod(slot, LANES)
+    variables = row[:, np.newaxis] * many + np.arange(many)
+    values, weights = _gathered(references, block, variables, lane)
+    hours, which = np.unique(references.lengths[block, lane], return_inverse=True)
+    columns = [alignment.window.columns(query.hours, int(m), open_end=alignment.open_end) for m in hours]
+    first, last = (np.array(one, np.int64).reshape(-1, query.hours) for one in zip(*columns, strict=True))
+    own = query.weights
+    if own is not None and weights is None:
+        weights = np.ones_like(values)
+    if own is None and weights is not None:
+        own = np.ones_like(query.values)
+    pairs = Pairs(query.values, values, row * many, hours[which], which.reshape(-1), first, last)
+    costs = np.empty(len(row))
+    accumulate(pairs, own, weights, alignment.open_begin, alignment.open_end, costs)
+    return costs
+
+
+def _gathered(
+    references: References, block: Integers, variables: Integers, lane: Integers
+) -> tuple[Doubles, Doubles | None]:
+    """Values and weights (P, many, T) of variables (P, many) of some references, in double precision."""
+    place = block[:, np.newaxis], variables, slice(None), lane[:, np.newaxis]
+    weights = None if references.weights is None else references.weights[place].astype(np.float64)
+    if references.originals is None:
+        return references.values[place].astype(np.float64), weights
+    member = references.members[block, lane]
+    return references.originals[member[:, np.newaxis], variables], weights
+
+
 @compiled_as_written
-def cost(
-    query: Doubles, query_weights: Doubles | None, i: int, reference: Doubles, weights: Doubles | None, j: int
-) -> float:
-    """c(i, j) of models/dtw/kernels.py; (V, hours) each."""
-    total = 0.0
-    for variable in range(query.shape[0]):
-        gap = query[variable, i] - reference[variable, j]
-        if weights is None or query_weights is None:
+def cost(pairs: Pairs, own: Doubles | None, weights: Doubles | None, pair: int, i: int, j: int) -> float:
+    """c(i, j) of models/dtw/kernels.py; `own` (V, n) and `weights` (P, many, T), None where all are 1."""
+    total, start = 0.0, pairs.start[pair]
+    for v in range(pairs.values.shape[1]):
+        gap = pairs.query[start + v, i] - pairs.values[pair, v, j]
+        if own is None or weights is None:
             total += gap * gap
         else:
-            total += query_weights[variable, i] * weights[variable, j] * (gap * gap)
+            total += own[start + v, i] * weights[pair, v, j] * (gap * gap)
     return total
 
 
 @compiled_as_written
 def next_row(
-    query: Doubles,
-    query_weights: Doubles | None,
-    i: int,
-    reference: Doubles,
-    weights: Doubles | None,
-    first: int,
-    last: int,
-    row: Doubles,
+    pairs: Pairs, own: Doubles | None, weights: Doubles | None, pair: int, i: int, row: Doubles
 ) -> None:
-    """D[i, first] to D[i, last - 1] into `row` (m + 1,), which held row i - 1; infinite elsewhere."""
+    """D[i, j - 1] into `row[j]`, which held row i - 1; infinite where the window allows nothing."""
+    which = pairs.which[pair]
+    first, last = pairs.first[which, i], pairs.last[which, i]
     corner, left = row[first], np.inf
     row[: first + 1] = np.inf
     for j in range(first, last):
         above = row[j + 1]
-        left = cost(query, query_weights, i, reference, weights, j) + min(above, left, corner)
+        left = cost(pairs, own, weights, pair, i, j) + min(above, left, corner)
         row[j + 1], corner = left, above
     row[last + 1 :] = np.inf
 
 
 @compiled_as_written
-def accumulated(
-    query: Doubles,
-    query_weights: Doubles | None,
-    reference: Doubles,
+def accumulate(
+    pairs: Pairs,
+    own: Doubles | None,
     weights: Doubles | None,
-    first: Integers,
-    last: Integers,
     open_begin: bool,
     open_end: bool,
-) -> float:
-    """The least cost of a path; `first` and `last` (n,) are the columns of each row."""
-    row = np.full(reference.shape[1] + 1, 0.0 if open_begin else np.inf)
-    row[0] = 0.0
-    for i in range(query.shape[1]):
-        next_row(query, query_weights, i, reference, weights, first[i], last[i], row)
-    return float(row[1:].min() if open_end else row[-1])
+    costs: Doubles,
+) -> None:
+    """The least cost of a path of every pair into `costs` (P,)."""
+    for pair in range(len(costs)):
+        row = np.full(pairs.hours[pair] + 1, 0.0 if open_begin else np.inf)
+        row[0] = 0.0
+        for i in range(pairs.query.shape[1]):
+            next_row(pairs, own, weights, pair, i, row)
+        costs[pair] = row[1:].min() if open_end else row[-1]

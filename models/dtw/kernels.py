@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.compiled import compiled
-from models.dtw.lanes import LANES, at_most, every, load, smaller, store
+from models.compiled import compiled_in_place
+from models.dtw.lanes import at_most, every, load, smaller, store
 
 Singles = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
@@ -55,13 +55,13 @@ class Frame(NamedTuple):
     penalty: Singles
 
 
-@compiled
+@compiled_in_place
 def cell(above: Vector, corner: Vector, left: Vector, cost: Vector) -> Vector:
     """D[i, j] from its three neighbours."""
     return smaller(smaller(corner, above), left) + cost
 
 
-@compiled
+@compiled_in_place
 def squared(
     gap: Vector, own: Singles | None, variable: int, i: int, weights: Singles | None, place: int
 ) -> Vector:
@@ -71,7 +71,7 @@ def squared(
     return every(own[variable, i]) * load(weights, place) * gap * gap
 
 
-@compiled
+@compiled_in_place
 def costs_of_four(
     query: Side, i: int, references: Side, part: Part, j: int
 ) -> tuple[Vector, Vector, Vector, Vector]:
@@ -88,7 +88,7 @@ def costs_of_four(
     return one, two, three, four
 
 
-@compiled
+@compiled_in_place
 def cost_of_one(query: Side, i: int, references: Side, part: Part, j: int) -> Vector:
     """c(i, j)."""
     total = every(NOTHING)
@@ -100,7 +100,7 @@ def cost_of_one(query: Side, i: int, references: Side, part: Part, j: int) -> Ve
     return total
 
 
-@compiled
+@compiled_in_place
 def four_rows(query: Side, i: int, references: Side, part: Part, frame: Frame, row: Singles) -> Vector:
     """Rows i to i + 3 into `row` (T + 1, LANES); the smallest D of the last of them."""
     windowed, penalty = frame.penalty.size > 0, frame.penalty
@@ -120,12 +120,12 @@ def four_rows(query: Side, i: int, references: Side, part: Part, frame: Frame, r
         three = cell(two, left_2, left_3, three)
         four = cell(three, left_3, left_4, four)
         store(row, j + 1, four)
-        least = smaller(least, four)
+        least = smaller(four, least)
         corner, left_1, left_2, left_3, left_4 = above, one, two, three, four
     return least
 
 
-@compiled
+@compiled_in_place
 def one_row(query: Side, i: int, references: Side, part: Part, first: int, last: int, row: Singles) -> None:
     """Row i, whose columns are `first` to `last` - 1, into `row` (T + 1, LANES)."""
     corner, left = load(row, first), every(FORBIDDEN)
@@ -137,14 +137,14 @@ def one_row(query: Side, i: int, references: Side, part: Part, first: int, last:
         corner = above
 
 
-@compiled
+@compiled_in_place
 def begin(row: Singles, open_begin: bool) -> None:
     """The row before the first: a path starts in the corner, or anywhere on the reference's time."""
     row[:] = NOTHING if open_begin else FORBIDDEN
     row[0] = NOTHING
 
 
-@compiled
+@compiled_in_place
 def table(query: Side, references: Side, part: Part, frame: Frame, limits: Singles, row: Singles) -> bool:
     """Every row into `row`, which holds what `begin` wrote; False once all lanes exceed `limits` (LANES,)."""
     hours, limit = query.values.shape[1], load(limits, 0)
@@ -157,7 +157,7 @@ def table(query: Side, references: Side, part: Part, frame: Frame, limits: Singl
     return True
 
 
-@compiled
+@compiled_in_place
 def ending(row: Singles, lane: int, first: int, last: int, open_end: bool) -> np.float32:
     """The accumulated cost of a path to the last column, `last` - 1, or to the best one."""
     if not open_end:
@@ -169,15 +169,9 @@ def ending(row: Singles, lane: int, first: int, last: int, open_end: bool) -> np
     return best
 
 
-@compiled
+@compiled_in_place
 def forbid(frame: Frame) -> None:
     """Writes the penalties of a frame's first and last columns, if it has any."""
     for i in range(frame.penalty.shape[0]):
         frame.penalty[i] = FORBIDDEN
         frame.penalty[i, frame.first[i] : frame.last[i]] = NOTHING
-
-
-@compiled
-def unlimited() -> Singles:
-    """Limits (LANES,) that nothing exceeds."""
-    return np.full(LANES, FORBIDDEN)

@@ -18,6 +18,7 @@ from typing import Any, cast
 
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic, models, overload, register_model
 
 LANES = 32  # 16 leave a core waiting for its own sums; 64 spill registers and fill badly from few references
@@ -51,6 +52,10 @@ def _place(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
 def instruction(write: Callable[..., Any]) -> Callable[..., Any]:
     """What `write` emits where compiled code calls it; the arguments are numba's."""
     return cast(Callable[..., Any], intrinsic(write))
+
+
+def _function(builder: Any, kind: Any, name: str) -> Any:
+    return cgutils.get_or_insert_function(builder.module, kind, name)  # type: ignore[no-untyped-call]
 
 
 @instruction
@@ -97,6 +102,27 @@ def smaller(typing: Any, one: Any, other: Any) -> Any:
 
 
 @instruction
+def greater(typing: Any, one: Any, other: Any) -> Any:
+    """The greater of two, lane by lane."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.select(builder.fcmp_ordered(">", *arguments), *arguments)
+
+    return VECTOR(one, other), code
+
+
+@instruction
+def lowest(typing: Any, value: Any) -> Any:
+    """The least of all lanes."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind, name = ir.FunctionType(ir.FloatType(), [MACHINE]), f"llvm.vector.reduce.fmin.v{LANES}f32"
+        return builder.call(_function(builder, kind, name), arguments)
+
+    return types.float32(value), code
+
+
+@instruction
 def at_most(typing: Any, one: Any, other: Any) -> Any:
     """Bit l says whether lane l of `one` is at most that of `other`."""
 
@@ -105,6 +131,22 @@ def at_most(typing: Any, one: Any, other: Any) -> Any:
         return builder.zext(bits, ir.IntType(64))
 
     return types.int64(one, other), code
+
+
+@instruction
+def pack(typing: Any, array: Any, row: Any, place: Any, bits: Any, value: Any) -> Any:
+    """Writes the lanes of `value` whose bits are set into a row, next to each other from `place` on."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _, _, place, bits, value = arguments
+        start = builder.bitcast(_place(context, builder, signature, arguments), ir.FloatType().as_pointer())
+        chosen = builder.bitcast(builder.trunc(bits, ir.IntType(LANES)), ir.VectorType(ir.IntType(1), LANES))
+        kind = ir.FunctionType(ir.VoidType(), [MACHINE, start.type, chosen.type])
+        name = f"llvm.masked.compressstore.v{LANES}f32"
+        builder.call(_function(builder, kind, name), [value, builder.gep(start, [place]), chosen])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp, types.int64, value), code
 
 
 def _arithmetic(name: str) -> Any:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.clinical.errors import InvalidInput
+from models.dtw.bounds import outline
 from models.dtw.lanes import LANES
 
 Doubles = npt.NDArray[np.float64]
@@ -149,6 +150,16 @@ class References:
         return np.array(pairs, np.int64).reshape(-1, 2)
 
     @cached_property
+    def outlines(self) -> Singles:
+        """What the bounds read of each reference: (B, V, 4, LANES)."""
+        return outline(self.values, self.lengths)
+
+    @cached_property
+    def largest(self) -> float:
+        """The largest value, without its sign."""
+        return float(np.abs(self.values).max())
+
+    @cached_property
     def mean_weight(self) -> Doubles:
         """How much of each variable of each reference is known, (N, V)."""
         variables = self.values.shape[1]
@@ -157,14 +168,6 @@ class References:
         total = self.weights.sum(axis=2, dtype=np.float64)  # (B, V, LANES)
         mean = total / np.maximum(self.lengths[:, np.newaxis], 1)
         return np.asarray(mean.transpose(0, 2, 1).reshape(-1, variables)[self.slots])
-
-    def gathered(self, members: Integers) -> tuple[Doubles, Doubles | None]:
-        """Values and weights of some references in double precision, (C, V, T) each."""
-        block, lane = np.divmod(self.slots[members], LANES)
-        weights = None if self.weights is None else self.weights[block, :, :, lane].astype(np.float64)
-        if self.originals is not None:
-            return self.originals[members], weights
-        return self.values[block, :, :, lane].astype(np.float64), weights
 
 
 def references(many: Sequence[Series]) -> References:

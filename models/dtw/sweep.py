@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from models.clinical.errors import InvalidInput
-from models.compiled import compiled
-from models.dtw.kernels import Frame, Part, Side, begin, ending, forbid, table, unlimited
+from models.compiled import compiled_in_place
+from models.dtw.kernels import Frame, Part, Side, begin, ending, forbid, table
 from models.dtw.lanes import LANES
 from models.dtw.series import References, Series
 from models.dtw.windows import Alignment, Full
@@ -36,10 +36,12 @@ class Plan(NamedTuple):
     open_end: bool
 
 
-def plan(query_hours: int, references: References, alignment: Alignment) -> Plan:
-    """The pieces of a query of so many hours; a full window takes a block of mixed lengths in one."""
+def plan(
+    query_hours: int, references: References, alignment: Alignment, *, each_length: bool = False
+) -> Plan:
+    """The pieces for a query; a full window takes mixed lengths together unless `each_length`."""
     pieces, window, windowed = references.pieces, alignment.window, not isinstance(alignment.window, Full)
-    if not windowed:
+    if not windowed and not each_length:
         longest = references.lengths.max(axis=1)
         pieces = np.stack([np.arange(len(longest)), longest], axis=1)
     lengths, which = np.unique(pieces[:, 1], return_inverse=True)
@@ -49,7 +51,7 @@ def plan(query_hours: int, references: References, alignment: Alignment) -> Plan
     return Plan(numbered, first, last, windowed, alignment.open_begin, alignment.open_end)
 
 
-@compiled
+@compiled_in_place
 def frame_of(plan: Plan, piece: int, before: int, penalty: Singles) -> Frame:
     """The frame of a piece; its penalties are written anew where the piece before had another window."""
     which = plan.pieces[piece, 2]
@@ -59,7 +61,7 @@ def frame_of(plan: Plan, piece: int, before: int, penalty: Singles) -> Frame:
     return frame
 
 
-@compiled
+@compiled_in_place
 def read(plan: Plan, piece: int, lengths: Integers, row: Singles, costs: Singles) -> None:
     """Takes the costs (LANES,) of a piece's references from the last row."""
     _, longest, which = plan.pieces[piece]
@@ -71,29 +73,46 @@ def read(plan: Plan, piece: int, lengths: Integers, row: Singles, costs: Singles
             costs[lane] = ending(row, lane, first, end, plan.open_end)
 
 
-@compiled
-def scratch(plan: Plan, hours: int) -> tuple[Singles, Singles]:
-    """A row (T + 1, LANES) and penalties (n, T), of which a full window has none."""
+class Scratch(NamedTuple):
+    """What one thread writes to."""
+
+    row: Singles  # (T + 1, LANES)
+    penalty: Singles  # (n, T), or none
+    limits: Singles  # (LANES,) that nothing exceeds
+
+
+def scratch(plan: Plan, hours: int) -> Scratch:
+    """For references of so many hours."""
     rows = plan.first.shape[1] if plan.windowed else 0
-    return np.empty((hours + 1, LANES), np.float32), np.empty((rows, hours), np.float32)
+    return Scratch(
+        np.empty((hours + 1, LANES), np.float32),
+        np.empty((rows, hours), np.float32),
+        np.full(LANES, np.inf, np.float32),
+    )
 
 
-@compiled
+@compiled_in_place
 def sweep(
-    query: Side, references: Side, lengths: Integers, plan: Plan, start: int, stop: int, costs: Singles
+    query: Side,
+    references: Side,
+    lengths: Integers,
+    plan: Plan,
+    start: int,
+    stop: int,
+    scratch: Scratch,
+    costs: Singles,
 ) -> None:
     """Pieces `start` to `stop` - 1 into `costs` (C, B, LANES): C is V, or 1 for all variables together."""
-    row, penalty = scratch(plan, references.values.shape[2])
-    limits, before, many = unlimited(), -1, query.values.shape[0] // costs.shape[0]
+    before, many = -1, query.values.shape[0] // costs.shape[0]
     for piece in range(start, stop):
         block = plan.pieces[piece, 0]
-        frame = frame_of(plan, piece, before, penalty)
+        frame = frame_of(plan, piece, before, scratch.penalty)
         before = plan.pieces[piece, 2]
-        for variable in range(costs.shape[0]):
-            begin(row, plan.open_begin)
-            part = Part(block, variable * many, (variable + 1) * many)
-            table(query, references, part, frame, limits, row)
-            read(plan, piece, lengths[block], row, costs[variable, block])
+        for row in range(costs.shape[0]):
+            begin(scratch.row, plan.open_begin)
+            part = Part(block, row * many, (row + 1) * many)
+            table(query, references, part, frame, scratch.limits, scratch.row)
+            read(plan, piece, lengths[block], scratch.row, costs[row, block])
 
 
 def sides(query: Series, references: References) -> tuple[Side, Side]:
@@ -117,7 +136,8 @@ def costs_of(
     both = sides(query, references)
 
     def part(start: int, stop: int) -> None:
-        sweep(*both, references.lengths, what, start, stop, costs)
+        own = scratch(what, references.values.shape[2])
+        sweep(*both, references.lengths, what, start, stop, own, costs)
 
     shared(len(what.pieces), threads, part)
     return costs.reshape(shape[0], -1)[:, references.slots].astype(np.float64)

@@ -35,21 +35,22 @@ def exact_costs(
     query: Series, references: References, row: Integers, slot: Integers, many: int, alignment: Alignment
 ) -> Doubles:
     """Accumulated costs (P,) of distances number `row`, each of `many` variables, to references in `slot`."""
+    pairs, weights = pairs_of(query, references, row, slot, many, alignment)
+    costs = np.empty(len(row))
+    accumulate(pairs, query.weights, weights, alignment.open_begin, alignment.open_end, costs)
+    return costs
+
+
+def pairs_of(
+    query: Series, references: References, row: Integers, slot: Integers, many: int, alignment: Alignment
+) -> tuple[Pairs, Doubles | None]:
+    """The pairs of the same, and the references' weights (P, many, T)."""
     block, lane = np.divmod(slot, LANES)
-    variables = row[:, np.newaxis] * many + np.arange(many)
-    values, weights = _gathered(references, block, variables, lane)
+    values, weights = _gathered(references, block, row[:, np.newaxis] * many + np.arange(many), lane)
     hours, which = np.unique(references.lengths[block, lane], return_inverse=True)
     columns = [alignment.window.columns(query.hours, int(m), open_end=alignment.open_end) for m in hours]
     first, last = (np.array(one, np.int64).reshape(-1, query.hours) for one in zip(*columns, strict=True))
-    own = query.weights
-    if own is not None and weights is None:
-        weights = np.ones_like(values)
-    if own is None and weights is not None:
-        own = np.ones_like(query.values)
-    pairs = Pairs(query.values, values, row * many, hours[which], which.reshape(-1), first, last)
-    costs = np.empty(len(row))
-    accumulate(pairs, own, weights, alignment.open_begin, alignment.open_end, costs)
-    return costs
+    return Pairs(query.values, values, row * many, hours[which], which.reshape(-1), first, last), weights
 
 
 def _gathered(
@@ -65,15 +66,25 @@ def _gathered(
 
 
 @compiled_as_written
+def weight(
+    own: Doubles | None, weights: Doubles | None, pair: int, variable: int, v: int, i: int, j: int
+) -> float:
+    """w_q[variable, i] w_r[v, j]."""
+    product = 1.0
+    if own is not None:
+        product *= own[variable, i]
+    if weights is not None:
+        product *= weights[pair, v, j]
+    return product
+
+
+@compiled_as_written
 def cost(pairs: Pairs, own: Doubles | None, weights: Doubles | None, pair: int, i: int, j: int) -> float:
     """c(i, j) of models/dtw/kernels.py; `own` (V, n) and `weights` (P, many, T), None where all are 1."""
     total, start = 0.0, pairs.start[pair]
     for v in range(pairs.values.shape[1]):
         gap = pairs.query[start + v, i] - pairs.values[pair, v, j]
-        if own is None or weights is None:
-            total += gap * gap
-        else:
-            total += own[start + v, i] * weights[pair, v, j] * (gap * gap)
+        total += weight(own, weights, pair, start + v, v, i, j) * (gap * gap)
     return total
 
 
@@ -109,3 +120,15 @@ def accumulate(
         for i in range(pairs.query.shape[1]):
             next_row(pairs, own, weights, pair, i, row)
         costs[pair] = row[1:].min() if open_end else row[-1]
+
+
+@compiled_as_written
+def table(pairs: Pairs, own: Doubles | None, weights: Doubles | None, open_begin: bool) -> Doubles:
+    """D[i, j] (n, m) of the first pair."""
+    rows = np.empty((pairs.query.shape[1], pairs.hours[0]))
+    row = np.full(pairs.hours[0] + 1, 0.0 if open_begin else np.inf)
+    row[0] = 0.0
+    for i in range(len(rows)):
+        next_row(pairs, own, weights, 0, i, row)
+        rows[i] = row[1:]
+    return rows

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.compiled import compiled_in_place
-from models.dtw.lanes import at_most, every, load, smaller, store
+from models.dtw.lanes import LANES, at_most, every, load, smaller, store
 
 Singles = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
@@ -66,8 +66,12 @@ def squared(
     gap: Vector, own: Singles | None, variable: int, i: int, weights: Singles | None, place: int
 ) -> Vector:
     """One variable's part of c(i, j)."""
-    if own is None or weights is None:
-        return gap * gap
+    if own is None:
+        if weights is None:
+            return gap * gap
+        return load(weights, place) * gap * gap
+    if weights is None:
+        return every(own[variable, i]) * gap * gap
     return every(own[variable, i]) * load(weights, place) * gap * gap
 
 
@@ -167,6 +171,22 @@ def ending(row: Singles, lane: int, first: int, last: int, open_end: bool) -> np
     for j in range(first, last):
         best = min(best, row[j + 1, lane])
     return best
+
+
+@compiled_in_place
+def best_endings(row: Singles, hours: Integers, first: int, last: int, costs: Singles) -> None:
+    """The accumulated costs (LANES,) of paths that end anywhere from column `first` to `last` - 1."""
+    shared = last
+    for lane in range(LANES):
+        if hours[lane]:
+            shared = min(shared, hours[lane])
+    least = every(FORBIDDEN)
+    for j in range(first, shared):
+        least = smaller(load(row, j + 1), least)
+    store(costs, 0, least)
+    for lane in range(LANES):
+        for j in range(max(first, shared), min(last, hours[lane])):
+            costs[lane] = min(costs[lane], row[j + 1, lane])
 
 
 @compiled_in_place

@@ -52,34 +52,7 @@ def series(
 
     Raises InvalidInput for fewer than two hours, infinite values, and weights that are not in [0, 1].
     """
-    given = np.asarray(values, np.float64)
-    given = given[:, np.newaxis] if given.ndim == 1 else given
-    _check_shape(given, variables)
-    if np.isinf(given).any():
-        hour, variable = np.argwhere(np.isinf(given))[0]
-        name = variables[variable] if variables else f"variable {variable}"
-        raise InvalidInput(
-            f"{name} is {given[hour, variable]} in hour {hour}: values are finite, or NaN if unknown",
-            value=float(given[hour, variable]),
-            bound="finite or NaN",
-            unit="standardised",
-        )
-    missing = np.isnan(given)
-    weight = None if weights is None else _checked_weights(weights, given.shape)
-    if missing.any() or (weight is not None and (weight != 1.0).any()):
-        weight = np.where(missing, 0.0, 1.0 if weight is None else weight)
-        given = np.where(weight > 0.0, given, 0.0)
-    else:
-        weight = None
-    rows = None if weight is None else np.ascontiguousarray(weight.T)
-    return Series(np.ascontiguousarray(given.T), rows, tuple(variables))
-
-
-def _check_shape(given: Doubles, variables: Sequence[str]) -> None:
-    if given.ndim != 2 or not given.shape[1]:  # noqa: PLR2004  hours, variables
-        raise InvalidInput(
-            f"values of shape {given.shape}: (hours, variables) or (hours,)", value=given.shape
-        )
+    given, weight = checked(values, weights, variables)
     if len(given) < FEWEST_HOURS:
         raise InvalidInput(
             f"a series of {len(given)} hours: at least {FEWEST_HOURS}, one can be laid on anything",
@@ -87,10 +60,45 @@ def _check_shape(given: Doubles, variables: Sequence[str]) -> None:
             bound=f">= {FEWEST_HOURS}",
             unit="h",
         )
+    rows = None if weight is None else np.ascontiguousarray(weight.T)
+    return Series(np.ascontiguousarray(given.T), rows, tuple(variables))
+
+
+def checked(
+    values: npt.ArrayLike, weights: npt.ArrayLike | None, variables: Sequence[str]
+) -> tuple[Doubles, Doubles | None]:
+    """Values (hours, V), 0 where they weigh nothing, and their weights, None where all are 1."""
+    given = np.asarray(values, np.float64)
+    given = given[:, np.newaxis] if given.ndim == 1 else given
+    _check_shape(given, variables)
+    _check_finite(given, variables)
+    weight = np.ones_like(given) if weights is None else _checked_weights(weights, given.shape)
+    weight = np.where(np.isnan(given), 0.0, weight)
+    return np.where(weight > 0.0, given, 0.0), None if (weight == 1.0).all() else weight
+
+
+def _check_shape(given: Doubles, variables: Sequence[str]) -> None:
+    if given.ndim != 2 or not given.shape[1]:  # noqa: PLR2004  hours, variables
+        raise InvalidInput(
+            f"values of shape {given.shape}: (hours, variables) or (hours,)", value=given.shape
+        )
     if variables and len(variables) != given.shape[1]:
         raise InvalidInput(
             f"{len(variables)} names for {given.shape[1]} variables: one each", value=len(variables)
         )
+
+
+def _check_finite(given: Doubles, variables: Sequence[str]) -> None:
+    if not np.isinf(given).any():
+        return
+    hour, variable = np.argwhere(np.isinf(given))[0]
+    name = variables[variable] if variables else f"variable {variable}"
+    raise InvalidInput(
+        f"{name} is {given[hour, variable]} in hour {hour}: values are finite, or NaN if unknown",
+        value=float(given[hour, variable]),
+        bound="finite or NaN",
+        unit="standardised",
+    )
 
 
 def _checked_weights(weights: npt.ArrayLike, shape: tuple[int, ...]) -> Doubles:

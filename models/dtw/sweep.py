@@ -116,15 +116,9 @@ def sweep(
 
 
 def sides(query: Series, references: References) -> tuple[Side, Side]:
-    """Both in single precision; with weights on both sides, or on neither."""
-    values = query.values.astype(np.float32)
-    if query.weights is None and references.weights is None:
-        return Side(values, None), Side(references.values, None)
-    own = np.ones_like(values) if query.weights is None else query.weights.astype(np.float32)
-    theirs = references.weights
-    return Side(values, own), Side(
-        references.values, np.ones_like(references.values) if theirs is None else theirs
-    )
+    """Both in single precision."""
+    own = None if query.weights is None else query.weights.astype(np.float32)
+    return Side(query.values.astype(np.float32), own), Side(references.values, references.weights)
 
 
 def costs_of(

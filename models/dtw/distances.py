@@ -74,6 +74,8 @@ def dependent(
 
 def known(query: Series, references: References, *, together: bool) -> Doubles:
     """The mean product of both sides' weights: (V, N), or (1, N) if `together`."""
+    if query.weights is None and references.weights is None:
+        return np.ones((1 if together else len(query.values), references.count))
     product = query.mean_weight[:, np.newaxis] * references.mean_weight.T
     return product.mean(axis=0, keepdims=True) if together else product
 

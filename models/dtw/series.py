@@ -7,9 +7,10 @@ weighs 0.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -148,6 +149,11 @@ class References:
     def hours(self) -> Integers:
         """The length of each, (N,)."""
         return self.lengths.ravel()[self.slots]
+
+    @cached_property
+    def plans(self) -> dict[Hashable, Any]:
+        """How queries of some length are laid on these, by models/dtw/sweep.py."""
+        return {}
 
     @cached_property
     def pieces(self) -> Integers:

@@ -40,6 +40,14 @@ def plan(
     query_hours: int, references: References, alignment: Alignment, *, each_length: bool = False
 ) -> Plan:
     """The pieces for a query; a full window takes mixed lengths together unless `each_length`."""
+    key = query_hours, alignment, each_length
+    if key not in references.plans:
+        references.plans[key] = _plan(query_hours, references, alignment, each_length)
+    found: Plan = references.plans[key]
+    return found
+
+
+def _plan(query_hours: int, references: References, alignment: Alignment, each_length: bool) -> Plan:
     pieces, window, windowed = references.pieces, alignment.window, not isinstance(alignment.window, Full)
     if not windowed and not each_length:
         longest = references.lengths.max(axis=1)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from models.compiled import compiled_as_written
 from models.dtw.lanes import LANES
 from models.dtw.series import References, Series
+from models.dtw.sweep import plan
 from models.dtw.windows import Alignment
 
 Doubles = npt.NDArray[np.float64]
@@ -47,10 +48,9 @@ def pairs_of(
     """The pairs of the same, and the references' weights (P, many, T)."""
     block, lane = np.divmod(slot, LANES)
     values, weights = _gathered(references, block, row[:, np.newaxis] * many + np.arange(many), lane)
-    hours, which = np.unique(references.lengths[block, lane], return_inverse=True)
-    columns = [alignment.window.columns(query.hours, int(m), open_end=alignment.open_end) for m in hours]
-    first, last = (np.array(one, np.int64).reshape(-1, query.hours) for one in zip(*columns, strict=True))
-    return Pairs(query.values, values, row * many, hours[which], which.reshape(-1), first, last), weights
+    what, hours = plan(query.hours, references, alignment, each_length=True), references.lengths[block, lane]
+    which = np.searchsorted(references.distinct, hours)
+    return Pairs(query.values, values, row * many, hours, which, what.first, what.last), weights
 
 
 def _gathered(

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from models.compiled import compiled_in_place
 from models.dtw.bounds import Envelope, keogh_of_query, keogh_of_reference, kim, surround
 from models.dtw.kernels import FORBIDDEN, Frame, Part, Side, begin, ending, forbid, table
-from models.dtw.lanes import LANES, at_most, every, load, lowest, pack
+from models.dtw.lanes import LANES, aligned, at_most, every, load, lowest, pack
 from models.dtw.sweep import Plan
 
 Singles = npt.NDArray[np.float32]
@@ -59,6 +59,8 @@ class Desk(NamedTuple):
 
     lanes: Integers  # (P,) which lanes a piece has, as bits
     cells: Doubles  # (W,) how many a window allows
+    order: Integers  # (P,) in which pieces are visited
+    least: Singles  # (P,) the least of Kim's bounds in each
     envelope: Envelope  # (V, T) each
     penalty: Singles  # (n, T), or none
     row: Singles  # (T + 1, LANES)
@@ -93,10 +95,12 @@ def desk(plan: Plan, lengths: Integers, shape: tuple[int, ...], *, mixed: bool) 
     return Desk(
         lanes=(belongs * (1 << np.arange(LANES))).sum(axis=1),
         cells=(plan.last - plan.first).sum(axis=1).astype(np.float64),
+        order=np.arange(len(plan.pieces)),
+        least=np.zeros(len(plan.pieces), np.float32),
         envelope=Envelope(*np.empty((2, variables, hours), np.float32)),
         penalty=np.empty((rows, hours), np.float32),
-        row=np.empty((hours + 1, LANES), np.float32),
-        waiting=Side(np.zeros((1, variables, hours, LANES), np.float32), None),
+        row=aligned((hours + 1, LANES)),
+        waiting=Side(aligned((1, variables, hours, LANES)), None),
         slots=np.empty(LANES, np.int64),
         places=np.arange(lengths.size).reshape(lengths.shape),
         hours=np.empty(LANES, np.int64),
@@ -255,14 +259,14 @@ def worth_packing(quest: Quest, bits: int) -> bool:
 
 
 @compiled_in_place
-def hunt(quest: Quest, order: Integers, least: Singles) -> None:
-    """Fills `best` and `costs`, taking pieces in `order` of their `least` bounds."""
+def hunt(quest: Quest) -> None:
+    """Fills `best` and `costs`, piece by piece."""
     desk, tally = quest.desk, quest.desk.tally
     tally[:] = 0
     tally[WINDOW] = -1
-    for piece in order:
+    for piece in desk.order:
         limit = allow(quest)
-        if least[piece] > limit:
+        if desk.least[piece] > limit:
             break
         block, hours, which = quest.task.plan.pieces[piece]
         if which != tally[WINDOW]:
@@ -282,26 +286,34 @@ def hunt(quest: Quest, order: Integers, least: Singles) -> None:
 
 
 @compiled_in_place
-def hunt_all(
-    task: Task, desk: Desk, order: Integers, least: Singles, best: Singles, costs: Singles, limits: Singles
-) -> None:
+def arrange(quest: Quest) -> None:
+    """Puts the pieces in order of the least of Kim's bounds, of equal ones in that of memory."""
+    order, least, pieces = quest.desk.order, quest.desk.least, quest.task.plan.pieces
+    for piece in range(len(order)):
+        part = Part(pieces[piece, 0], quest.start, quest.stop)
+        least[piece] = lowest(kim(quest.task.query, part, quest.task.outlines))
+        order[piece] = piece
+    gap = len(order)
+    while gap > 1:  # Shell's sort: numba's own takes seven seconds to compile
+        gap = max(1, gap * 4 // 9)
+        for end in range(gap, len(order)):
+            place, piece = end, order[end]
+            while place >= gap and (least[piece], piece) < (least[order[place - gap]], order[place - gap]):
+                order[place] = order[place - gap]
+                place -= gap
+            order[place] = piece
+
+
+@compiled_in_place
+def hunt_all(task: Task, desk: Desk, best: Singles, costs: Singles, limits: Singles) -> None:
     """Hunts for each of C distances; afterwards every reference that could be among the nearest has its cost.
 
-    `order` and `least` (C, P) of the pieces; `best` (C, k), `costs` (C, slots), and limits (C,) of what may
-    be near.
+    `best` (C, k) and `costs` (C, slots) enter infinite; `limits` (C,) are of what may be near.
     """
     many = task.query.values.shape[0] // len(best)
     for row in range(len(best)):
         quest = Quest(task, row * many, (row + 1) * many, desk, best[row], costs[row])
-        hunt(quest, order[row], least[row])
+        if task.bounded:
+            arrange(quest)
+        hunt(quest)
         limits[row] = allow(quest)
-
-
-@compiled_in_place
-def corners(task: Task, least: Singles) -> None:
-    """Writes the least of Kim's bounds in each piece, (C, P)."""
-    many = task.query.values.shape[0] // len(least)
-    for row in range(least.shape[0]):
-        for piece in range(least.shape[1]):
-            part = Part(task.plan.pieces[piece, 0], row * many, (row + 1) * many)
-            least[row, piece] = lowest(kim(task.query, part, task.outlines))

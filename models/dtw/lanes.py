@@ -16,12 +16,17 @@ import operator
 from collections.abc import Callable
 from typing import Any, cast
 
+import numpy as np
+import numpy.typing as npt
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, overload, register_model
 
 LANES = 32  # 16 leave a core waiting for its own sums; 64 spill registers and fill badly from few references
+
+
+LINE = 64  # bytes
 
 
 class Vector(types.Type):
@@ -33,6 +38,16 @@ class Vector(types.Type):
 
 VECTOR = Vector()
 MACHINE = ir.VectorType(ir.FloatType(), LANES)
+
+
+def aligned(shape: tuple[int, ...], value: float = 0.0) -> npt.NDArray[np.float32]:
+    """A float32 array whose vectors do not straddle lines of the cache, which costs some 7 %."""
+    count = int(np.prod(shape))
+    memory = np.empty(4 * count + LINE, np.uint8)
+    start = -memory.ctypes.data % LINE
+    array = memory[start : start + 4 * count].view(np.float32).reshape(shape)
+    array[...] = value
+    return array
 
 
 @register_model(Vector)

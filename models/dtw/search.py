@@ -18,7 +18,7 @@ import numpy.typing as npt
 from models.clinical.errors import InvalidInput
 from models.dtw.distances import check, known, scaled, summed
 from models.dtw.exact import exact_costs
-from models.dtw.hunt import Desk, Slack, Task, corners, desk, hunt_all
+from models.dtw.hunt import Desk, Slack, Task, desk, hunt_all
 from models.dtw.series import References, Series
 from models.dtw.sweep import Plan, costs_of, plan, shared, sides
 from models.dtw.windows import Alignment, Full
@@ -108,13 +108,9 @@ class Search:
         one, (what, bounded, own_desk) = self.references, self.prepare(query.hours)
         task = Task(*sides(query, one), one.lengths, one.outlines, what, bounded, self.slack(query))
         rows = len(query.values) // self.many
-        least = np.zeros((rows, len(what.pieces)), np.float32)
-        if bounded:
-            corners(task, least)
-        order = np.argsort(least, axis=1, kind="stable")  # without bounds, that of memory
         costs = np.full((rows, one.lengths.size), np.inf, np.float32)
         best, limits = np.full((rows, self.k), np.inf, np.float32), np.empty(rows, np.float32)
-        hunt_all(task, own_desk, order, least, best, costs, limits)
+        hunt_all(task, own_desk, best, costs, limits)
         row, slot = np.nonzero((costs <= limits[:, np.newaxis]) & (costs < np.inf))
         return row, one.members.ravel()[slot]
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from models.clinical.errors import InvalidInput
 from models.dtw.bounds import outline
-from models.dtw.lanes import LANES
+from models.dtw.lanes import LANES, aligned
 
 Doubles = npt.NDArray[np.float64]
 Singles = npt.NDArray[np.float32]
@@ -156,6 +156,11 @@ class References:
         return {}
 
     @cached_property
+    def distinct(self) -> Integers:
+        """The lengths there are, rising."""
+        return np.unique(self.lengths[self.lengths > 0])
+
+    @cached_property
     def pieces(self) -> Integers:
         """(block, length) of each length in each block: what one window fits."""
         pairs = [
@@ -224,7 +229,7 @@ def _weights(one: Series) -> Doubles:
 
 
 def _blocks(many: Sequence[Doubles], order: Integers, shape: tuple[int, int]) -> Singles:
-    blocks = np.zeros((-(-len(many) // LANES), *shape, LANES), np.float32)
+    blocks = aligned((-(-len(many) // LANES), *shape, LANES))
     for slot, one in enumerate(order):
         blocks[slot // LANES, :, : many[one].shape[1], slot % LANES] = many[one]
     return blocks

@@ -13,7 +13,7 @@ from models.clinical.errors import InvalidInput
 from models.compiled import compiled_in_place
 from models.dtw.distances import scaled, summed
 from models.dtw.kernels import Part, Side, best_endings, one_row
-from models.dtw.lanes import LANES
+from models.dtw.lanes import LANES, aligned
 from models.dtw.search import Form
 from models.dtw.series import FEWEST_HOURS, References, checked
 from models.dtw.sweep import shared
@@ -42,7 +42,7 @@ class Stream:
         blocks, variables, longest, _ = references.values.shape
         paths = 1 if form is Form.DEPENDENT else variables
         begin = 0.0 if alignment.open_begin else np.inf
-        self.rows = np.full((blocks, paths, longest + 1, LANES), begin, np.float32)
+        self.rows = aligned((blocks, paths, longest + 1, LANES), begin)
         self.rows[:, :, 0] = 0.0
         self.costs = np.full((blocks, paths, LANES), np.inf, np.float32)
         self.total_weight, self.hours = np.zeros(variables), 0

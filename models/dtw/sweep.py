@@ -16,7 +16,7 @@ import numpy.typing as npt
 from models.clinical.errors import InvalidInput
 from models.compiled import compiled_in_place
 from models.dtw.kernels import Frame, Part, Side, begin, ending, forbid, table
-from models.dtw.lanes import LANES
+from models.dtw.lanes import LANES, aligned
 from models.dtw.series import References, Series
 from models.dtw.windows import Alignment, Full
 
@@ -93,7 +93,7 @@ def scratch(plan: Plan, hours: int) -> Scratch:
     """For references of so many hours."""
     rows = plan.first.shape[1] if plan.windowed else 0
     return Scratch(
-        np.empty((hours + 1, LANES), np.float32),
+        aligned((hours + 1, LANES)),
         np.empty((rows, hours), np.float32),
         np.full(LANES, np.inf, np.float32),
     )

@@ -29,6 +29,9 @@ Doubles = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 
+WHOLE = np.ones((1, 1))  # all weights are 1
+
+
 def per_variable(
     query: Series,
     references: References,
@@ -73,15 +76,17 @@ def dependent(
 
 
 def known(query: Series, references: References, *, together: bool) -> Doubles:
-    """The mean product of both sides' weights: (V, N), or (1, N) if `together`."""
+    """The mean product of both sides' weights: (V, N), or (1, N) if `together`; `WHOLE` if all are 1."""
     if query.weights is None and references.weights is None:
-        return np.ones((1 if together else len(query.values), references.count))
+        return WHOLE
     product = query.mean_weight[:, np.newaxis] * references.mean_weight.T
     return product.mean(axis=0, keepdims=True) if together else product
 
 
 def scaled(costs: Doubles, known: Doubles) -> Doubles:
     """Distances from accumulated costs and the mean product of weights; NaN where nothing is known."""
+    if known is WHOLE:
+        return np.sqrt(costs)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(known > 0.0, np.sqrt(costs / known), np.nan)
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.clinical.errors import InvalidInput
-from models.dtw.distances import check, known
+from models.dtw.distances import WHOLE, check, known
 from models.dtw.exact import pairs_of, table
 from models.dtw.series import References, Series
 from models.dtw.windows import Alignment
@@ -49,7 +49,8 @@ def path(
     many, row = len(query.values[chosen]), np.array([variable or 0])
     what, weights = pairs_of(query, references, row, references.slots[[member]], many, alignment)
     costs = table(what, query.weights, weights, alignment.open_begin)
-    weight = known(query, references, together=variable is None)[variable or 0, member]
+    each = known(query, references, together=variable is None)
+    weight = 1.0 if each is WHOLE else each[variable or 0, member]
     end = int(costs[-1].argmin()) if alignment.open_end else costs.shape[1] - 1
     if not (weight > 0.0 and costs[-1, end] < np.inf):
         raise InvalidInput(

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.clinical.errors import InvalidInput
-from models.dtw.distances import check, known, scaled, summed
+from models.dtw.distances import WHOLE, check, known, scaled, summed
 from models.dtw.exact import exact_costs
 from models.dtw.hunt import Desk, Slack, Task, desk, hunt_all
 from models.dtw.series import References, Series
@@ -159,9 +159,12 @@ class Search:
         """Distances in double precision."""
         one, slot = self.references, self.references.slots[member]
         if self.form is not Form.INDEPENDENT:
-            weight = known(query, one, together=self.form is Form.DEPENDENT)[row, member]
-            return scaled(exact_costs(query, one, row, slot, self.many, self.alignment), weight)
+            costs = exact_costs(query, one, row, slot, self.many, self.alignment)
+            weight = known(query, one, together=self.form is Form.DEPENDENT)
+            return scaled(costs, weight if weight is WHOLE else weight[row, member])
         variables = len(query.values)
         each = np.repeat(np.arange(variables), len(member))
         costs = exact_costs(query, one, each, np.tile(slot, variables), 1, self.alignment)
-        return summed(scaled(costs.reshape(variables, -1), known(query, one, together=False)[:, member]))
+        weight = known(query, one, together=False)
+        weight = weight if weight is WHOLE else weight[:, member]
+        return summed(scaled(costs.reshape(variables, -1), weight))

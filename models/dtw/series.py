@@ -146,6 +146,12 @@ class References:
         return filled[np.argsort(self.members.ravel()[filled])]
 
     @cached_property
+    def placed(self) -> slice | Integers:
+        """The slots as an index, cheaper where they are in order: that of equal lengths."""
+        in_order = (self.slots == np.arange(self.count)).all()
+        return slice(0, self.count) if in_order else self.slots
+
+    @cached_property
     def hours(self) -> Integers:
         """The length of each, (N,)."""
         return self.lengths.ravel()[self.slots]

@@ -142,7 +142,7 @@ def costs_of(
         sweep(*both, references.lengths, what, start, stop, own, costs)
 
     shared(len(what.pieces), threads, part)
-    return costs.reshape(shape[0], -1)[:, references.slots].astype(np.float64)
+    return costs.reshape(shape[0], -1)[:, references.placed].astype(np.float64)
 
 
 def shared(count: int, threads: int, work: Callable[[int, int], None]) -> None:

@@ -27,6 +27,7 @@ Doubles = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 UNIT = 2.0**-24  # of rounding to single precision
+SMALLEST = 1e-17  # distances below it are lost where squares underflow
 MOST_PIECES = 1.5  # a block; a full window over more lengths than that is quicker without bounds
 
 
@@ -148,12 +149,12 @@ class Search:
         root of its terms.
         """
         sums = query.hours + self.references.values.shape[2]
-        relative = (sums + self.many + 10) * UNIT
+        relative = (sums * self.many + self.many + 10) * UNIT  # as many terms has a bound
         rounds = (query.values != query.values.astype(np.float32)).any()
         if self.references.originals is None and not rounds:
-            return Slack(relative, 0.0)
+            return Slack(relative, SMALLEST)
         largest = float(np.abs(query.values).max()) + self.references.largest
-        return Slack(relative, float(UNIT * np.sqrt(sums * self.many) * largest))
+        return Slack(relative, SMALLEST + float(UNIT * np.sqrt(sums * self.many) * largest))
 
     def exact(self, query: Series, row: Integers, member: Integers) -> Doubles:
         """Distances in double precision."""

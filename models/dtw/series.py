@@ -23,6 +23,7 @@ Doubles = npt.NDArray[np.float64]
 Singles = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
 
+LARGEST = 1e15  # the squares of larger ones add up to infinity in single precision
 FEWEST_HOURS = 2  # one point can be laid on anything
 PADDING = -1
 
@@ -90,14 +91,15 @@ def _check_shape(given: Doubles, variables: Sequence[str]) -> None:
 
 
 def _check_finite(given: Doubles, variables: Sequence[str]) -> None:
-    if not np.isinf(given).any():
+    outside = np.abs(given) > LARGEST
+    if not outside.any():
         return
-    hour, variable = np.argwhere(np.isinf(given))[0]
+    hour, variable = np.argwhere(outside)[0]
     name = variables[variable] if variables else f"variable {variable}"
     raise InvalidInput(
-        f"{name} is {given[hour, variable]} in hour {hour}: values are finite, or NaN if unknown",
+        f"{name} is {given[hour, variable]} in hour {hour}: at most {LARGEST:.0e}, or NaN",
         value=float(given[hour, variable]),
-        bound="finite or NaN",
+        bound=f"<= {LARGEST:.0e} in size, or NaN",
         unit="standardised",
     )
 

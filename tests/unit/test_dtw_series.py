@@ -23,7 +23,8 @@ NOTHING = np.full(3, np.nan)
         (np.empty((0, 2)), "a series of 0 hours: at least 2"),
         (np.zeros((1, 2)), "a series of 1 hours: at least 2"),
         (np.empty((3, 0)), r"values of shape \(3, 0\)"),
-        (np.array([[0.0, 1.0], [np.inf, 1.0]]), "heart_rate is inf in hour 1"),
+        (np.array([[0.0, 1.0], [np.inf, 1.0]]), r"heart_rate is inf in hour 1: at most 1e\+15"),
+        (np.array([[0.0, -2e15], [0.0, 1.0]]), r"lactate is -2e\+15 in hour 0"),
     ],
 )
 def test_a_bad_series_is_refused_with_value_and_bound(values: np.ndarray, says: str) -> None:

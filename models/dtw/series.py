@@ -97,7 +97,7 @@ def _check_finite(given: Doubles, variables: Sequence[str]) -> None:
     hour, variable = np.argwhere(outside)[0]
     name = variables[variable] if variables else f"variable {variable}"
     raise InvalidInput(
-        f"{name} is {given[hour, variable]} in hour {hour}: at most {LARGEST:.0e}, or NaN",
+        f"{name} is {given[hour, variable]:g} in hour {hour}: at most {LARGEST:.0e}, or NaN",
         value=float(given[hour, variable]),
         bound=f"<= {LARGEST:.0e} in size, or NaN",
         unit="standardised",

@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.clinical.stay import Stay
-from models.mgp.compiled import compiled
+from models.compiled import compiled
 from models.mgp.encoding import EncodedStay
 from models.mgp.standardise import VARIABLES, VITAL_SIGNS
 

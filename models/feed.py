@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from models.mgp.compiled import compiled
+from models.compiled import compiled
 from models.mgp.encoding import EncodedStay
 from models.mgp.kernel import Kernel
 from models.mgp.posterior import Filtered, Observed, filtered, posterior

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.mgp.compiled import compiled, inlined
+from models.compiled import compiled, inlined
 from models.mgp.covariance import prior_covariance
 from models.mgp.products import add, fill
 from models.mgp.spans import Spans, covariances, spans

@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from models.mgp.compiled import inlined
+from models.compiled import inlined
 from models.mgp.products import fill
 from models.mgp.spans import Spans
 from models.mgp.statespace import StateSpace, semidefinite_factor

@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from models.compiled import compiled, inlined
 from models.mgp.bridges import BETWEEN, LEFT, bridge_factor
-from models.mgp.compiled import compiled, inlined
 from models.mgp.kernel_gradient import KernelGradient, generator
 from models.mgp.products import dot
 from models.mgp.statespace import StateSpace, process_noise, semidefinite_factor, transition

@@ -21,9 +21,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from models.compiled import compiled, inlined
 from models.mgp.blocks import Blocks, Cuts
 from models.mgp.bridges import bridge, bridge_parts, places
-from models.mgp.compiled import compiled, inlined
 from models.mgp.products import add, advance_all, copy, fill
 from models.mgp.smoother import weigh, whiten
 from models.mgp.statespace import StateSpace, semidefinite_factor

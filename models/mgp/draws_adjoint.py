@@ -11,10 +11,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from models.compiled import compiled
 from models.mgp.blocks import Blocks, Cuts
 from models.mgp.bridges import places
 from models.mgp.bridges_adjoint import reverse_bridge
-from models.mgp.compiled import compiled
 from models.mgp.draws import bridged, independent_path
 from models.mgp.hourly_draws import (
     PATH,

@@ -22,7 +22,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from models.mgp.compiled import compiled
+from models.compiled import compiled
 from models.mgp.filter import Gains
 from models.mgp.kernel_gradient import KernelGradient, add_slopes, generator
 from models.mgp.products import add, dot

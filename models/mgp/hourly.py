@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.mgp.compiled import compiled
+from models.compiled import compiled
 from models.mgp.filter import Gains, States, gains_from, means_from
 from models.mgp.hourly_draws import Simulation, filtered_values, hourly_path, lengthen
 from models.mgp.schedule import Order, Tape, as_known, sharing_hours

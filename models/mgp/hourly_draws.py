@@ -17,8 +17,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from models.compiled import compiled
 from models.mgp.bridges import bridge, bridge_parts, places
-from models.mgp.compiled import compiled
 from models.mgp.draws import correlate, innovate
 from models.mgp.products import advance_all
 from models.mgp.spans import Spans, covariances, spans

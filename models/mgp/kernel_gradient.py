@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.mgp.compiled import compiled, inlined
+from models.compiled import compiled, inlined
 from models.mgp.products import dot
 from models.mgp.statespace import StateSpace
 

@@ -23,9 +23,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from models.compiled import compiled
 from models.mgp.adjoint import attached, reverse_deviation, reverse_filtered, reverse_posterior, wide
 from models.mgp.blocks import Blocks, Cuts, cut, factorise
-from models.mgp.compiled import compiled
 from models.mgp.draws import deviation
 from models.mgp.filter import gains, prior_states
 from models.mgp.hourly import HourlyPath, Memory, filter_hours

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from models.mgp.compiled import compiled, inlined
+from models.compiled import compiled, inlined
 
 Floats = npt.NDArray[np.float64]
 

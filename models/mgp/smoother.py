@@ -20,8 +20,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from models.compiled import compiled, inlined
 from models.mgp.blocks import Blocks, Cuts
-from models.mgp.compiled import compiled, inlined
 from models.mgp.filter import LOG_TWO_PI
 from models.mgp.products import add, add_product, advance_all, copy, dot, fill
 from models.mgp.statespace import StateSpace

@@ -27,8 +27,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from models.compiled import compiled
 from models.mgp.blocks import Blocks, Cuts
-from models.mgp.compiled import compiled
 from models.mgp.kernel_gradient import KernelGradient, add_slopes, generator
 from models.mgp.products import add, advance_all, copy, dot
 from models.mgp.smoother import weights

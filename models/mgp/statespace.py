@@ -27,7 +27,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from models.clinical.errors import InvalidInput
-from models.mgp.compiled import compiled, inlined
+from models.compiled import compiled, inlined
 from models.mgp.kernel import Kernel
 
 Floats = npt.NDArray[np.float64]

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from models.clinical.errors import InvalidInput
-from models.mgp.compiled import compiled
+from models.compiled import compiled
 from models.mgp.covariance import ROOTS, Covariance, observe, prior_covariance, process_variance
 from models.mgp.filter import LOG_TWO_PI, correct, process_mean
 from models.mgp.kernel import Kernel

@@ -1,4 +1,4 @@
-"""How the engine's loops become machine code.
+"""How loops over arrays become machine code.
 
 One thread, so that a sum always rounds alike. Products may be fused and sums reordered, which vectorises
 them; NaN and infinity keep their meaning. What is compiled is kept on disk between processes.
@@ -14,14 +14,17 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from numba import njit
 from numba.core.dispatcher import Dispatcher
+from numba.extending import _Intrinsic  # type: ignore[attr-defined]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
+REORDERED = frozenset({"contract", "reassoc"})
+
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
     """`function` over numpy arrays and numbers, compiled on its first call for these types."""
-    return _compiled(function, forceinline=False)
+    return _kept(function, set(REORDERED))
 
 
 def inlined(function: Callable[P, R]) -> Callable[P, R]:
@@ -29,17 +32,30 @@ def inlined(function: Callable[P, R]) -> Callable[P, R]:
 
     So does `row[:] = other`, which is why rows are set in loops.
     """
-    return _compiled(function, forceinline=True)
+    return _kept(function, set(REORDERED), forceinline=True)
 
 
-def _compiled(function: Callable[P, R], *, forceinline: bool) -> Callable[P, R]:
-    dispatcher = njit(
+def compiled_in_place(function: Callable[P, R]) -> Callable[P, R]:
+    """The same for what allocates nothing and is called often: no references to arrays are counted.
+
+    Counting them costs more than a short function that is handed many arrays.
+    """
+    return _kept(function, set(REORDERED), _nrt=False)
+
+
+def compiled_as_written(function: Callable[P, R]) -> Callable[P, R]:
+    """The same, with every product and sum rounded by itself in the order written: bits to be repeated."""
+    return _kept(function, False)
+
+
+def _kept(function: Callable[P, R], fastmath: set[str] | bool, **options: bool) -> Callable[P, R]:
+    dispatcher = njit(  # type: ignore[call-overload]  # not every option is of the public signature
         cache=True,
         nogil=True,
         boundscheck=False,
         error_model="numpy",
-        fastmath={"contract", "reassoc"},
-        forceinline=forceinline,
+        fastmath=fastmath,
+        **options,
     )(function)
     _cache_file(dispatcher)._source_stamp = _stamp(function)
     return cast(Callable[P, R], dispatcher)
@@ -52,8 +68,9 @@ def _stamp(function: Callable[..., Any]) -> str:
     """
     names = function.__globals__.values()
     callees = {_cache_file(one)._source_stamp for one in names if isinstance(one, Dispatcher)}
+    written = {_source(one._defn.__code__.co_filename) for one in names if isinstance(one, _Intrinsic)}
     own = _source(function.__code__.co_filename)
-    return hashlib.sha256(own + "".join(sorted(callees)).encode()).hexdigest()
+    return hashlib.sha256(b"".join([own, *sorted(written)]) + "".join(sorted(callees)).encode()).hexdigest()
 
 
 def _cache_file(dispatcher: Any) -> Any:

@@ -25,8 +25,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt --group dev --editable .
 	touch $@
 
-# numba keeps what it compiled; the first score of a fresh installation should not wait for it
-$(VENV)/.warm: $(VENV)/.installed $(wildcard models/*.py models/mgp/*.py)
+# numba keeps what it compiled; the first score of a fresh installation should not wait for it. What was kept
+# of older sources may name classes that have moved, and cannot be read
+$(VENV)/.warm: $(VENV)/.installed $(wildcard models/*.py models/*/*.py)
+	find models -name '*.nb[ic]' -delete
 	$(BIN)/python -m models.warm
 	touch $@
 

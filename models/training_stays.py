@@ -24,7 +24,7 @@ from models.mgp.encoding import encode
 from models.mgp.standardise import VARIABLES, Standardisation, fit_standardisation
 from models.network import MGPTCNConfig
 
-GROUP = 8  # stays side by side: of a random batch a third is padding
+GROUP = 8  # stays side by side: more would pad more, fewer would cost more calls
 
 
 @dataclass(frozen=True)

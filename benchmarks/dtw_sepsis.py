@@ -82,10 +82,9 @@ def ours(model: DTWKNN, stays: list[LabelledStay], hours: int) -> Iterator[Row]:
 
 def fewer(model: DTWKNN, share: float) -> Ensemble:
     """The ensemble over a random share of the references, of cases as of controls."""
-    index = model.learnt.index
-    chosen = np.sort(
-        np.random.default_rng(1).permutation(index.references.count)[: int(share * len(index.outcome))]
-    )
+    index, random = model.learnt.index, np.random.default_rng(1)
+    alike = [random.permutation(np.flatnonzero(index.outcome == kind)) for kind in (0, 1)]
+    chosen = np.sort(np.concatenate([one[: max(1, int(share * len(one)))] for one in alike]))
     many = [series_of(index, int(number)) for number in chosen]
     part = Index(references(many), index.outcome[chosen], index.onset_hours[chosen], index.stays[chosen])
     samples = min(model.config.voting.samples, int((part.outcome == 0).sum()))

@@ -37,10 +37,9 @@ def barycentre(
     """The barycentre of `many`, from `start` on, of as many hours as that has."""
     found = start
     for _ in range(rounds):
-        moved = one_round(many, found, alignment, fewest)
-        if np.array_equal(moved.values, found.values):
+        before, found = found.values, one_round(many, found, alignment, fewest)
+        if np.array_equal(before, found.values):
             break
-        found = moved
     return found
 
 

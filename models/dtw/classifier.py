@@ -109,7 +109,8 @@ class DTWEnsembleClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
 
 def _series(values: Doubles) -> list[Series]:
     """(samples, hours) or (samples, hours, V) as series."""
-    deep = values[..., np.newaxis] if values.ndim == 2 else values  # noqa: PLR2004  one variable
+    own = np.array(values)  # writable: what reads read-only arrays would be compiled for once more
+    deep = own[..., np.newaxis] if own.ndim == 2 else own  # noqa: PLR2004  one variable
     names = tuple(f"variable {number}" for number in range(deep.shape[-1]))
     return [series(one, variables=names) for one in deep]
 

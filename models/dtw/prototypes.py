@@ -70,7 +70,7 @@ def clusters(
         )
     random = np.random.default_rng(seed)
     count = max(1, len(many) // (TYPICAL * fewest))
-    centres = [many[place] for place in random.choice(len(many), count, replace=False)]
+    centres = [many[place] for place in random.choice(len(many), count, replace=False).tolist()]
     for _ in range(ROUNDS):
         distance = _distances(centres, many, alignment)
         belongs = _large_enough(distance, fewest)
@@ -101,10 +101,10 @@ def _averaged(
     many: Sequence[Series], belongs: Integers, centres: Sequence[Series], alignment: Alignment, fewest: int
 ) -> tuple[list[Series], list[int]]:
     """The next centres, of those that have members, and how many members."""
-    places = [(c, np.flatnonzero(belongs == c)) for c in range(len(centres))]
+    places = [(c, np.flatnonzero(belongs == c).tolist()) for c in range(len(centres))]
     found = [
         (barycentre([many[r] for r in own], centres[c], alignment, rounds=1, fewest=fewest), len(own))
         for c, own in places
-        if len(own)
+        if own
     ]
     return [one for one, _ in found], [size for _, size in found]

@@ -125,7 +125,8 @@ def test_prototypes_are_means_of_enough_stays_and_of_none_twice(standardisation:
     assert index.stays[index.outcome == 0].sum() <= sum(not one.label.any() for one in TRAIN)
     for lead in (0.0, 4.0):
         assert index.stays[index.onset_hours == lead].sum() <= sum(one.label.any() for one in TRAIN)
-    learnt = DTWKNN(CONFIG, learn(replace(CONFIG, voting=Voting(2, 1)), TRAIN, VALIDATION, recipe))
+    config = replace(CONFIG, voting=Voting(neighbours=2, samples=1))
+    learnt = DTWKNN(config, learn(config, TRAIN, VALIDATION, recipe))
     assert learnt.score(SICK).value[-1] > learnt.score(WELL).value[-1]
 
 

@@ -370,6 +370,24 @@ def train_mgp_tcn(
     _say(f"{model.name} {model.version}: saved to {out}")
 
 
+@train.command("dtw")
+def train_dtw(
+    source: Annotated[
+        list[Path],
+        typer.Option(help="CinC 2019 stays: a folder or the zip as it is; several times for several sets."),
+    ],
+    out: OutFolder,
+    config: Annotated[Path | None, typer.Option(help="Experiment file (TOML); defaults without it.")] = None,
+) -> None:
+    """Build the DTW ensemble: its references, the worth of each vote, and its calibration."""
+    from pipelines.train_dtw import read_settings
+    from pipelines.train_dtw import train_dtw as build_model
+
+    settings = None if config is None else read_settings(config)
+    model = build_model(source, out, settings, _say)
+    _say(f"{model.name} {model.version}: saved to {out}")
+
+
 @contextmanager
 def _labelled(
     source: str, path: Path, options: Sepsis3Options, folder: Path, *, as_json: bool

@@ -11,6 +11,7 @@ from models.clinical.errors import UnknownModel
 
 # name -> (module, class); imported only when asked for, so that rules never pay for torch
 _CLASSES = {
+    "dtw": ("models.dtw_knn", "DTWKNN"),
     "mgp-tcn": ("models.mgp_tcn", "MGPTCN"),
     "news2": ("models.rules", "NEWS2"),
     "qsofa": ("models.rules", "QSOFA"),

@@ -1,0 +1,110 @@
+"""References condensed to barycentres, so that a model can travel without any patient's record.
+
+k-means under time warping, of controls, and of cases for each number of hours to onset by themselves: each
+stay is then in a cluster at most once. Clusters of fewer stays than asked for are given up, the smallest
+first, and their members go to the nearest of the rest; a variable's hour that fewer know is left out. So
+every number of a prototype is the mean of at least so many stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+import numpy as np
+import numpy.typing as npt
+
+from models.clinical.errors import InvalidInput
+from models.dtw.barycentre import barycentre
+from models.dtw.distances import dependent
+from models.dtw.index import Index, coded
+from models.dtw.series import Series, references
+from models.dtw.windows import Alignment, Full, SakoeChiba
+
+Doubles = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+ROUNDS = 4  # of assigning and averaging: the sum of distances moves little afterwards
+TYPICAL = 3  # a cluster is begun for so many times the fewest stays, because sizes vary
+
+
+def condensed(
+    cases: Sequence[tuple[Series, float]],
+    controls: Sequence[Series],
+    fewest: int,
+    radius_hours: int | None,
+    *,
+    seed: int,
+) -> Index:
+    """An index of prototypes of at least `fewest` stays each; cases come with their hours to onset, one
+    excerpt of a stay for each.
+
+    Raises InvalidInput where there are fewer than that.
+    """
+    alignment = Alignment(Full() if radius_hours is None else SakoeChiba(radius_hours))
+    parts = [
+        (1, lead, [one for one, _ in part])
+        for lead, part in groupby(sorted(cases, key=lambda item: item[1]), key=lambda item: item[1])
+    ]
+    rows = [
+        (centre, outcome, lead, size)
+        for outcome, lead, many in [*parts, (0, np.nan, list(controls))]
+        for centre, size in clusters(many, fewest, alignment, seed)
+    ]
+    centres, outcome, lead, size = zip(*rows, strict=True)
+    return Index(
+        references([coded(one) for one in centres]),
+        np.array(outcome, np.int8),
+        np.array(lead, np.float32),
+        np.array(size, np.int32),
+    )
+
+
+def clusters(
+    many: Sequence[Series], fewest: int, alignment: Alignment, seed: int
+) -> list[tuple[Series, int]]:
+    """Barycentres and how many series each is of. Raises InvalidInput for fewer than `fewest` series."""
+    if len(many) < fewest:
+        raise InvalidInput(
+            f"{len(many)} stays for prototypes of {fewest} each", value=len(many), bound=f">= {fewest}"
+        )
+    random = np.random.default_rng(seed)
+    count = max(1, len(many) // (TYPICAL * fewest))
+    centres = [many[place] for place in random.choice(len(many), count, replace=False).tolist()]
+    for _ in range(ROUNDS):
+        distance = _distances(centres, many, alignment)
+        belongs = _large_enough(distance, fewest)
+        centres, sizes = _averaged(many, belongs, centres, alignment, fewest)
+    return list(zip(centres, sizes, strict=True))
+
+
+def _distances(centres: Sequence[Series], many: Sequence[Series], alignment: Alignment) -> Doubles:
+    """(C, R), infinite where nothing is known on both sides."""
+    members = references(many)
+    found = [dependent(one, members, alignment) for one in centres]
+    return np.nan_to_num(np.array(found), nan=np.inf, posinf=np.inf)
+
+
+def _large_enough(distance: Doubles, fewest: int) -> Integers:
+    """The nearest centre (R,) of each, among those that at least `fewest` have left; -1 without any."""
+    open_centres = distance.copy()
+    while True:
+        nearest = np.where(np.isfinite(open_centres).any(axis=0), open_centres.argmin(axis=0), -1)
+        sizes = np.bincount(nearest[nearest >= 0], minlength=len(distance))
+        small = np.flatnonzero((sizes > 0) & (sizes < fewest))
+        if not len(small):
+            return nearest
+        open_centres[small[np.argmin(sizes[small])]] = np.inf
+
+
+def _averaged(
+    many: Sequence[Series], belongs: Integers, centres: Sequence[Series], alignment: Alignment, fewest: int
+) -> tuple[list[Series], list[int]]:
+    """The next centres, of those that have members, and how many members."""
+    places = [(c, np.flatnonzero(belongs == c).tolist()) for c in range(len(centres))]
+    found = [
+        (barycentre([many[r] for r in own], centres[c], alignment, rounds=1, fewest=fewest), len(own))
+        for c, own in places
+        if own
+    ]
+    return [one for one, _ in found], [size for _, size in found]

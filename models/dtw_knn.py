@@ -1,0 +1,280 @@
+"""DTW: a stay is laid on past stays by time warping, and those most like it vote.
+
+    observations -> last values, hour by hour -> excerpt of the last H hours -> distances to the references
+    -> evidence of each group of variables -> weighted sum -> calibrated score
+
+The references are the H hours before some hour near the onset of cases, and before hours of controls drawn at
+the same hours of stay. Every hour is scored by itself, from what was known by it: `score(stay.until(t))`
+equals `score(stay)` up to t in every bit, and so do scores on any number of threads.
+
+    T  grid hours     V  variables     H  hours of an excerpt     N  references     G  groups of variables
+
+Source: Moor 2019 arXiv:1902.01659. They compare whole stays up to the onset, once a stay; ours compares
+excerpts hour by hour, weighs carried values by their age, and learns how much each group's vote is worth.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from models.base import Contribution, Explanation
+from models.clinical.errors import InvalidInput, ScoringFailed, UnknownModel
+from models.clinical.score import ScoreSeries, ScoreStatus
+from models.clinical.stay import GRID_STEP, LabelledStay, Stay
+from models.dtw import index as index_files
+from models.dtw.ensemble import Ensemble, Voting, group_weights
+from models.dtw.excerpts import CarriedCourse
+from models.dtw.index import Index
+from models.dtw.likeness import Likeness, likeness
+from models.dtw.series import Series
+from models.feed import last_values
+from models.mgp.encoding import encode
+from models.mgp.standardise import VARIABLES, VITAL_SIGNS, Standardisation
+from models.mgp_tcn import Calibration
+from models.revisions import score_as_known
+from models.sufficiency import SufficiencyRule
+
+Floats = npt.NDArray[np.float64]
+
+LABORATORY = tuple(name for name in VARIABLES if name not in VITAL_SIGNS)
+WIDE_GROUPS = {"vital_signs": VITAL_SIGNS, "laboratory": LABORATORY, "all": VARIABLES}
+
+
+@dataclass(frozen=True)
+class DTWConfig:
+    """What is compared and who votes."""
+
+    hours: int = 12  # of an excerpt: one round of laboratory values
+    fading_hours: float = 12.0  # at this age a carried value counts half
+    single: bool = True  # a group for each variable by itself
+    wide: tuple[str, ...] = tuple(WIDE_GROUPS)  # and these
+    voting: Voting = field(default_factory=Voting)
+    sufficiency: SufficiencyRule = field(default_factory=SufficiencyRule)
+
+    def __post_init__(self) -> None:
+        for name, value, least in (("hours", self.hours, 2), ("fading_hours", self.fading_hours, 1e-3)):
+            if value < least:
+                raise InvalidInput(
+                    f"{name} {value}: at least {least} h", value=value, bound=f">= {least}", unit="h"
+                )
+        if not self.single and not self.wide:
+            raise InvalidInput("nobody votes: neither single variables nor a wide group")
+        if unknown := set(self.wide) - set(WIDE_GROUPS):
+            raise InvalidInput(f"no group {sorted(unknown)}; there are {', '.join(WIDE_GROUPS)}")
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> Self:
+        """From `as_json` or TOML; what is left out keeps its default. Raises TypeError for other names."""
+        chosen = dict(fields)
+        chosen["wide"] = tuple(chosen.get("wide", WIDE_GROUPS))
+        chosen["voting"] = Voting(**chosen.get("voting", {}))
+        chosen["sufficiency"] = SufficiencyRule(**chosen.get("sufficiency", {}))
+        return cls(**chosen)
+
+    def as_json(self) -> dict[str, Any]:
+        """Every field, nested."""
+        return asdict(self)
+
+    def groups(self) -> tuple[tuple[str, ...], ...]:
+        """The variables of each group: single ones first."""
+        alone = tuple((name,) for name in VARIABLES) if self.single else ()
+        return (*alone, *(WIDE_GROUPS[name] for name in self.wide))
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """The references, the worth (G,) of each group's evidence, and what makes a score of it; `training` says
+    how, as JSON.
+    """
+
+    index: Index
+    standardisation: Standardisation
+    worth: Floats
+    calibration: Calibration
+    threshold: float
+    training: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The last grid hour not after the time asked for, the stay then, its excerpt where it has a score."""
+
+    at: datetime
+    known: Stay
+    query: Series | None
+
+
+class DTWKNN:
+    """The model that `models.registry.load("dtw")` gives; immutable once built."""
+
+    name = "dtw"
+
+    def __init__(self, config: DTWConfig, learnt: Learnt) -> None:
+        self.config, self.learnt = config, learnt
+        self.ensemble = Ensemble(learnt.index, group_weights(config.groups(), VARIABLES), config.voting)
+        if len(learnt.worth) != len(self.ensemble.groups):
+            raise InvalidInput(
+                f"{len(learnt.worth)} weights for {len(self.ensemble.groups)} groups", value=len(learnt.worth)
+            )
+        content = self._description().encode() + index_files.fingerprint(learnt.index)
+        self._version = hashlib.sha256(content).hexdigest()[:12]
+
+    @property
+    def version(self) -> str:
+        """A hash of configuration, references and weights: equal versions give equal scores."""
+        return self._version
+
+    @property
+    def threshold(self) -> float:
+        """The score at or above which an hour is called positive."""
+        return self.learnt.threshold
+
+    def fit(self, train: Sequence[LabelledStay], validation: Sequence[LabelledStay]) -> Self:
+        """A new model of this configuration: references from `train`, weights and calibration from
+        `validation`.
+        """
+        from models.dtw_learning import Recipe, learn  # noqa: PLC0415  training is not loaded to score
+
+        return type(self)(self.config, learn(self.config, train, validation, Recipe()))
+
+    def score(self, stay: Stay, end: datetime | None = None) -> ScoreSeries:
+        """The scores on `stay.grid(end)`, each from what stood at its time.
+
+        INDETERMINATE where the sufficiency rule is not met, ABSENT before the first observation.
+        Raises ScoringFailed on a numerical failure, InvalidInput for an observation that is not finite.
+        """
+        return score_as_known(stay, end, self._score)
+
+    def _score(self, stay: Stay, end: datetime | None) -> ScoreSeries:
+        time = stay.grid(end)
+        course = course_of(stay, self.learnt.standardisation, len(time))
+        status, reason = self.config.sufficiency.judge_all(course.age_hours)
+        value = np.full(len(time), np.nan)
+        for place, one in enumerate(status):
+            if one is ScoreStatus.PRESENT:
+                value[place] = self.score_of(self.ensemble.distances(self._excerpt(course, place + 1)))
+        present = np.array([one is ScoreStatus.PRESENT for one in status], dtype=bool)
+        if not np.isfinite(value[present]).all():
+            raise ScoringFailed(f"stay {stay.stay_id}: the votes gave a score that is not finite")
+        return ScoreSeries(stay.stay_id, self.name, time, value, status, reason)
+
+    def score_of(self, distances: Floats) -> float:
+        """The score from distances (V, N)."""
+        weighed = weigh(self.ensemble.evidence(distances), self.learnt.worth)
+        return float(self.learnt.calibration(np.array([weighed]))[0])
+
+    def _excerpt(self, course: CarriedCourse, hour: int) -> Series:
+        return course.excerpt(hour, self.config.hours, self.config.fading_hours)
+
+    def explain(self, stay: Stay, time: datetime) -> Explanation:
+        """How much lower the score of the last grid hour not after `time` would be without each variable.
+
+        Empty where there is no score. Raises InvalidInput if `time` lies before the first grid hour.
+        """
+        asked = self._asked(stay, time)
+        if asked.query is None:
+            return Explanation(asked.at, ())
+        distances = self.ensemble.distances(asked.query)
+        whole = self.score_of(distances)
+        found = [
+            Contribution(name, whole - self.score_of(_without(distances, v)), *_last(asked.known, name))
+            for v, name in enumerate(VARIABLES)
+            if asked.query.mean_weight[v] > 0.0
+        ]
+        moved = [one for one in found if one.share != 0.0]
+        return Explanation(asked.at, tuple(sorted(moved, key=lambda one: (-abs(one.share), one.variable))))
+
+    def patients_like(self, stay: Stay, time: datetime, count: int = 5) -> tuple[Likeness, ...]:
+        """The references nearest to the stay at `time` over all variables, and what became of them.
+
+        Empty where there is no score. Raises InvalidInput if `time` lies before the first grid hour.
+        """
+        query = self._asked(stay, time).query
+        if query is None:
+            return ()
+        return likeness(query, self.learnt.index, self.ensemble.distances(query), self.config.voting, count)
+
+    def _asked(self, stay: Stay, time: datetime) -> _Asked:
+        hour = int((time - stay.admitted_at) // GRID_STEP)
+        if hour < 1:
+            raise InvalidInput(f"stay {stay.stay_id}: no score at {time} yet", value=time, bound=">= 1 h in")
+        at = stay.admitted_at + timedelta(hours=hour)
+        known = stay.standing(at).until(at)
+        course = course_of(known, self.learnt.standardisation, hour)
+        enough = self.config.sufficiency.judge(course.age_hours[-1])[0] is ScoreStatus.PRESENT
+        return _Asked(at, known, self._excerpt(course, hour) if enough else None)
+
+    def save(self, folder: Path) -> None:
+        """Write `model.json` and the index, `index.json` and `index.safetensors`."""
+        index_files.save(self.learnt.index, folder)
+        (folder / "model.json").write_text(self._description() + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote. Raises UnknownModel without it, UnreadableSource for a damaged index."""
+        description = folder / "model.json"
+        if not description.is_file():
+            raise UnknownModel(f"{folder}: no model.json, so no saved {cls.name}")
+        fields = json.loads(description.read_text(encoding="utf-8"))
+        if tuple(fields["variables"]) != VARIABLES:
+            raise UnknownModel(f"{folder}: saved for other variables than this version reads")
+        learnt = Learnt(
+            index_files.load(folder),
+            Standardisation(*(np.array(column, dtype=np.float64) for column in fields["standardisation"])),
+            np.array(fields["worth"], dtype=np.float64),
+            Calibration(**fields["calibration"]),
+            fields["threshold"],
+            fields["training"],
+        )
+        return cls(DTWConfig.from_json(fields["config"]), learnt)
+
+    def _description(self) -> str:
+        learnt = self.learnt
+        columns = asdict(learnt.standardisation).values()
+        fields = {
+            "model": self.name,
+            "variables": VARIABLES,
+            "config": self.config.as_json(),
+            "worth": learnt.worth.tolist(),
+            "calibration": asdict(learnt.calibration),
+            "threshold": learnt.threshold,
+            "training": learnt.training,
+            "standardisation": [
+                [None if np.isnan(one) else one for one in column.tolist()] for column in columns
+            ],
+        }
+        return json.dumps(fields, indent=1)
+
+
+def course_of(stay: Stay, standardisation: Standardisation, hours: int) -> CarriedCourse:
+    """What each of the first `hours` grid hours knew. Raises InvalidInput for a value not finite."""
+    encoded = encode(stay, standardisation, hours)
+    columns = (encoded.time_hours, encoded.variable, encoded.value, encoded.known)
+    return CarriedCourse(last_values(*columns, len(VARIABLES)), encoded.since_hours, VARIABLES)
+
+
+def weigh(evidence: Floats, worth: Floats) -> float:
+    """The sum of the evidence (G,), each group by its worth; who abstains adds nothing."""
+    return float((np.nan_to_num(evidence, nan=0.0) * worth).sum())
+
+
+def _without(distances: Floats, variable: int) -> Floats:
+    left = distances.copy()
+    left[variable] = np.nan
+    return left
+
+
+def _last(known: Stay, name: str) -> tuple[float, datetime, str]:
+    """A variable's latest measured value, its time, and its censoring."""
+    table = known.observations
+    row = table[table["variable"] == name].sort_values("time", kind="stable").iloc[-1]
+    return float(row["value"]), row["time"].to_pydatetime(), str(row["censored"])

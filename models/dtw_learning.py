@@ -150,8 +150,8 @@ def draw(
                 rows.append((evidence, label, 1.0 if label else 1.0 / share, half))
     if not rows:
         raise InvalidInput("no hour of validation has enough observations for a score", bound=">= 1")
-    evidence, label, weight, half = zip(*rows, strict=True)
-    return Drawn(np.array(evidence), np.array(label, np.int8), np.array(weight), np.array(half, dtype=bool))
+    evidences, labels, weights, halves = zip(*rows, strict=True)
+    return Drawn(np.array(evidences), np.array(labels, np.int8), np.array(weights), np.array(halves, bool))
 
 
 def labelled_course(one: LabelledStay, standardisation: Standardisation) -> CarriedCourse:

@@ -46,7 +46,7 @@ from pipelines.predictions import StayPrediction, predict
 from pipelines.split import held_out, split_of
 
 RULES = ("news2", "qsofa", "sirs")  # their scores are points, which claim no probability
-ORDER = ("mgp-tcn", "mgp-tcn smoothed", "mgp-rnn", "raw-tcn", "lightgbm", *RULES)
+ORDER = ("mgp-tcn", "mgp-tcn smoothed", "mgp-rnn", "raw-tcn", "dtw", "lightgbm", *RULES)
 
 
 @dataclass(frozen=True)

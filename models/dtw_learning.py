@@ -136,22 +136,39 @@ def draw(
     random = np.random.default_rng([recipe.seed, 1])
     negative = sum(int((one.label == 0).sum()) for one in stays)
     share = min(1.0, recipe.tuning_hours / max(negative, 1))
-    rows: list[tuple[Floats, int, float, bool]] = []
+    evidence: list[Floats] = []
+    told: list[tuple[int, bool]] = []
     for one in stays:
         wanted = (one.label == 1) | (random.random(len(one.label)) < share)
-        if not wanted.any():
-            continue
-        course = labelled_course(one, standardisation)
-        half = first_half(one.stay.subject_id)
-        for hour, label in zip(one.hour[wanted].tolist(), one.label[wanted].tolist(), strict=True):
-            if config.sufficiency.judge(course.age_hours[hour - 1])[0] is ScoreStatus.PRESENT:
-                query = course.excerpt(hour, config.hours, config.fading_hours)
-                evidence = np.nan_to_num(ensemble.evidence(ensemble.distances(query)), nan=0.0)
-                rows.append((evidence, label, 1.0 if label else 1.0 / share, half))
-    if not rows:
+        rows, labels = _scored(config, ensemble, standardisation, one, wanted)
+        evidence += rows
+        told += [(label, first_half(one.stay.subject_id)) for label in labels]
+    if not told:
         raise InvalidInput("no hour of validation has enough observations for a score", bound=">= 1")
-    evidences, labels, weights, halves = zip(*rows, strict=True)
-    return Drawn(np.array(evidences), np.array(labels, np.int8), np.array(weights), np.array(halves, bool))
+    label, half = np.array(told).T
+    return Drawn(np.array(evidence), label.astype(np.int8), np.where(label == 1, 1.0, 1.0 / share), half == 1)
+
+
+def _scored(
+    config: DTWConfig,
+    ensemble: Ensemble,
+    standardisation: Standardisation,
+    one: LabelledStay,
+    wanted: npt.NDArray[np.bool_],
+) -> tuple[list[Floats], list[int]]:
+    """Evidence (G,), 0 where a group abstains, and label of the hours `wanted` that have a score."""
+    if not wanted.any():
+        return [], []
+    course = labelled_course(one, standardisation)
+    status, _ = config.sufficiency.judge_all(course.age_hours)
+    kept = [
+        (hour, label)
+        for hour, label in zip(one.hour[wanted].tolist(), one.label[wanted].tolist(), strict=True)
+        if status[hour - 1] is ScoreStatus.PRESENT
+    ]
+    excerpts = [course.excerpt(hour, config.hours, config.fading_hours) for hour, _ in kept]
+    evidence = [ensemble.evidence(ensemble.distances(query)) for query in excerpts]
+    return [np.nan_to_num(row, nan=0.0) for row in evidence], [label for _, label in kept]
 
 
 def labelled_course(one: LabelledStay, standardisation: Standardisation) -> CarriedCourse:
@@ -218,8 +235,9 @@ class _Recruiter:
     def controls(self, never: Sequence[LabelledStay], ends: npt.NDArray[np.int64]) -> list[_Excerpt]:
         """Excerpts of stays without onset, each ending at an hour drawn from those of the cases, `ends`."""
         places = np.resize(self.random.permutation(len(never)), self._most(len(never)))
+        counted = (part.tolist() for part in np.unique(places, return_counts=True))
         found = []
-        for place, times in zip(*np.unique(places, return_counts=True), strict=True):
+        for place, times in zip(*counted, strict=True):
             possible = ends[ends <= never[place].hour[-1]]
             if len(possible):
                 course = labelled_course(never[place], self.standardisation)

@@ -21,14 +21,14 @@ def auroc(label: Labels, probability: Floats) -> float | None:
     """Area under the ROC curve over all rows (N,); None unless both classes occur."""
     if not _both_classes(label):
         return None
-    return float(roc_auc_score(label, probability))
+    return min(float(roc_auc_score(label, probability)), 1.0)  # sums of steps may round above it
 
 
 def auprc(label: Labels, probability: Floats) -> float | None:
     """Area under precision over recall as steps, sum_k (R_k - R_{k-1}) P_k; None without a positive row."""
     if not np.any(label):
         return None
-    return float(average_precision_score(label, probability))
+    return min(float(average_precision_score(label, probability)), 1.0)
 
 
 def accuracy(label: Labels, prediction: Labels) -> float | None:

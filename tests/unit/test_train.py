@@ -76,12 +76,18 @@ EXPECTED = {
 }
 
 
-@pytest.mark.parametrize("file", sorted(EXPERIMENTS.glob("*.toml")), ids=lambda file: file.stem)
-def test_every_experiment_reads(file: Path) -> None:
-    settings = read_settings(file)
+@pytest.mark.parametrize("name", EXPECTED)
+def test_every_experiment_reads(name: str) -> None:
+    settings = read_settings(EXPERIMENTS / f"{name}.toml")
     learns = [stage.kernel_rate > 0 for stage in settings.recipe.stages]
-    assert (settings.config.feed, settings.config.as_json()["network"], learns) == EXPECTED[file.stem]
+    assert (settings.config.feed, settings.config.as_json()["network"], learns) == EXPECTED[name]
     assert settings.config.reader.receptive_hours == 63
+    assert settings.recipe.teacher
+
+
+def test_every_experiment_is_expected_here_or_is_the_dtw_ensembles() -> None:
+    found = {file.stem for file in EXPERIMENTS.glob("*.toml")}
+    assert found == {*EXPECTED, "dtw", "dtw_prototypes"}
 
 
 def test_settings_refuse_an_unknown_name_and_a_file_that_is_not_toml(tmp_path: Path) -> None:

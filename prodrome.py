@@ -40,6 +40,11 @@ SourceName = Annotated[
 SourcePath = Annotated[Path, typer.Argument(metavar="PATH", help="The file or folder of the source.")]
 OutFolder = Annotated[Path, typer.Option("--out", help="Folder to write to; made where it is missing.")]
 Workers = Annotated[int, typer.Option(min=1, help="Processes to score with.")]
+TrainingSources = Annotated[
+    list[Path],
+    typer.Option(help="CinC 2019 stays: a folder or the zip as it is; several times for several sets."),
+]
+Experiment = Annotated[Path | None, typer.Option(help="Experiment file (TOML); defaults without it.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")]
 Preset = Annotated[str, typer.Option(help="The options by name: default, cinc2019, ricu or yaib.")]
 
@@ -351,12 +356,9 @@ def label_sensitivity(
 
 @train.command("mgp-tcn")
 def train_mgp_tcn(
-    source: Annotated[
-        list[Path],
-        typer.Option(help="CinC 2019 stays: a folder or the zip as it is; several times for several sets."),
-    ],
+    source: TrainingSources,
     out: OutFolder,
-    config: Annotated[Path | None, typer.Option(help="Experiment file (TOML); defaults without it.")] = None,
+    config: Experiment = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Ignore a checkpoint of an earlier run.")] = False,
 ) -> None:
     """Train the MGP-TCN end to end. A run that was stopped goes on where it was."""
@@ -370,14 +372,48 @@ def train_mgp_tcn(
     _say(f"{model.name} {model.version}: saved to {out}")
 
 
+@train.command("hourly-trees")
+def train_hourly_trees(
+    source: TrainingSources,
+    out: OutFolder,
+    config: Experiment = None,
+) -> None:
+    """Grow the hourly trees, a member of the ensemble."""
+    from pipelines.train_trees import read_config
+    from pipelines.train_trees import train_trees as grow
+
+    model = grow(source, out, None if config is None else read_config(config))
+    _say(f"{model.name} {model.version}: saved to {out}")
+
+
+@train.command("ensemble")
+def train_ensemble(
+    source: TrainingSources,
+    out: OutFolder,
+    member: Annotated[
+        list[str], typer.Option(help="A registered name or a trained model's folder; an MGP-TCN first.")
+    ],
+    coverage: Annotated[
+        float, typer.Option(help="The least share of stays that never becomes indeterminate by disagreement.")
+    ] = 0.98,
+) -> None:
+    """Weigh trained members on the validation subjects, whom none of them learnt from."""
+    from rich.console import Console
+    from rich.progress import Progress as ProgressBar
+
+    from pipelines.train_ensemble import train_ensemble as weigh
+
+    with ProgressBar(console=Console(stderr=True)) as bar:
+        task = bar.add_task("asking the members", total=None)
+        model = weigh(source, member, out, coverage=coverage, progress=lambda stays: bar.advance(task, stays))
+    _say(f"{model.name} {model.version}: saved to {out}")
+
+
 @train.command("dtw")
 def train_dtw(
-    source: Annotated[
-        list[Path],
-        typer.Option(help="CinC 2019 stays: a folder or the zip as it is; several times for several sets."),
-    ],
+    source: TrainingSources,
     out: OutFolder,
-    config: Annotated[Path | None, typer.Option(help="Experiment file (TOML); defaults without it.")] = None,
+    config: Experiment = None,
 ) -> None:
     """Build the DTW ensemble: its references, the worth of each vote, and its calibration."""
     from pipelines.train_dtw import read_settings

@@ -45,8 +45,18 @@ from pipelines.prediction_files import PredictionTable, replacing
 from pipelines.predictions import StayPrediction, predict
 from pipelines.split import held_out, split_of
 
-RULES = ("news2", "qsofa", "sirs")  # their scores are points, which claim no probability
-ORDER = ("mgp-tcn", "mgp-tcn smoothed", "mgp-rnn", "raw-tcn", "dtw", "lightgbm", *RULES)
+RULES = registry.RULES
+ORDER = (
+    "ensemble",
+    "mgp-tcn",
+    "mgp-tcn smoothed",
+    "mgp-rnn",
+    "raw-tcn",
+    "hourly-trees",
+    "dtw",
+    "lightgbm",
+    *RULES,
+)
 
 
 @dataclass(frozen=True)
@@ -126,8 +136,7 @@ def score(records: Records, out: Path, slug: str, asked: Sequence[str]) -> None:
 def _score_models(places: Mapping[str, str], out: Path, held: Iterator[LabelledStay]) -> None:
     """One table a model; `places` says where each is, nowhere for a rule."""
     loaded = {
-        name: registry.load("default" if place == "shipped" else place or name)
-        for name, place in places.items()
+        name: registry.load(name if place == "shipped" else place or name) for name, place in places.items()
     }
     spent, count = dict.fromkeys(loaded, 0.0), 0
     with ExitStack() as stack:

@@ -12,7 +12,6 @@ arXiv:1703.01365.
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import torch
@@ -20,11 +19,12 @@ from torch import Tensor
 
 from models.base import Contribution
 from models.clinical.stay import Stay
+from models.contributions import contributions
 from models.mgp.standardise import VARIABLES
 from models.network import MGPTCNNetwork, inputs_of
 
 if TYPE_CHECKING:
-    from models.mgp_tcn import Calibration
+    from models.calibration import Calibration
 
 STEPS = 32  # midpoint rule; the shares then sum to within about 0.001 of the difference
 
@@ -41,13 +41,7 @@ def attribute(
     reference[:, changed] = network.typical[changed]
     share = _integrated_gradients(network, calibration, inputs, reference).sum(0)  # (F,)
     by_variable = torch.stack([share[columns].sum() for columns in own])
-    last = _last_values(known)
-    found = [
-        Contribution(name, float(moved), *last.get(name, (None, None, "")))
-        for name, moved in zip(VARIABLES, by_variable.tolist(), strict=True)
-        if moved != 0.0
-    ]
-    return tuple(sorted(found, key=lambda one: (-abs(one.share), one.variable)))
+    return contributions(dict(zip(VARIABLES, by_variable.tolist(), strict=True)), known)
 
 
 def _integrated_gradients(
@@ -60,13 +54,3 @@ def _integrated_gradients(
     score = torch.sigmoid(calibration.slope * logit + calibration.intercept)
     (gradient,) = torch.autograd.grad(score.sum(), path)
     return gradient.mean(0) * (inputs - reference)
-
-
-def _last_values(known: Stay) -> dict[str, tuple[float, datetime, str]]:
-    """Each variable's latest measured value, its time, and the side on which it is censored."""
-    latest = known.observations.sort_values("time", kind="stable").drop_duplicates("variable", keep="last")
-    columns = (latest[name] for name in ("variable", "value", "time", "censored"))
-    return {
-        str(name): (float(value), time.to_pydatetime(), str(censored))
-        for name, value, time, censored in zip(*columns, strict=True)
-    }

@@ -6,11 +6,11 @@ else is scored beside it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol, Self, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 from models.clinical.score import ScoreSeries
 from models.clinical.stay import LabelledStay, Stay
@@ -96,6 +96,10 @@ class EarlyWarningModel(Protocol):
     @property
     def threshold(self) -> float:
         """The score at or above which the model calls an hour positive."""
+
+    @property
+    def training(self) -> Mapping[str, Any]:
+        """How it was learnt, as JSON: data, split, figures on validation; empty for a rule."""
 
     def fit(self, train: Sequence[LabelledStay], validation: Sequence[LabelledStay]) -> Self:
         """Learn from labelled stays; a rule returns itself unchanged."""

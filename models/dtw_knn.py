@@ -17,19 +17,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from models.base import Contribution, Explanation
+from models.base import Explanation
+from models.calibration import Calibration
 from models.clinical.errors import InvalidInput, ScoringFailed, UnknownModel
 from models.clinical.score import ScoreSeries, ScoreStatus
-from models.clinical.stay import GRID_STEP, LabelledStay, Stay
+from models.clinical.stay import LabelledStay, Stay
+from models.contributions import contributions
 from models.dtw import index as index_files
 from models.dtw.ensemble import Ensemble, Voting, group_weights
 from models.dtw.excerpts import CarriedCourse
@@ -39,8 +41,7 @@ from models.dtw.series import Series
 from models.feed import last_values
 from models.mgp.encoding import encode
 from models.mgp.standardise import VARIABLES, VITAL_SIGNS, Standardisation
-from models.mgp_tcn import Calibration
-from models.revisions import score_as_known
+from models.revisions import as_at, score_as_known
 from models.sufficiency import SufficiencyRule
 
 Floats = npt.NDArray[np.float64]
@@ -138,6 +139,11 @@ class DTWKNN:
         """The score at or above which an hour is called positive."""
         return self.learnt.threshold
 
+    @property
+    def training(self) -> Mapping[str, Any]:
+        """How it was learnt: data, split, figures on validation."""
+        return self.learnt.training
+
     def fit(self, train: Sequence[LabelledStay], validation: Sequence[LabelledStay]) -> Self:
         """A new model of this configuration: references from `train`, weights and calibration from
         `validation`.
@@ -185,13 +191,12 @@ class DTWKNN:
             return Explanation(asked.at, ())
         distances = self.ensemble.distances(asked.query)
         whole = self.score_of(distances)
-        found = [
-            Contribution(name, whole - self.score_of(_without(distances, v)), *_last(asked.known, name))
+        share = {
+            name: whole - self.score_of(_without(distances, v))
             for v, name in enumerate(VARIABLES)
             if asked.query.mean_weight[v] > 0.0
-        ]
-        moved = [one for one in found if one.share != 0.0]
-        return Explanation(asked.at, tuple(sorted(moved, key=lambda one: (-abs(one.share), one.variable))))
+        }
+        return Explanation(asked.at, contributions(share, asked.known))
 
     def patients_like(self, stay: Stay, time: datetime, count: int = 5) -> tuple[Likeness, ...]:
         """The references nearest to the stay at `time` over all variables, and what became of them.
@@ -204,11 +209,7 @@ class DTWKNN:
         return likeness(query, self.learnt.index, self.ensemble.distances(query), self.config.voting, count)
 
     def _asked(self, stay: Stay, time: datetime) -> _Asked:
-        hour = int((time - stay.admitted_at) // GRID_STEP)
-        if hour < 1:
-            raise InvalidInput(f"stay {stay.stay_id}: no score at {time} yet", value=time, bound=">= 1 h in")
-        at = stay.admitted_at + timedelta(hours=hour)
-        known = stay.standing(at).until(at)
+        at, hour, known = as_at(stay, time)
         course = course_of(known, self.learnt.standardisation, hour)
         enough = self.config.sufficiency.judge(course.age_hours[-1])[0] is ScoreStatus.PRESENT
         return _Asked(at, known, self._excerpt(course, hour) if enough else None)
@@ -271,10 +272,3 @@ def _without(distances: Floats, variable: int) -> Floats:
     left = distances.copy()
     left[variable] = np.nan
     return left
-
-
-def _last(known: Stay, name: str) -> tuple[float, datetime, str]:
-    """A variable's latest measured value, its time, and its censoring."""
-    table = known.observations
-    row = table[table["variable"] == name].sort_values("time", kind="stable").iloc[-1]
-    return float(row["value"]), row["time"].to_pydatetime(), str(row["censored"])

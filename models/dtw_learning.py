@@ -18,14 +18,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize  # type: ignore[import-untyped]
-from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
 from sklearn.metrics import (  # type: ignore[import-untyped]
     average_precision_score,
-    precision_recall_curve,
     roc_auc_score,
 )
 
+from models.calibration import best_f1, calibrate, check_both_labels
 from models.clinical.errors import InvalidInput
 from models.clinical.score import ScoreStatus
 from models.clinical.stay import GRID_STEP, LabelledStay
@@ -36,7 +34,7 @@ from models.dtw.prototypes import condensed
 from models.dtw.series import Series, references
 from models.dtw_knn import DTWConfig, Learnt, course_of
 from models.mgp.standardise import VARIABLES, Standardisation
-from models.mgp_tcn import Calibration
+from models.stacking import nonnegative_logistic
 from models.training_stays import standardisation_of
 
 Floats = npt.NDArray[np.float64]
@@ -114,14 +112,14 @@ def weighed(
     worth = worth_of(drawn, recipe.penalty)
     total = drawn.evidence @ worth
     rest = ~drawn.first_half
-    calibration = _platt(total[rest], drawn.label[rest], drawn.weight[rest])
+    calibration = calibrate(total[rest], drawn.label[rest], drawn.weight[rest])
     training = {
         "recipe": asdict(recipe),
         "references": {"cases": int(index.outcome.sum()), "controls": int((1 - index.outcome).sum())},
         "stays": int(index.stays.sum()),
         "validation": _figures(drawn, total),
     }
-    threshold = _best_f1(calibration(total[rest]), drawn.label[rest], drawn.weight[rest])
+    threshold = best_f1(calibration(total[rest]), drawn.label[rest], drawn.weight[rest])
     return Learnt(index, standardisation, worth, calibration, threshold, training)
 
 
@@ -185,21 +183,9 @@ def worth_of(drawn: Drawn, penalty: float) -> Floats:
     """
     half = drawn.first_half
     evidence, label, weight = drawn.evidence[half], drawn.label[half], drawn.weight[half]
-    _check_two(label)
-    mean = weight / weight.sum()
-
-    def loss(parameters: Floats) -> tuple[float, Floats]:
-        logit = evidence @ parameters[1:] + parameters[0]
-        wrong = mean * (0.5 + 0.5 * np.tanh(0.5 * logit) - label)
-        value = (mean * (np.logaddexp(0.0, logit) - label * logit)).sum()
-        value += 0.5 * penalty * (parameters[1:] ** 2).sum()
-        return float(value), np.concatenate([[wrong.sum()], evidence.T @ wrong + penalty * parameters[1:]])
-
-    count = evidence.shape[1]
-    start = np.concatenate([[np.log(mean @ label / (1 - mean @ label))], np.full(count, 1.0 / count)])
-    bounds = [(None, None), *[(0.0, None)] * count]
-    worth = np.asarray(minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B").x[1:])
-    return worth if worth.any() else np.full(count, 1.0 / count)
+    check_both_labels(label)
+    worth, _ = nonnegative_logistic(evidence, label, weight, penalty)
+    return worth if worth.any() else np.full(len(worth), 1.0 / len(worth))
 
 
 @dataclass(frozen=True, eq=False)
@@ -273,21 +259,6 @@ def first_half(subject_id: str) -> bool:
     return sha256(f"dtw:{subject_id}".encode()).digest()[0] % 2 == 0
 
 
-def _platt(total: Floats, label: npt.NDArray[np.int8], weight: Floats) -> Calibration:
-    _check_two(label)
-    fitted = LogisticRegression(C=np.inf).fit(total[:, np.newaxis], label, sample_weight=weight)
-    slope = float(fitted.coef_[0, 0])
-    if slope <= 0.0:
-        raise InvalidInput("the votes rank at random or worse", value=slope, bound="a slope above 0")
-    return Calibration(slope, float(fitted.intercept_[0]))
-
-
-def _best_f1(score: Floats, label: npt.NDArray[np.int8], weight: Floats) -> float:
-    precision, recall, candidates = precision_recall_curve(label, score, sample_weight=weight)
-    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
-    return float(candidates[np.argmax(f1[:-1])])
-
-
 def _figures(drawn: Drawn, total: Floats) -> dict[str, Any]:
     rest = ~drawn.first_half
     label, weight = drawn.label[rest], drawn.weight[rest]
@@ -296,8 +267,3 @@ def _figures(drawn: Drawn, total: Floats) -> dict[str, Any]:
         "auroc": float(roc_auc_score(label, total[rest], sample_weight=weight)),
         "auprc": float(average_precision_score(label, total[rest], sample_weight=weight)),
     }
-
-
-def _check_two(label: npt.NDArray[np.int8]) -> None:
-    if len(np.unique(label)) != 2:  # noqa: PLR2004  both labels
-        raise InvalidInput("a half of the validation subjects with one label only", value=1, bound="2 labels")

@@ -27,19 +27,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
 from sklearn.metrics import (  # type: ignore[import-untyped]
     average_precision_score,
-    precision_recall_curve,
     roc_auc_score,
 )
 from torch import Tensor, nn
 
-from models.clinical.errors import InvalidInput
+from models.calibration import best_f1, calibrate
 from models.clinical.stay import LabelledStay
 from models.mgp.likelihood import fit
 from models.mgp.standardise import Standardisation
-from models.mgp_tcn import Calibration, Learnt
+from models.mgp_tcn import Learnt
 from models.network import MGPTCNConfig, MGPTCNNetwork
 from models.teacher import Teacher, softened, taught
 from models.threads import one_thread
@@ -300,15 +298,6 @@ def validated(fit: Fit) -> tuple[Floats, Floats]:
     return labelled_hours(predict(fit.network, fit.validation, feed), fit.validation)
 
 
-def calibrate(logit: Floats, label: Floats) -> Calibration:
-    """Platt scaling by maximum likelihood. Raises InvalidInput if the logits do not rise with the label."""
-    fitted = LogisticRegression(C=np.inf).fit(logit[:, None], label)
-    slope, intercept = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
-    if slope <= 0:
-        raise InvalidInput("the network ranks at random or worse", value=slope, bound="a slope above 0")
-    return Calibration(slope, intercept)
-
-
 def remember_typical(config: MGPTCNConfig, network: MGPTCNNetwork, train: Sequence[TrainingStay]) -> None:
     """Store the mean inputs over the training hours in the network."""
     feed = training_feed(config, network, train, 0, moving=False, seed=0)
@@ -336,9 +325,7 @@ def learn(
     run.run()
     logit, label = validated(run)
     calibration = calibrate(logit, label)
-    precision, recall, candidates = precision_recall_curve(label, calibration(logit))
-    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
-    threshold = float(candidates[np.argmax(f1[:-1])])
+    threshold = best_f1(calibration(logit), label)
     return Learnt(network, standardisation, calibration, threshold, {"recipe": asdict(recipe)})
 
 

@@ -12,6 +12,7 @@ measurement.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ import numpy.typing as npt
 
 from models.base import Influence, Measurement
 from models.clinical.stay import Stay
-from models.mgp.encoding import EncodedStay, encode
+from models.mgp.encoding import encode
 from models.mgp.standardise import VARIABLES
 
 if TYPE_CHECKING:
@@ -35,28 +36,35 @@ DRAWS = 256  # a correlation is then known to about 0.06
 SEED = 2020  # of the noise of what was not measured
 
 
-def influences(model: MGPTCN, known: Stay, hour: int) -> tuple[Influence, ...]:
-    """The observations of `known` without which the score of grid hour `hour` would differ most."""
+def influences(score_of: Callable[[Stay], float], known: Stay) -> tuple[Influence, ...]:
+    """The observations of `known` without which its score would differ most; `score_of` a stay gives it,
+    whether or not enough is known to show it.
+    """
     table = known.observations
-    whole = _score(model, known, hour)
+    whole = score_of(known)
     found = []
     for row in np.argsort(table["time"].to_numpy(), kind="stable")[::-1][:LOOKED_AT]:
         one = table.iloc[row]
         if one["variable"] not in VARIABLES:
             continue
-        share = whole - _score(model, replace(known, observations=table.drop(table.index[row])), hour)
+        share = whole - score_of(replace(known, observations=table.drop(table.index[row])))
         moment = one["time"].to_pydatetime()
         found.append(Influence(one["variable"], moment, float(one["value"]), share, one["censored"]))
     found.sort(key=lambda one: (-abs(one.share), one.variable, one.time))
     return tuple(one for one in found[:NAMED] if abs(one.share) >= SMALLEST)
 
 
-def next_measurements(model: MGPTCN, known: Stay, encoded: EncodedStay) -> tuple[Measurement, ...]:
-    """The variables whose measurement now is expected to narrow the score's spread most."""
+def next_measurements(
+    model: MGPTCN, known: Stay, hour: int, calibrated: Callable[[Floats], Floats]
+) -> tuple[Measurement, ...]:
+    """The variables whose measurement in grid hour `hour` is expected to narrow the score's spread most;
+    `calibrated` makes scores of the model's logits (D,).
+    """
+    encoded = encode(known, model.standardisation, hour)
     process, logits = (side[1:].double().numpy() for side in model.latest(known, encoded, DRAWS))
     if len(logits) == 0:  # a network without a process has no draws
         return ()
-    score = model.calibration(logits[:, model.config.primary])
+    score = calibrated(logits[:, model.config.primary])
     width = float(np.subtract(*np.percentile(score, [90.0, 10.0])))
     noise = np.random.default_rng(SEED).standard_normal(process.shape)
     reading = process + noise * np.sqrt(model.kernel.noise.double().numpy())
@@ -79,7 +87,7 @@ def _explained(score: Floats, reading: Floats) -> Floats:
     return np.asarray(np.clip(((draws - 1) * squared - 1.0) / (draws - 2), 0.0, 1.0))
 
 
-def _score(model: MGPTCN, stay: Stay, hour: int) -> float:
-    """The score of grid hour `hour`, whether or not enough is known to show it."""
+def latest_logit(model: MGPTCN, stay: Stay, hour: int) -> Floats:
+    """The logit of grid hour `hour`, (1,), whether or not enough is known to show a score."""
     _, logits = model.latest(stay, encode(stay, model.standardisation, hour), 0)
-    return float(model.calibration(logits[0, model.config.primary].double().numpy()))
+    return logits[:, model.config.primary].double().numpy()

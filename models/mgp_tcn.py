@@ -21,7 +21,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -34,10 +34,11 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from models.base import Explanation, Inquiry
+from models.calibration import Calibration
 from models.channels import channels
-from models.clinical.errors import InvalidInput, ScoringFailed, UnknownModel
+from models.clinical.errors import ScoringFailed, UnknownModel
 from models.clinical.score import ScoreSeries, ScoreStatus
-from models.clinical.stay import GRID_STEP, LabelledStay, Stay
+from models.clinical.stay import LabelledStay, Stay
 from models.clinical.variables import variable as catalogued
 from models.feed import Course, course_of, smoothed_course
 from models.mgp.encoding import EncodedStay, encode
@@ -45,7 +46,7 @@ from models.mgp.kernel import Kernel
 from models.mgp.posterior import filtered
 from models.mgp.standardise import VARIABLES, Standardisation
 from models.network import MGPTCNConfig, MGPTCNNetwork
-from models.revisions import score_as_known, stretches
+from models.revisions import as_at, score_as_known, stretches
 from models.tcn import State
 from models.threads import one_thread
 
@@ -54,18 +55,6 @@ Floats = npt.NDArray[np.float64]
 BLOCK_HOURS = 8  # the network reads whole blocks of this length, whatever a stay's end
 DRAW_SEED = 2019  # of the common random numbers behind the draws
 SPREAD = (10.0, 90.0)  # percentiles of the score over draws
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """Platt scaling of the logit; `slope` > 0, so it never changes an order."""
-
-    slope: float = 1.0
-    intercept: float = 0.0
-
-    def __call__(self, logit: Floats) -> Floats:
-        """Scores in [0, 1]."""
-        return np.asarray(0.5 + 0.5 * np.tanh(0.5 * (self.slope * logit + self.intercept)))
 
 
 @dataclass(frozen=True)
@@ -170,8 +159,7 @@ class MGPTCN:
         """
         from models.attribution import attribute  # noqa: PLC0415  scoring does not need it
 
-        at, known = self.as_at(stay, time)
-        hour = (at - stay.admitted_at) // GRID_STEP
+        at, hour, known = as_at(stay, time)
         encoded = encode(known, self.standardisation, hour)
         if self.config.sufficiency.judge(encoded.since_hours[hour - 1])[0] is not ScoreStatus.PRESENT:
             return Explanation(at, ())
@@ -181,24 +169,18 @@ class MGPTCN:
 
     def inquire(self, stay: Stay, time: datetime) -> Inquiry:
         """The observations that moved the score at `time` most, and what to measure next to narrow it."""
-        from models.inquiry import influences, next_measurements  # noqa: PLC0415  scoring does not need it
+        from models.inquiry import influences, latest_logit, next_measurements  # noqa: PLC0415  scoring does not need it
 
-        at, known = self.as_at(stay, time)
-        hour = (at - stay.admitted_at) // GRID_STEP
+        at, hour, known = as_at(stay, time)
         encoded = encode(known, self.standardisation, hour)
         if self.config.sufficiency.judge(encoded.since_hours[hour - 1])[0] is not ScoreStatus.PRESENT:
             return Inquiry(at)
-        return Inquiry(at, influences(self, known, hour), next_measurements(self, known, encoded))
 
-    def as_at(self, stay: Stay, time: datetime) -> tuple[datetime, Stay]:
-        """The last grid hour not after `time`, and the stay as it stood then. Raises InvalidInput before the
-        first grid hour.
-        """
-        hour = int((time - stay.admitted_at) // GRID_STEP)
-        if hour < 1:
-            raise InvalidInput(f"stay {stay.stay_id}: no score at {time} yet", value=time, bound=">= 1 h in")
-        at = stay.admitted_at + timedelta(hours=hour)
-        return at, stay.standing(at).until(at)
+        def score_of(changed: Stay) -> float:
+            return float(self.calibration(latest_logit(self, changed, hour))[0])
+
+        measurements = next_measurements(self, known, hour, self.calibration)
+        return Inquiry(at, influences(score_of, known), measurements)
 
     def posterior(
         self, stay: Stay, variables: Sequence[str], end: datetime | None = None

@@ -12,13 +12,16 @@ from models.clinical.errors import UnknownModel
 # name -> (module, class); imported only when asked for, so that rules never pay for torch
 _CLASSES = {
     "dtw": ("models.dtw_knn", "DTWKNN"),
+    "ensemble": ("models.ensemble", "Ensemble"),
+    "hourly-trees": ("models.hourly_trees", "HourlyTrees"),
     "mgp-tcn": ("models.mgp_tcn", "MGPTCN"),
     "news2": ("models.rules", "NEWS2"),
     "qsofa": ("models.rules", "QSOFA"),
     "sirs": ("models.rules", "SIRS"),
 }
 
-DEFAULT = "mgp-tcn"
+DEFAULT = "ensemble"
+RULES = ("news2", "qsofa", "sirs")  # their scores are points, which claim no probability
 SHIPPED = Path(__file__).parent / "shipped"
 
 
@@ -36,6 +39,12 @@ def model_class(name: str) -> type[EarlyWarningModel]:
     return found
 
 
+def shipped(name: str) -> Path:
+    """Where the weights of a registered model are: its own folder, or that of the default ensemble it is in."""
+    own = SHIPPED / name
+    return own if own.is_dir() else SHIPPED / DEFAULT / name
+
+
 def load(name_or_folder: str | Path) -> EarlyWarningModel:
     """A ready model: `default`, a registered name (with its shipped weights), or a folder `save` wrote.
 
@@ -43,7 +52,7 @@ def load(name_or_folder: str | Path) -> EarlyWarningModel:
     """
     name = DEFAULT if name_or_folder == "default" else str(name_or_folder)
     if name in _CLASSES:
-        return model_class(name).load(SHIPPED / name)
+        return model_class(name).load(shipped(name))
     description = Path(name_or_folder) / "model.json"
     if not description.is_file():
         raise UnknownModel(f"{name_or_folder}: no registered model and no folder with a model.json")

@@ -19,7 +19,8 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from models.clinical.score import ScoreSeries
+from models.clinical.errors import InvalidInput
+from models.clinical.score import GRID_STEP, ScoreSeries
 from models.clinical.stay import Stay
 
 
@@ -43,6 +44,17 @@ def stretches(stay: Stay, grid: pd.DatetimeIndex) -> Iterator[Stretch]:
     bounds = [*sorted({begin for begin in begins if begin < len(grid)}), len(grid)]
     for first, stop in pairwise(bounds):
         yield Stretch(stay.standing(grid[first]), first, stop, grid[stop - 1].to_pydatetime())
+
+
+def as_at(stay: Stay, time: datetime) -> tuple[datetime, int, Stay]:
+    """The last grid hour not after `time`, its number, and the stay as it stood then. Raises InvalidInput
+    before the first grid hour.
+    """
+    hour = int((time - stay.admitted_at) // GRID_STEP)
+    if hour < 1:
+        raise InvalidInput(f"stay {stay.stay_id}: no score at {time} yet", value=time, bound=">= 1 h in")
+    at = stay.admitted_at + hour * GRID_STEP
+    return at, hour, stay.standing(at).until(at)
 
 
 def score_as_known(

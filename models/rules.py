@@ -19,13 +19,13 @@ doi:10.1001/jama.2016.0287; SIRS, Bone et al. 1992, doi:10.1378/chest.101.6.1644
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from hashlib import sha256
 from math import inf, nextafter
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -193,6 +193,11 @@ class _Rule:
     def threshold(self) -> float:
         """The published cut as a share of the maximum."""
         return self.chart.cut / self.chart.maximum
+
+    @property
+    def training(self) -> Mapping[str, Any]:
+        """Nothing: a rule learns nothing."""
+        return {}
 
     def fit(self, train: Sequence[LabelledStay], validation: Sequence[LabelledStay]) -> Self:  # noqa: ARG002
         """Itself: a rule learns nothing."""

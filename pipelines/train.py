@@ -23,10 +23,11 @@ from rich.console import Console
 from rich.progress import Progress as ProgressBar
 from rich.progress import TaskID
 
+from models.calibration import Calibration, calibrate
 from models.clinical.errors import InvalidInput, UnreadableSource
 from models.clinical.stay import LabelledStay
-from models.fitting import Fit, Observer, Progress, Recipe, Stage, calibrate, start, validated
-from models.mgp_tcn import MGPTCN, Calibration, Learnt
+from models.fitting import Fit, Observer, Progress, Recipe, Stage, start, validated
+from models.mgp_tcn import MGPTCN, Learnt
 from models.network import MGPTCNConfig
 from models.teacher import Teacher
 from models.training_stays import prepare, standardisation_of

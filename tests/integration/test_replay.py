@@ -159,8 +159,6 @@ def revised(stay: Stay, name: str) -> Stay:
 @pytest.fixture(scope="module", params=["news2", "mgp-tcn"])
 def model(request: pytest.FixtureRequest) -> str:
     name: str = request.param
-    if name == "mgp-tcn" and not (registry.SHIPPED / name / "model.json").is_file():
-        pytest.skip("the weights of mgp-tcn are not shipped yet")
     return name
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.calibration import Calibration
 from models.clinical.score import ScoreSeries
 from models.clinical.stay import Stay, observation_table
 from models.clinical.variables import CATALOGUE
@@ -18,7 +19,6 @@ from models.dtw.index import Index, coded
 from models.dtw.series import references
 from models.dtw_knn import DTWKNN, DTWConfig, Learnt
 from models.mgp.standardise import VARIABLES, VITAL_SIGNS, fit_standardisation
-from models.mgp_tcn import Calibration
 
 ADMITTED = datetime(2026, 3, 1, 7, 13, tzinfo=UTC)
 CONFIG = DTWConfig(hours=5, voting=Voting(neighbours=3, samples=2, radius_hours=1))

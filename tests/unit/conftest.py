@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
+from models.calibration import Calibration
 from models.clinical.stay import Stay, observation_table
 from models.clinical.variables import CATALOGUE
 from models.fitting import start
 from models.mgp.standardise import VARIABLES, Standardisation, fit_standardisation
-from models.mgp_tcn import MGPTCN, Calibration, Learnt
+from models.mgp_tcn import MGPTCN, Learnt
 from models.network import MGPTCNConfig
 from models.tcn import TCNConfig
 

@@ -17,7 +17,7 @@ from models.mgp.encoding import encode
 from models.mgp.standardise import VARIABLES
 from models.mgp_tcn import MGPTCN
 from models.network import INPUTS, inputs_of
-from models.registry import SHIPPED
+from models.registry import shipped
 from models.training_feed import training_feed
 from models.training_stays import prepare, standardisation_of
 
@@ -165,7 +165,7 @@ def test_weights_of_another_catalogue_are_refused(model: MGPTCN, tmp_path: Path)
 
 
 def test_the_shipped_weights_are_small() -> None:
-    assert sum(path.stat().st_size for path in (SHIPPED / "mgp-tcn").iterdir()) < 5_000_000
+    assert sum(path.stat().st_size for path in shipped("mgp-tcn").iterdir()) < 5_000_000
 
 
 def labelled(hours: int, onset: int | None = None, **values: float) -> LabelledStay:

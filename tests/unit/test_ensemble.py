@@ -1,0 +1,149 @@
+"""The ensemble of tiny members: sums by hand, silence where they part, spread, explanation, files."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models import registry
+from models.base import EarlyWarningModel
+from models.calibration import Calibration, logit_of
+from models.channels import CHANNELS
+from models.clinical.errors import InvalidInput, UnknownModel
+from models.clinical.score import ScoreStatus
+from models.ensemble import Conformal, Ensemble, Learnt
+from models.ensemble_learning import conformal_quantile
+from models.hourly_trees import HourlyTrees, HourlyTreesConfig
+from models.hourly_trees import Learnt as LearntTrees
+from models.hourly_trees_learning import grown
+from models.mgp.standardise import Standardisation
+from models.rules import NEWS2
+from models.stacking import Stacking
+
+from .conftest import RandomStay, TinyModel
+
+ADMITTED = datetime(2026, 3, 1, 7, 30, tzinfo=UTC)
+AT = ADMITTED + timedelta(hours=14)
+WEIGHT = (0.7, 0.5, 2.0)
+
+
+@pytest.fixture(scope="module")
+def trees(standardisation: Standardisation) -> HourlyTrees:
+    rng = np.random.default_rng(5)
+    rows = rng.normal(size=(600, CHANNELS)).astype(np.float32)
+    label = (rows[:, 0] + rows[:, 8] > 1).astype(np.int8)
+    config = HourlyTreesConfig(trees=10, forests=2, smallest_leaf=20, channels_a_split=1.0)
+    return HourlyTrees(
+        config, LearntTrees(grown(config, rows, label), standardisation, Calibration(), 0.5, {})
+    )
+
+
+def ensemble(members: list[EarlyWarningModel], limit: float = 50.0) -> Ensemble:
+    learnt = Learnt(
+        Stacking(WEIGHT[: len(members)], (0.1, -0.2, 0.3)[: len(members)], -1.0),
+        Calibration(1.5, 0.2),
+        Conformal(limit, 0.9),
+        0.3,
+        {},
+    )
+    return Ensemble(members, learnt)
+
+
+@pytest.fixture
+def members(tiny: TinyModel, trees: HourlyTrees) -> list[EarlyWarningModel]:
+    return [tiny(), trees, NEWS2()]
+
+
+def test_a_score_is_the_calibrated_sum_of_what_the_members_say(
+    members: list[EarlyWarningModel], random_stay: RandomStay
+) -> None:
+    stay = random_stay(3)
+    network, trees, news2 = (member.score(stay).value for member in members)
+    points = np.where(np.isnan(news2), 0.3, news2)  # silent: as on average
+    total = -1.0 + 0.7 * (logit_of(network) - 0.1) + 0.5 * (logit_of(trees) + 0.2) + 2.0 * (points - 0.3)
+    expected = 1.0 / (1.0 + np.exp(-(1.5 * total + 0.2)))
+    found = ensemble(members).score(stay)
+    assert ScoreStatus.PRESENT in found.status
+    np.testing.assert_allclose(found.value, expected, rtol=1e-12)  # NaN in the same hours
+    assert found.status == members[0].score(stay).status
+
+
+def test_the_spread_is_the_leaders_passed_on(
+    members: list[EarlyWarningModel], random_stay: RandomStay
+) -> None:
+    stay = random_stay(4)
+    own, led = ensemble(members).score(stay), members[0].score(stay)
+    present = ~np.isnan(own.value)
+    assert (own.low <= own.high)[present].all()
+    moved = 1.5 * 0.7 * (logit_of(led.high) - logit_of(led.low))
+    np.testing.assert_allclose((logit_of(own.high) - logit_of(own.low))[present], moved[present], rtol=1e-9)
+
+
+def test_hours_in_which_the_members_part_have_no_score_and_say_who_said_what(
+    members: list[EarlyWarningModel], random_stay: RandomStay
+) -> None:
+    stay = random_stay(5)
+    network, trees = (logit_of(member.score(stay).value) for member in members[:2])
+    gap = np.abs(network - trees)
+    limit = float(np.nanmedian(gap))
+    strict, free = ensemble(members, limit).score(stay), ensemble(members).score(stay)
+    parted = gap > limit
+    assert 0 < parted.sum() < len(gap)
+    assert np.isnan(strict.value[parted]).all()
+    np.testing.assert_array_equal(strict.value[~parted], free.value[~parted])
+    hour = int(np.flatnonzero(parted)[0])
+    assert strict.status[hour] is ScoreStatus.INDETERMINATE
+    assert "mgp-tcn" in strict.reason[hour]
+    assert "hourly-trees" in strict.reason[hour]
+    assert "90%" in strict.reason[hour]
+
+
+def test_an_explanation_is_what_the_score_would_lose(
+    members: list[EarlyWarningModel], random_stay: RandomStay
+) -> None:
+    """With the rule alone beside the network, by hand: a rule's points are its share of the sum."""
+    model, stay = ensemble([members[0], members[2]]), random_stay(6)
+    share = {one.variable: one.share for one in model.explain(stay, AT).contributions}
+    score = float(model.score(stay.until(AT), AT).value[-1])
+    logit = (np.log(score / (1 - score)) - 0.2) / 1.5
+    led = members[0].score(stay.until(AT), AT).value[-1]
+    network = {one.variable: one.share for one in members[0].explain(stay, AT).contributions}
+    rule = {one.variable: one.share for one in members[1 + 1].explain(stay, AT).contributions}
+    for name in ("heart_rate", "lactate"):
+        lost = 0.7 * (logit_of(np.array(led)) - logit_of(np.clip(led - network.get(name, 0.0), 0, 1)))
+        lost += 0.5 * rule.get(name, 0.0)
+        expected = score - 1 / (1 + np.exp(-(1.5 * (logit - lost) + 0.2)))
+        assert share.get(name, 0.0) == pytest.approx(float(expected), abs=1e-9)
+
+
+def test_members_must_be_led_by_a_network_and_weighed_one_by_one(members: list[EarlyWarningModel]) -> None:
+    with pytest.raises(InvalidInput, match="weights"):
+        ensemble(members[1:])
+    with pytest.raises(InvalidInput, match="weights"):
+        ensemble([members[0], members[0]])
+
+
+def test_it_travels_as_a_folder_of_its_members(
+    members: list[EarlyWarningModel], random_stay: RandomStay, tmp_path: Path
+) -> None:
+    model, stay = ensemble(members), random_stay(7)
+    model.save(tmp_path)
+    loaded = registry.load(tmp_path)
+    assert loaded.version == model.version
+    np.testing.assert_array_equal(loaded.score(stay).value, model.score(stay).value)
+    (tmp_path / "hourly-trees" / "trees.safetensors").unlink()
+    with pytest.raises(UnknownModel, match=r"trees\.safetensors"):
+        registry.load(tmp_path)
+
+
+def test_a_new_stay_stays_under_the_conformal_quantile_as_often_as_promised() -> None:
+    rng = np.random.default_rng(11)
+    kept = []
+    for _ in range(6000):
+        stays = rng.standard_t(2, size=60)
+        kept.append(stays[-1] <= conformal_quantile(stays[:-1], 0.9))
+    assert np.mean(kept) == pytest.approx(0.9, abs=0.012)  # three standard errors
+    assert conformal_quantile(np.arange(9.0), 0.9) == 8.0
+    with pytest.raises(InvalidInput, match="coverage"):
+        conformal_quantile(np.arange(8.0), 0.9)

@@ -149,9 +149,9 @@ class Ensemble:
         self, series: Sequence[ScoreSeries], x: Floats
     ) -> tuple[tuple[ScoreStatus, ...], tuple[str, ...]]:
         status, reason = list(series[0].status), list(series[0].reason)
-        apart = disagreement(self.members, x) > self.learnt.conformal.limit
-        for hour in np.flatnonzero(apart & [one is ScoreStatus.PRESENT for one in status]):
-            status[hour], reason[hour] = ScoreStatus.INDETERMINATE, self._disagreeing(series, int(hour))
+        for hour in np.flatnonzero(disagreement(self.members, x) > self.learnt.conformal.limit):
+            if status[hour] is ScoreStatus.PRESENT:
+                status[hour], reason[hour] = ScoreStatus.INDETERMINATE, self._disagreeing(series, int(hour))
         return tuple(status), tuple(reason)
 
     def _disagreeing(self, series: Sequence[ScoreSeries], hour: int) -> str:

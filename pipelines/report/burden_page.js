@@ -183,4 +183,9 @@ for (const name of NAMES) {
 }
 $("reset").addEventListener("click", reset);
 addEventListener("resize", () => show(policyNow()));
+// a canvas keeps its colours: paper is light, whatever the screen is
+matchMedia("print").addEventListener("change", () => {
+  const alarm = decide(ward, policyNow());
+  drawRaster($("raster"), ward, alarm, judge(ward, alarm));
+});
 reset();

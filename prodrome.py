@@ -216,6 +216,87 @@ def metrics_cinc2019(
         typer.echo(f"{name:<10} {'undefined' if value is None else format(value, '.4f')}")
 
 
+@metrics.command("alarms")
+def metrics_alarms(
+    scores: Annotated[
+        Path, typer.Argument(metavar="SCORES", help="Table of stay, time and score: CSV, TSV or Parquet.")
+    ],
+    onsets: Annotated[
+        Path, typer.Argument(metavar="ONSETS", help="Table of stay, onset, and where known end, recognised.")
+    ],
+    *,
+    window: Annotated[str, typer.Option(help="How long before an event an alarm foretells it.")] = "8h",
+    silence: Annotated[str, typer.Option(help="For how long an alarm silences a stay.")] = "30min",
+    rearm: Annotated[str, typer.Option(help="For how long an event that has ended does.")] = "25min",
+    threshold: Annotated[float, typer.Option(help="The score that alarms, in [0, 1].")] = 0.5,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Alarms against events, as circEWS counts them: precision, recall, lead time, false alarms a day."""
+    from pipelines.metrics.alarm_columns import read_duration
+    from pipelines.metrics.alarm_files import read_tables
+    from pipelines.metrics.alarm_report import as_record, sentences
+    from pipelines.metrics.alarms import AlarmRule, figures, fire, judge
+
+    rule = AlarmRule(threshold, read_duration(silence), read_duration(rearm))
+    ahead = read_duration(window)
+    tables = read_tables(scores, onsets)
+    watched, events = tables.scores.watched, tables.events
+    alarm = fire(watched, events, rule)
+    found = figures(judge(watched, events, alarm, ahead))
+    if as_json:
+        typer.echo(json.dumps(as_record(found)))
+    else:
+        early = judge(watched, events, alarm, ahead, recognised=tables.recognised)
+        typer.echo("\n".join(sentences(found, figures(early) if tables.any_recognised else None)))
+    if tables.moments:
+        _say(f"{tables.moments} of {found.events} events have no end: each counts as a moment")
+
+
+@app.command("choose-policy")
+def choose_policy(
+    scores: Annotated[
+        Path,
+        typer.Argument(metavar="SCORES", help="Predictions of validation and test subjects, all in one."),
+    ],
+    *,
+    alarms_per_bed_day: Annotated[float, typer.Option(help="How many alarms a bed and day are bearable.")],
+    out: Annotated[Path, typer.Option(dir_okay=False, help="The policy file to write (JSON).")],
+    onsets: Annotated[
+        Path | None, typer.Option(help="Table of onsets, where SCORES has no column label.")
+    ] = None,
+    window: Annotated[str, typer.Option(help="How long before an event an alarm foretells it.")] = "8h",
+    page: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="HTML page to try policies on the test stays with.")
+    ] = None,
+) -> None:
+    """The alarm policy of highest recall within a budget: chosen on validation, reported on test stays."""
+    from pipelines.choose_policy import choose_policy as choose
+    from pipelines.choose_policy import part, report
+    from pipelines.metrics.alarm_columns import read_duration
+    from pipelines.metrics.ward_files import read_ward
+    from pipelines.prediction_files import replacing
+
+    ahead = read_duration(window)
+    for file in filter(None, (out, page)):
+        _made(file.parent)
+    read = read_ward(scores, onsets)
+    chosen = choose(read.ward, alarms_per_bed_day, ahead)
+    with replacing(out) as unfinished:
+        unfinished.write_text(json.dumps(chosen.as_json(), indent=2) + "\n", encoding="utf-8")
+    typer.echo("\n".join(report(chosen)))
+    if read.untold:
+        _say(f"{read.untold} stays are left out: positive from their first row, they tell no onset")
+    _say(f"policy: {out}; start the service with PRODROME_POLICY_FILE={out}")
+    if page is not None:
+        from pipelines.report.burden_page import burden_page
+
+        test = part(read.ward, "test")
+        html = burden_page(test, chosen.policy, ahead, scores.name, budget=alarms_per_bed_day)
+        with replacing(page) as unfinished:
+            unfinished.write_text(html, encoding="utf-8")
+        _say(f"page: {page}")
+
+
 @app.command()
 def replay(
     source: Annotated[

@@ -40,7 +40,7 @@ def model_class(name: str) -> type[EarlyWarningModel]:
 
 
 def shipped(name: str) -> Path:
-    """Where the weights of a registered model are: its own folder, or that of the default ensemble it is in."""
+    """Where the weights of a registered model are: its own folder, or the ensemble it is a member of."""
     own = SHIPPED / name
     return own if own.is_dir() else SHIPPED / DEFAULT / name
 

@@ -211,6 +211,34 @@ def metrics_cinc2019(
         typer.echo(f"{name:<10} {'undefined' if value is None else format(value, '.4f')}")
 
 
+@metrics.command("seizures")
+def metrics_seizures(
+    reference: Annotated[Path, typer.Argument(metavar="REF.tsv", help="What is true (SzCORE table).")],
+    hypothesis: Annotated[Path, typer.Argument(metavar="HYP.tsv", help="What was detected (SzCORE table).")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Event and sample figures as SzCORE defines them, kappa on 5 s epochs, median latency in seconds."""
+    from pipelines.metrics.seizure_files import score_files
+
+    scored = score_files(reference, hypothesis)
+    found = scored.metrics.as_json()
+    if as_json:
+        typer.echo(json.dumps(found, allow_nan=False))
+    else:
+        for name, value in _flat(found):
+            typer.echo(f"{name:<20} {'undefined' if value is None else format(value, '.4f')}")
+    _complain(scored.complaints)
+
+
+def _flat(figures: dict[str, object]) -> Iterator[tuple[str, object]]:
+    """Nested figures as `event sensitivity` and the like."""
+    for name, value in figures.items():
+        if isinstance(value, dict):
+            yield from ((f"{name} {inner}", held) for inner, held in value.items())
+        else:
+            yield name, value
+
+
 @app.command()
 def replay(
     source: Annotated[

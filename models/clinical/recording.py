@@ -142,7 +142,7 @@ class Recording:
         rate_hz = self.rate_hz
         length = round((stop_seconds - start_seconds) * rate_hz)
         values = np.full((len(self.channels), length), np.nan, dtype=np.float32)
-        for stretch, first, count in self._numbered(rate_hz):
+        for stretch, first, count in self.numbered(rate_hz):
             offset = round((stretch.start_seconds - start_seconds) * rate_hz)
             begin, end = max(offset, 0), min(offset + count, length)
             if begin < end:
@@ -152,7 +152,7 @@ class Recording:
     def blocks(self, samples: int) -> Iterator[tuple[float, Samples]]:
         """Start (seconds) and values (C, n <= `samples`) of one block after another; none spans a gap."""
         rate_hz = self.rate_hz
-        for stretch, first, count in self._numbered(rate_hz):
+        for stretch, first, count in self.numbered(rate_hz):
             for begin in range(0, count, samples):
                 end = min(begin + samples, count)
                 yield stretch.start_seconds + begin / rate_hz, self._read(first + begin, first + end)
@@ -190,9 +190,9 @@ class Recording:
 
     def sample_count(self, rate_hz: float) -> int:
         """How many samples a channel of this rate holds."""
-        return sum(count for _, _, count in self._numbered(rate_hz))
+        return sum(count for _, _, count in self.numbered(rate_hz))
 
-    def _numbered(self, rate_hz: float) -> Iterator[tuple[Stretch, int, int]]:
+    def numbered(self, rate_hz: float) -> Iterator[tuple[Stretch, int, int]]:
         """Each stretch with the number of its first sample and how many it holds."""
         recorded = 0.0
         for stretch in self.stretches:

@@ -42,9 +42,7 @@ class CommonReference:
 
     def __post_init__(self) -> None:
         if all(channel.bad for channel in self.channels):
-            raise InvalidInput(
-                f"all of {len(self.channels)} channels are bad; 1 must not be", value=0, bound=">= 1"
-            )
+            raise InvalidInput(f"all of {len(self.channels)} channels are bad", value=0, bound=">= 1")
 
     def apply(self, values: Samples) -> Samples:
         """Values (C, n) less their common reference."""
@@ -59,7 +57,7 @@ class CommonReference:
 
 @dataclass(frozen=True)
 class Bipolar:
-    """Neighbouring contacts of a shaft, n against n + 1, named `A1-A2`; pairs with a bad contact are left out.
+    """Neighbouring contacts of a shaft, n against n + 1, named `A1-A2`, without pairs of a bad contact.
 
     Raises InvalidInput where no two contacts are neighbours.
     """

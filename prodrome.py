@@ -194,6 +194,36 @@ def evaluate(
     _complain(found.unreadable)
 
 
+@app.command()
+def detect(
+    recording: Annotated[
+        Path, typer.Argument(metavar="RECORDING", help="EDF, BDF, BrainVision, SWEC (.h5, .mat) or .npz.")
+    ],
+    *,
+    out: Annotated[Path, typer.Option(dir_okay=False, help="The SzCORE table (TSV) to write.")],
+    model: Annotated[str, typer.Option(help="line-length.")] = "line-length",
+    line_hz: Annotated[
+        float, typer.Option(min=1, help="The mains' frequency, where channels are chosen.")
+    ] = 50.0,
+) -> None:
+    """Find seizures in a recording of electrodes, read in windows; write when an alarm would have sounded."""
+    from pipelines.detect import detect as detect_seizures
+    from pipelines.detect import detector_named, prepared
+    from pipelines.ingest.annotations import write_annotations
+    from pipelines.ingest.recordings.readers import open_recording
+
+    detector, opened = detector_named(model), open_recording(recording)
+    _made(out.parent)
+    found = detect_seizures(prepared(opened.recording, detector.rate_hz, line_hz), detector)
+    write_annotations(out, [found.span])
+    scored = sum(score.value is not None for score in found.series)
+    _say(
+        f"{model}: {len(found.span.seizures)} seizures in {opened.recording.seconds / 3600:.2f} h; "
+        f"{scored} of {len(found.series)} segments with a score; written to {out}"
+    )
+    _complain(opened.complaints)
+
+
 @metrics.command("cinc2019")
 def metrics_cinc2019(
     labels: Annotated[Path, typer.Argument(help="Folder or zip of .psv files with SepsisLabel.")],

@@ -1,4 +1,4 @@
-"""Seizures of a recording: prepared for a detector, scored segment by segment, alarms turned into annotations.
+"""Seizures of a recording: prepared for a detector, scored by segment, alarms turned into annotations.
 
 The same detector and the same `AlarmPolicy` as at the bedside, so an annotation begins when the alarm would
 have sounded (the end of the segment that decided it) and ends when the condition was released: the latency
@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from math import inf
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from models.clinical.alarm import AlarmPolicy
@@ -33,7 +33,7 @@ TOLERANCE_BEFORE, TOLERANCE_AFTER = (
 )  # seconds by which an alarm may miss a seizure, as SzCORE has it
 CANDIDATES = 200  # thresholds that are tried
 
-# three of the last four segments, for 20 s at the least; one alarm a minute
+# three of the last four segments, so 15 s at the least; over once 10 s were calm; one alarm a minute
 SEIZURE_POLICY = AlarmPolicy(
     threshold=0.5,
     release=0.45,
@@ -102,7 +102,7 @@ def detect(
 
 
 def alarm_events(series: ScoreSeries, policy: AlarmPolicy, began: datetime) -> Iterator[Annotation]:
-    """One annotation for each stretch in which the condition was active and alarmed; confidence: its best score.
+    """One annotation a stretch in which the condition was active and alarmed; confidence: its best score.
 
     A stretch that the refractory time silenced from its beginning to its end is none.
     """
@@ -124,7 +124,7 @@ def alarm_events(series: ScoreSeries, policy: AlarmPolicy, began: datetime) -> I
 def within_budget(
     scored: Sequence[tuple[ScoreSeries, AnnotatedSpan]], policy: AlarmPolicy, false_alarms_per_hour: float
 ) -> AlarmPolicy:
-    """The policy with the lowest threshold that keeps false alarms within the budget on these recordings.
+    """The policy with the lowest threshold down to which false alarms here keep within the budget.
 
     False is an annotation that ends 30 s before a seizure or begins 60 s after it. The distance between
     threshold and release stays. Raises InvalidInput where no threshold does, or nothing was recorded.
@@ -136,17 +136,21 @@ def within_budget(
     if not hours or not len(values):
         raise InvalidInput("a budget needs recordings with scores", value=hours, bound="> 0 h", unit="h")
     gap = policy.threshold - policy.released_below
-    for threshold in np.unique(np.quantile(values, np.linspace(0.0, 1.0, CANDIDATES))).tolist():
+    kept = None
+    # from above: so low a threshold that the alarm never ends is one alarm, and true where there is a seizure
+    for threshold in _from_above(values):
         tried = replace(policy, threshold=threshold, release=max(threshold - gap, 0.0))
-        false = sum(_false_alarms(series, span, tried) for series, span in scored)
-        if false <= false_alarms_per_hour * hours:
-            return tried
-    raise InvalidInput(
-        f"no threshold keeps {false_alarms_per_hour} false alarms an hour over {hours:g} h",
-        value=false_alarms_per_hour,
-        bound="a budget that some threshold keeps",
-        unit="1/h",
-    )
+        if sum(_false_alarms(*one, tried) for one in scored) > false_alarms_per_hour * hours:
+            break
+        kept = tried
+    if kept is None:
+        raise InvalidInput(
+            f"no threshold keeps {false_alarms_per_hour} false alarms an hour over {hours:g} h",
+            value=false_alarms_per_hour,
+            bound="a budget that some threshold keeps",
+            unit="1/h",
+        )
+    return kept
 
 
 def _scores(recording: Recording, detector: SeizureDetector) -> Iterator[Score]:
@@ -159,15 +163,20 @@ def _event(onset: datetime, end: datetime, best: float, began: datetime) -> Anno
     return Annotation(start, (end - onset).total_seconds(), SEIZURE, round(best, 4))
 
 
+def _from_above(values: npt.NDArray[np.float64]) -> list[float]:
+    """Scores that serve as thresholds, falling: the highest one by one, the others ever further apart."""
+    shares = np.geomspace(1.0 / len(values), 1.0, CANDIDATES)
+    found: list[float] = np.unique(
+        np.quantile(values, np.append(1.0 - shares, 1.0), method="higher")
+    ).tolist()
+    return found[::-1]
+
+
 def _false_alarms(series: ScoreSeries, span: AnnotatedSpan, policy: AlarmPolicy) -> int:
-    began = span.started_at or UNKNOWN_START
-    reach = [
-        (seizure.onset_seconds - TOLERANCE_BEFORE, seizure.end_seconds + TOLERANCE_AFTER)
-        for seizure in span.seizures
-    ]
-    return sum(
-        not any(
-            event.onset_seconds < end and event.end_seconds > start for start, end in reach or [(inf, -inf)]
-        )
-        for event in alarm_events(series, policy, began)
-    )
+    events = alarm_events(series, policy, span.started_at or UNKNOWN_START)
+    return sum(not any(_touches(event, seizure) for seizure in span.seizures) for event in events)
+
+
+def _touches(event: Annotation, seizure: Annotation) -> bool:
+    start, end = seizure.onset_seconds - TOLERANCE_BEFORE, seizure.end_seconds + TOLERANCE_AFTER
+    return event.onset_seconds < end and event.end_seconds > start

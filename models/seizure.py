@@ -18,6 +18,10 @@ from models.clinical.score import Score
 class SeizureDetector(Protocol):
     """Follows one stream of one patient's electrodes; it holds the stream's past, so each stream has its own."""
 
+    @property
+    def rate_hz(self) -> float:
+        """The rate at which frames must come."""
+
     def feed(self, frame: Frame) -> Sequence[Score]:
         """The scores of the segments that `frame` completes, in order.
 

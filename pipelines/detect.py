@@ -53,7 +53,7 @@ class Detection:
     span: AnnotatedSpan
 
 
-def detector_named(name: str) -> LineLengthDetector:
+def detector_named(name: str) -> SeizureDetector:
     """A detector by its name. Raises UnknownModel."""
     if name != LineLengthDetector.name:
         raise UnknownModel(f"no seizure detector {name!r}; there is {LineLengthDetector.name}")

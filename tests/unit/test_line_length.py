@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import zipfile
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -143,3 +145,33 @@ def test_a_past_that_cannot_be(fewest: int) -> None:
         LineLengthConfig(fewest=fewest)
     with pytest.raises(InvalidInput, match="ratio"):
         LineLengthConfig(ratio=0.0)
+
+
+@pytest.mark.data
+def test_real_seizures_travel_further_than_the_same_electrodes_between_them(data_folder: Path) -> None:
+    """Bonn sets D and F (interictal) and E and S (ictal), intracranial; Delhi, scalp."""
+    with zipfile.ZipFile(data_folder / "ieeg/bonn_delhi_eeg/Bonn_EEG_dataset.zip") as archive:
+        names = [name for name in archive.namelist() if name.lower().endswith(".txt")]
+        between, during = (
+            np.array(
+                [archive.read(name).split() for name in names if name.startswith(which)], dtype=np.float32
+            )
+            for which in ("D_F/", "E_S/")
+        )
+    assert between.shape == during.shape == (100, 4097)
+    assert np.median(line_length(during)) > 3 * np.median(line_length(between))
+
+
+@pytest.mark.data
+def test_a_real_scalp_seizure_is_scored_above_what_came_before_it(data_folder: Path) -> None:
+    folder = data_folder / "ieeg/wisc_scalp8_seizure"
+    names = ("c3", "c4", "cz", "p3", "p4", "t3", "t4", "t5")
+    values = np.array([(folder / name).read_text().split() for name in names], dtype=np.float32)
+    detector = LineLengthDetector(LineLengthConfig(rate_hz=100.0))
+    found = [
+        score.value
+        for score in detector.feed(Frame(STARTED, 100.0, names, values))
+        if score.value is not None
+    ]
+    half = len(found) // 2  # the seizure begins half way
+    assert np.median(found[half + 2 : half + 12]) > np.quantile(found[: half - 4], 0.95)

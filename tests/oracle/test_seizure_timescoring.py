@@ -13,6 +13,10 @@ from hypothesis import strategies as st
 from timescoring.annotations import Annotation  # type: ignore[import-untyped]
 from timescoring.scoring import EventScoring, SampleScoring  # type: ignore[import-untyped]
 
+from models.clinical.annotation import AnnotatedSpan
+from models.clinical.annotation import Annotation as Seizure
+from pipelines.ingest.annotations import write_annotations
+from pipelines.metrics.seizure_files import score_files
 from pipelines.metrics.seizures import (
     DetectionFigures,
     Event,
@@ -57,7 +61,7 @@ def both(recording: Recording) -> tuple[ScoredRecording, Any, Any]:
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(recording=recordings())
 @example(recording=(3600.0, [], []))
 @example(recording=(3600.0, [(0.0, 3600.0)], [(0.0, 3600.0)]))
@@ -75,7 +79,7 @@ def test_event_figures(recording: Recording) -> None:
     assert figures(event_counts(ours)) == theirs(score)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(recording=recordings())
 @example(recording=(3600.0, [], []))
 @example(recording=(3600.0, [(0.0, 3600.0)], [(0.5, 1.5), (2.5, 3.5)]))
@@ -95,3 +99,22 @@ def test_a_day_of_random_seizures(seed: int) -> None:
     ours, reference, hypothesis = both((86_400.0, first, second))
     assert figures(event_counts(ours)) == theirs(EventScoring(reference, hypothesis))
     assert figures(sample_counts(ours)) == theirs(SampleScoring(reference, hypothesis))
+
+
+@settings(max_examples=50, deadline=None)
+@given(recording=recordings())
+def test_figures_of_two_tables(recording: Recording, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("tables")
+    seconds = max(round(recording[0]), 2)
+    sides = []
+    for name, events in zip(("ref.tsv", "hyp.tsv"), recording[1:], strict=True):
+        inside = [(onset, end) for onset, end in events if onset <= seconds]
+        said = tuple(Seizure(onset, end - onset) for onset, end in inside)
+        write_annotations(folder / name, [AnnotatedSpan(said, None, float(seconds))])
+        sides.append(annotation([(one.onset_seconds, one.end_seconds) for one in said], seconds))
+    scored = score_files(folder / "ref.tsv", folder / "hyp.tsv")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        assert scored.metrics.event == theirs(EventScoring(*sides))
+        assert scored.metrics.sample == theirs(SampleScoring(*sides))
+    assert scored.complaints == ()

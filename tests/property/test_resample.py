@@ -70,6 +70,15 @@ def test_gaps_are_not_filtered_across_and_rates_meet() -> None:
     assert np.isnan(changed.window(1.0, 9.0)).all()
 
 
+def test_a_stretch_too_short_for_a_sample_is_missing() -> None:
+    recording = Recording(
+        "r", (Channel("A1", 1.0),), (Stretch(0.0, 0.25), Stretch(1.0, 4.0)), ArraySamples(VALUES)
+    )
+    changed = resampled(recording, 4.0).window(0.0, 5.0)[0]
+    assert np.isnan(changed[:4]).all()
+    assert not np.isnan(changed[4:]).any()
+
+
 def test_what_is_above_the_new_nyquist_frequency_is_gone() -> None:
     time = np.arange(20_000) / 2000.0
     kept, gone = np.sin(2 * np.pi * 40 * time), np.sin(2 * np.pi * 400 * time)

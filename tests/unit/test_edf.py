@@ -130,6 +130,13 @@ def test_a_record_of_edf_plus_d_without_a_time_is_refused(tmp_path: Path) -> Non
         open_edf(path)
 
 
+def test_edf_plus_d_without_any_time_is_refused(tmp_path: Path) -> None:
+    signal = edfio.EdfSignal(SIGNAL, RATE, label="A1")
+    edfio.Edf([signal], data_record_duration=1).write(tmp_path / "d.edf")
+    with pytest.raises(UnreadableSource, match="times of 0 of its 6 records"):
+        open_edf(patched(tmp_path / "d.edf", 192, b"EDF+D"))
+
+
 def test_an_annotation_that_cannot_be_read_is_set_aside(tmp_path: Path) -> None:
     path = write(tmp_path / "a.edf", (edfio.EdfAnnotation(0.5, None, "good"),))
     raw = path.read_bytes()

@@ -105,6 +105,10 @@ def _stretches(path: Path, header: EdfHeader, starts: list[float]) -> list[Stret
     if not header.discontinuous:
         whole = header.record_count * header.record_seconds
         return [Stretch(0.0, whole)] if header.record_count else []
+    if len(starts) < header.record_count:
+        raise UnreadableSource(
+            f"{path}: times of {len(starts)} of its {header.record_count} records; EDF+D needs all"
+        )
     most = max(signal.samples_per_record for signal in header.signals if not signal.is_annotation)
     return stretches(path, header, starts, header.record_seconds / most / 2)
 

@@ -150,7 +150,7 @@ class _ResampledSamples:
     rate_hz: float
 
     def read(self, channels: Sequence[int], first: int, stop: int) -> Samples:
-        values = np.empty((len(channels), stop - first), dtype=np.float32)
+        values = np.full((len(channels), stop - first), np.nan, dtype=np.float32)
         native = [self.recording.channels[channel].rate_hz for channel in channels]
         for from_hz in set(native):
             rows = [row for row, rate_hz in enumerate(native) if rate_hz == from_hz]
@@ -160,7 +160,7 @@ class _ResampledSamples:
             )
             for (_, start, count), (_, first_input, inputs) in stretches:
                 begin, end = max(start, first), min(start + count, stop)
-                if begin < end:
+                if begin < end and inputs:  # a stretch may be too short for one sample of the slower rate
                     found = self._stretch(
                         members, from_hz, (first_input, inputs), (begin - start, end - start)
                     )

@@ -147,9 +147,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="prodrome-") as folder:
         path = Path(folder) / "day.edf"
         write_day(path, chosen.hours, chosen.channels)
-        print(
-            f"{chosen.hours:g} h, {chosen.channels} channels, {RATE_HZ} Hz: {path.stat().st_size / 1e9:.2f} GB"
-        )
+        size = path.stat().st_size / 1e9
+        print(f"{chosen.hours:g} h, {chosen.channels} channels, {RATE_HZ} Hz: {size:.2f} GB", flush=True)
         print("| what | hours of signal | CPU s | times real time | peak RSS |\n|---|---|---|---|---|")
         for work, hours in (
             (read_all, chosen.hours),

@@ -16,7 +16,7 @@ from models.clinical.score import Score
 
 
 class SeizureDetector(Protocol):
-    """Follows one stream of one patient's electrodes; it holds the stream's past, so each stream has its own."""
+    """Follows one stream of one patient's electrodes; it holds its past, so each stream has its own."""
 
     @property
     def rate_hz(self) -> float:

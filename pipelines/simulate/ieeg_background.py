@@ -27,7 +27,7 @@ def noise_block(
     samples: int,
     rate_hz: float,
 ) -> Noise:
-    """Noise (C, samples) of the traits' amplitudes; `shaft` (C,) numbers the electrode that a channel is on."""
+    """Noise (C, samples) of the traits' amplitudes; `shaft` (C,) numbers the electrode of a channel."""
     sources = len(shaft) + int(shaft.max()) + 2
     drawn = _coloured(random, traits, (sources, samples), rate_hz)
     own, by_shaft, by_all = drawn[: len(shaft)], drawn[len(shaft) : -1], drawn[-1]

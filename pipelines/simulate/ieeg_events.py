@@ -82,7 +82,7 @@ def _add_muscle(
     since: npt.NDArray[np.float64],
     rate_hz: float,
 ) -> None:
-    """Fast noise for some seconds on a part of the channels; drawn whole, so that any window cuts it alike."""
+    """Fast noise for some seconds on some channels; drawn whole, so that any window cuts it alike."""
     lasts = random.uniform(1.0, LONGEST_SECONDS)
     touched = random.random(len(values)) < random.uniform(0.1, 0.7)
     height = random.uniform(20.0, 90.0)

@@ -66,7 +66,7 @@ def channel_quality(
 
 
 def recording_quality(recording: Recording, line_hz: float = 50.0) -> tuple[ChannelQuality, ...]:
-    """The quality of each channel in twelve windows of 10 s, evenly spread: the same for an hour or a week."""
+    """The quality of each channel in twelve windows of 10 s, evenly spread over an hour or a week."""
     last = max(recording.seconds - WINDOW_SECONDS, 0.0)
     length = min(WINDOW_SECONDS, recording.seconds)
     starts = np.unique(np.linspace(0.0, last, WINDOWS))

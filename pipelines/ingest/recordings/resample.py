@@ -139,7 +139,7 @@ class StreamingResampler:
 
 
 def resampled(recording: Recording, rate_hz: float) -> Recording:
-    """The recording with every channel at `rate_hz`, still read in windows. A gap is never filtered across."""
+    """The recording with every channel at `rate_hz`, still read in windows; no gap is filtered across."""
     channels = tuple(replace(channel, rate_hz=rate_hz) for channel in recording.channels)
     return replace(recording, channels=channels, samples=_ResampledSamples(recording, rate_hz))
 

@@ -199,6 +199,36 @@ def evaluate(
     _complain(found.unreadable)
 
 
+@app.command()
+def detect(
+    recording: Annotated[
+        Path, typer.Argument(metavar="RECORDING", help="EDF, BDF, BrainVision, SWEC (.h5, .mat) or .npz.")
+    ],
+    *,
+    out: Annotated[Path, typer.Option(dir_okay=False, help="The SzCORE table (TSV) to write.")],
+    model: Annotated[str, typer.Option(help="line-length.")] = "line-length",
+    line_hz: Annotated[
+        float, typer.Option(min=1, help="The mains' frequency, where channels are chosen.")
+    ] = 50.0,
+) -> None:
+    """Find seizures in a recording of electrodes, read in windows; write when an alarm would have sounded."""
+    from pipelines.detect import detect as detect_seizures
+    from pipelines.detect import detector_named, prepared
+    from pipelines.ingest.annotations import write_annotations
+    from pipelines.ingest.recordings.readers import open_recording
+
+    detector, opened = detector_named(model), open_recording(recording)
+    _made(out.parent)
+    found = detect_seizures(prepared(opened.recording, detector.rate_hz, line_hz), detector)
+    write_annotations(out, [found.span])
+    scored = sum(score.value is not None for score in found.series)
+    _say(
+        f"{model}: {len(found.span.seizures)} seizures in {opened.recording.seconds / 3600:.2f} h; "
+        f"{scored} of {len(found.series)} segments with a score; written to {out}"
+    )
+    _complain(opened.complaints)
+
+
 @metrics.command("cinc2019")
 def metrics_cinc2019(
     labels: Annotated[Path, typer.Argument(help="Folder or zip of .psv files with SepsisLabel.")],
@@ -295,6 +325,34 @@ def choose_policy(
         with replacing(page) as unfinished:
             unfinished.write_text(html, encoding="utf-8")
         _say(f"page: {page}")
+
+
+@metrics.command("seizures")
+def metrics_seizures(
+    reference: Annotated[Path, typer.Argument(metavar="REF.tsv", help="What is true (SzCORE table).")],
+    hypothesis: Annotated[Path, typer.Argument(metavar="HYP.tsv", help="What was detected (SzCORE table).")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Event and sample figures as SzCORE defines them, kappa on 5 s epochs, median latency in seconds."""
+    from pipelines.metrics.seizure_files import score_files
+
+    scored = score_files(reference, hypothesis)
+    found = scored.metrics.as_json()
+    if as_json:
+        typer.echo(json.dumps(found, allow_nan=False))
+    else:
+        for name, value in _flat(found):
+            typer.echo(f"{name:<20} {'undefined' if value is None else format(value, '.4f')}")
+    _complain(scored.complaints)
+
+
+def _flat(figures: dict[str, object]) -> Iterator[tuple[str, object]]:
+    """Nested figures as `event sensitivity` and the like."""
+    for name, value in figures.items():
+        if isinstance(value, dict):
+            yield from ((f"{name} {inner}", held) for inner, held in value.items())
+        else:
+            yield name, value
 
 
 @app.command()

@@ -1,0 +1,33 @@
+"""The protocol every seizure detector meets: frames in as they come, a score each segment out.
+
+A score at t says how much like a seizure the segment that ends at t is, from nothing later. It is a number
+in [0, 1], or none with its reason where signal is missing or a past is needed that is not there yet. How
+frames are cut changes no score, so a recording read from a file and the same one live score alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from models.clinical.frames import Frame
+from models.clinical.score import Score
+
+
+class SeizureDetector(Protocol):
+    """Follows one stream of one patient's electrodes; it holds its past, so each stream has its own."""
+
+    @property
+    def rate_hz(self) -> float:
+        """The rate at which frames must come."""
+
+    def feed(self, frame: Frame) -> Sequence[Score]:
+        """The scores of the segments that `frame` completes, in order.
+
+        Raises InvalidInput where the frame is refused (another rate, too many channels, late, repeated or
+        out of order); the stream goes on as if it had not been sent.
+        """
+
+    def advance(self, now: datetime) -> Sequence[Score]:
+        """No score, and the reason, for each segment that is over by `now` though its samples never came."""

@@ -1,0 +1,182 @@
+"""Seizures of a recording: prepared for a detector, scored by segment, alarms turned into annotations.
+
+The same detector and the same `AlarmPolicy` as at the bedside, so an annotation begins when the alarm would
+have sounded (the end of the segment that decided it) and ends when the condition was released: the latency
+that `prodrome metrics seizures` then measures is the one people would have known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from models.clinical.alarm import AlarmPolicy
+from models.clinical.annotation import SEIZURE, AnnotatedSpan, Annotation
+from models.clinical.errors import InvalidInput, UnknownModel
+from models.clinical.recording import UNKNOWN_START, Recording
+from models.clinical.score import Score, ScoreSeries
+from models.line_length import LineLengthDetector
+from models.seizure import SeizureDetector
+from pipelines.ingest.recordings.quality import best_channels, recording_quality
+from pipelines.ingest.recordings.resample import resampled
+
+MOST_CHANNELS = 128
+FRAME_SECONDS = 5.0
+TOLERANCE_BEFORE, TOLERANCE_AFTER = (
+    30.0,
+    60.0,
+)  # seconds by which an alarm may miss a seizure, as SzCORE has it
+CANDIDATES = 200  # thresholds that are tried
+
+# three of the last four segments, so 15 s at the least; over once 10 s were calm; one alarm a minute
+SEIZURE_POLICY = AlarmPolicy(
+    threshold=0.5,
+    release=0.45,
+    k=3,
+    n=4,
+    refractory=timedelta(minutes=1),
+    off_delay=timedelta(seconds=10),
+    condition="seizure",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Detection:
+    """The scores of a recording and what the policy made of them."""
+
+    series: ScoreSeries
+    span: AnnotatedSpan
+
+
+def detector_named(name: str) -> SeizureDetector:
+    """A detector by its name. Raises UnknownModel."""
+    if name != LineLengthDetector.name:
+        raise UnknownModel(f"no seizure detector {name!r}; there is {LineLengthDetector.name}")
+    return LineLengthDetector()
+
+
+def prepared(recording: Recording, rate_hz: float, line_hz: float = 50.0) -> Recording:
+    """What a detector reads: voltages of electrodes that are not bad, the best 128 of them, at its rate.
+
+    Raises InvalidInput where there is none.
+    """
+    kept = [channel.unit == "uV" and not channel.bad for channel in recording.channels]
+    if not any(kept):
+        raise InvalidInput(
+            f"{recording.recording_id}: none of {len(kept)} channels is a voltage that is not marked bad",
+            value=0,
+            bound=">= 1 channel",
+        )
+    electrodes = resampled(recording.electrodes(), rate_hz)
+    if len(electrodes.channels) <= MOST_CHANNELS:
+        return electrodes
+    return electrodes.select(best_channels(recording_quality(electrodes, line_hz), MOST_CHANNELS))
+
+
+def score_recording(recording: Recording, detector: SeizureDetector) -> ScoreSeries:
+    """The detector's scores of a whole recording, read window by window."""
+    scores = list(_scores(recording, detector))
+    return ScoreSeries(
+        recording.recording_id,
+        "seizure",
+        pd.DatetimeIndex([score.time for score in scores], tz="UTC").as_unit("us"),
+        np.array([np.nan if score.value is None else score.value for score in scores]),
+        tuple(score.status for score in scores),
+        tuple(score.reason for score in scores),
+    )
+
+
+def detect(
+    recording: Recording, detector: SeizureDetector, policy: AlarmPolicy = SEIZURE_POLICY
+) -> Detection:
+    """The scores of a recording and its seizures by this policy."""
+    series = score_recording(recording, detector)
+    began = recording.started_at or UNKNOWN_START
+    annotations = tuple(alarm_events(series, policy, began))
+    return Detection(series, AnnotatedSpan(annotations, recording.started_at, recording.seconds))
+
+
+def alarm_events(series: ScoreSeries, policy: AlarmPolicy, began: datetime) -> Iterator[Annotation]:
+    """One annotation a stretch in which the condition was active and alarmed; confidence: its best score.
+
+    A stretch that the refractory time silenced from its beginning to its end is none.
+    """
+    onset: datetime | None = None
+    best, last, was_active = 0.0, began, False
+    for decision, score in zip(policy.decide(series), series, strict=True):
+        if was_active and not decision.active and onset is not None:
+            yield _event(onset, decision.time, best, began)
+            onset = None
+        if decision.alarm is not None and onset is None:
+            onset, best = decision.time, decision.alarm.value
+        if onset is not None:
+            best = max(best, score.value or 0.0)
+        was_active, last = decision.active, decision.time
+    if onset is not None:
+        yield _event(onset, last, best, began)
+
+
+def within_budget(
+    scored: Sequence[tuple[ScoreSeries, AnnotatedSpan]], policy: AlarmPolicy, false_alarms_per_hour: float
+) -> AlarmPolicy:
+    """The policy with the lowest threshold down to which false alarms here keep within the budget.
+
+    False is an annotation that ends 30 s before a seizure or begins 60 s after it. The distance between
+    threshold and release stays. Raises InvalidInput where no threshold does, or nothing was recorded.
+    """
+    hours = sum(span.seconds or 0.0 for _, span in scored) / 3600.0
+    values = np.concatenate(
+        [series.value[np.isfinite(series.value)] for series, _ in scored] or [np.empty(0)]
+    )
+    if not hours or not len(values):
+        raise InvalidInput("a budget needs recordings with scores", value=hours, bound="> 0 h", unit="h")
+    gap = policy.threshold - policy.released_below
+    kept = None
+    # from above: so low a threshold that the alarm never ends is one alarm, and true where there is a seizure
+    for threshold in _from_above(values):
+        tried = replace(policy, threshold=threshold, release=max(threshold - gap, 0.0))
+        if sum(_false_alarms(*one, tried) for one in scored) > false_alarms_per_hour * hours:
+            break
+        kept = tried
+    if kept is None:
+        raise InvalidInput(
+            f"no threshold keeps {false_alarms_per_hour} false alarms an hour over {hours:g} h",
+            value=false_alarms_per_hour,
+            bound="a budget that some threshold keeps",
+            unit="1/h",
+        )
+    return kept
+
+
+def _scores(recording: Recording, detector: SeizureDetector) -> Iterator[Score]:
+    for frame in recording.frames(round(FRAME_SECONDS * recording.rate_hz)):
+        yield from detector.feed(frame)
+
+
+def _event(onset: datetime, end: datetime, best: float, began: datetime) -> Annotation:
+    start = (onset - began).total_seconds()
+    return Annotation(start, (end - onset).total_seconds(), SEIZURE, round(best, 4))
+
+
+def _from_above(values: npt.NDArray[np.float64]) -> list[float]:
+    """Scores that serve as thresholds, falling: the highest one by one, the others ever further apart."""
+    shares = np.geomspace(1.0 / len(values), 1.0, CANDIDATES)
+    found: list[float] = np.unique(
+        np.quantile(values, np.append(1.0 - shares, 1.0), method="higher")
+    ).tolist()
+    return found[::-1]
+
+
+def _false_alarms(series: ScoreSeries, span: AnnotatedSpan, policy: AlarmPolicy) -> int:
+    events = alarm_events(series, policy, span.started_at or UNKNOWN_START)
+    return sum(not any(_touches(event, seizure) for seizure in span.seizures) for event in events)
+
+
+def _touches(event: Annotation, seizure: Annotation) -> bool:
+    start, end = seizure.onset_seconds - TOLERANCE_BEFORE, seizure.end_seconds + TOLERANCE_AFTER
+    return event.onset_seconds < end and event.end_seconds > start

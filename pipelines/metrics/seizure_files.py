@@ -1,0 +1,87 @@
+"""Seizure detections on disk against what is true: two SzCORE tables, of one recording or of several.
+
+Recordings are paired by `dateTime`; where each table holds one recording (or none), the two are a pair
+whatever their `dateTime` says. A recording that only the reference names had no detection. The length comes
+from `recordingDuration` of either side; where neither states it, figures that need it are None.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from models.clinical.annotation import AnnotatedSpan
+from models.clinical.errors import InvalidInput
+from pipelines.ingest.annotations import AnnotationTable, read_annotations
+from pipelines.metrics.seizures import Event, ScoredRecording, SeizureMetrics, score_seizures
+
+
+@dataclass(frozen=True)
+class ScoredFiles:
+    """The figures, and a sentence for each row of either table that could not be used."""
+
+    metrics: SeizureMetrics
+    complaints: tuple[str, ...]
+
+
+def score_files(reference: Path, hypothesis: Path) -> ScoredFiles:
+    """The figures of one table of detections against one of truth.
+
+    Raises UnreadableSource where a file is no table, and InvalidInput where the two disagree about a
+    recording: one that only the hypothesis names, or two lengths of one recording.
+    """
+    true, said = read_annotations(reference), read_annotations(hypothesis)
+    pairs = _pairs(true, said)
+    recordings = [_scored(*pair, said.path) for pair in pairs]
+    metrics = score_seizures(recordings)
+    if any(_seconds(*pair) is None for pair in pairs):
+        metrics = _without_length(metrics)
+    return ScoredFiles(metrics, (*true.complaints(), *said.complaints()))
+
+
+def _pairs(true: AnnotationTable, said: AnnotationTable) -> list[tuple[AnnotatedSpan, AnnotatedSpan]]:
+    nothing = AnnotatedSpan(())
+    if len(true.spans) <= 1 and len(said.spans) <= 1:
+        return [(next(iter(true.spans), nothing), next(iter(said.spans), nothing))]
+    known = {span.started_at: span for span in true.spans}
+    given = {span.started_at: span for span in said.spans}
+    if lone := sorted(str(start) for start in given.keys() - known.keys()):
+        raise InvalidInput(
+            f"{said.path}: recording of {lone[0]} is not in {true.path}; expected those of the reference",
+            value=lone[0],
+            bound="a dateTime of the reference",
+        )
+    return [(span, given.get(start, nothing)) for start, span in known.items()]
+
+
+def _scored(true: AnnotatedSpan, said: AnnotatedSpan, path: Path) -> ScoredRecording:
+    lengths = [span.seconds for span in (true, said) if span.seconds is not None]
+    if len({round(seconds) for seconds in lengths}) > 1:
+        raise InvalidInput(
+            f"{path}: recording of {said.started_at} has {said.seconds} s, the reference {true.seconds} s; "
+            "expected the same to a second",
+            value=said.seconds,
+            bound=f"{true.seconds}",
+            unit="s",
+        )
+    ends = [annotation.end_seconds for span in (true, said) for annotation in span.annotations]
+    seconds = lengths[0] if lengths else max(ends, default=0.0)
+    return ScoredRecording(seconds, _events(true), _events(said))
+
+
+def _events(span: AnnotatedSpan) -> list[Event]:
+    return [(seizure.onset_seconds, seizure.end_seconds) for seizure in span.seizures]
+
+
+def _seconds(true: AnnotatedSpan, said: AnnotatedSpan) -> float | None:
+    return said.seconds if true.seconds is None else true.seconds
+
+
+def _without_length(metrics: SeizureMetrics) -> SeizureMetrics:
+    """What still holds where it is not known how long was recorded without an event."""
+    return replace(
+        metrics,
+        event=replace(metrics.event, fp_per_24h=None),
+        sample=replace(metrics.sample, fp_per_24h=None),
+        kappa_5s=None,
+    )

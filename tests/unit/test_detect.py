@@ -1,0 +1,182 @@
+"""From a recording to annotations: what is prepared, alarms as events, the budget, the command."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import edfio
+import numpy as np
+import pandas as pd
+import pytest
+
+from models.clinical.alarm import AlarmPolicy
+from models.clinical.annotation import AnnotatedSpan, Annotation
+from models.clinical.errors import InvalidInput, UnknownModel
+from models.clinical.recording import UNKNOWN_START, Channel, Recording, Stretch
+from models.clinical.score import ScoreSeries, ScoreStatus
+from models.line_length import LineLengthDetector
+from pipelines.detect import (
+    SEIZURE_POLICY,
+    alarm_events,
+    detect,
+    detector_named,
+    prepared,
+    score_recording,
+    within_budget,
+)
+from pipelines.ingest.annotations import read_annotations
+from pipelines.ingest.recordings.arrays import ArraySamples
+from pipelines.metrics.seizures import ScoredRecording, score_seizures
+from pipelines.simulate.ieeg import IEEGConfig, simulate_ieeg
+from pipelines.simulate.ieeg_events import EventRates
+
+PLAIN = AlarmPolicy(0.5, refractory=timedelta(0), condition="seizure")
+SIMULATED = simulate_ieeg(1, 1, IEEGConfig(600.0, channel_count=6, seizure_onsets=(300.0,)))
+
+
+def series(*values: float | None) -> ScoreSeries:
+    present = [value is not None for value in values]
+    return ScoreSeries(
+        "r",
+        "seizure",
+        pd.date_range(UNKNOWN_START + timedelta(seconds=5), periods=len(values), freq="5s").as_unit("us"),
+        np.array([np.nan if value is None else value for value in values]),
+        tuple(ScoreStatus.PRESENT if there else ScoreStatus.INDETERMINATE for there in present),
+        tuple("" if there else "no signal" for there in present),
+    )
+
+
+def events(policy: AlarmPolicy, *values: float | None) -> list[tuple[float, float, float | None]]:
+    found = alarm_events(series(*values), policy, UNKNOWN_START)
+    return [(one.onset_seconds, one.duration_seconds, one.confidence) for one in found]
+
+
+def test_an_event_is_from_the_alarm_to_the_release() -> None:
+    assert events(PLAIN, 0.1, 0.6, 0.9, 0.2, 0.1) == [(10.0, 10.0, 0.9)]
+
+
+def test_k_of_n_delays_the_onset() -> None:
+    assert events(replace(PLAIN, k=3, n=4), 0.6, 0.6, 0.1, 0.6, 0.6, 0.1) == [(20.0, 10.0, 0.6)]
+
+
+def test_a_condition_has_a_least_duration() -> None:
+    policy = replace(PLAIN, on_delay=timedelta(seconds=10))
+    assert events(policy, 0.6, 0.6, 0.1, 0.6, 0.7, 0.8, 0.1) == [(30.0, 5.0, 0.8)]
+
+
+def test_silence_does_not_end_an_event_and_the_recording_does() -> None:
+    assert events(PLAIN, 0.6, None, None, 0.7) == [(5.0, 15.0, 0.7)]
+
+
+def test_what_the_refractory_time_silences_is_no_event() -> None:
+    policy = replace(PLAIN, refractory=timedelta(seconds=60))
+    assert events(policy, 0.6, 0.1, 0.6, 0.1, *[0.1] * 10, 0.6, 0.1) == [(5.0, 5.0, 0.6), (75.0, 5.0, 0.6)]
+
+
+def test_nothing_scored_is_no_event() -> None:
+    assert events(PLAIN) == []
+    assert events(PLAIN, None, None) == []
+
+
+def test_the_budget_sets_the_lowest_threshold_that_keeps_it() -> None:
+    course = series(*[0.1] * 20, 0.4, 0.1, 0.1, 0.5, 0.1, 0.1, 0.9, *[0.1] * 700)
+    span = AnnotatedSpan((Annotation(200.0, 60.0),), None, 3635.0)  # the seizure is where none of them is
+    assert within_budget([(course, span)], PLAIN, 1.0).threshold > 0.5
+    assert within_budget([(course, span)], PLAIN, 2.0).threshold > 0.4
+    truth = replace(span, annotations=(Annotation(130.0, 10.0),))
+    assert within_budget([(course, truth)], PLAIN, 0.0).threshold <= 0.9
+
+
+def test_a_budget_that_nothing_keeps_is_refused() -> None:
+    course = series(*[0.1] * 10, 1.0, *[0.1] * 10)
+    with pytest.raises(InvalidInput, match=r"no threshold keeps 0\.5 false alarms an hour"):
+        within_budget([(course, AnnotatedSpan((), None, 105.0))], PLAIN, 0.5)
+    with pytest.raises(InvalidInput, match="a budget needs recordings"):
+        within_budget([], PLAIN, 0.5)
+
+
+def test_what_a_detector_reads() -> None:
+    channels = (Channel("A1", 256.0), Channel("A2", 256.0, bad=True), Channel("SpO2", 1.0, "%"))
+    values = ArraySamples(np.random.default_rng(0).normal(0, 50, (3, 2560)).astype(np.float32))
+    recording = Recording("r", channels, (Stretch(0.0, 10.0),), values)
+    ready = prepared(recording, 512.0)
+    assert [(channel.name, channel.rate_hz) for channel in ready.channels] == [("A1", 512.0)]
+    with pytest.raises(InvalidInput, match="none of 2 channels"):
+        prepared(recording.select([1, 2]), 512.0)
+
+
+def test_the_best_128_of_more_channels_are_read() -> None:
+    wide = simulate_ieeg(1, 1, IEEGConfig(20.0, rate_hz=64.0, channel_count=140)).recording
+    assert len(prepared(wide, 64.0).channels) == 128
+
+
+def test_an_unknown_detector_is_named() -> None:
+    with pytest.raises(UnknownModel, match="no seizure detector 'oracle'; there is line-length"):
+        detector_named("oracle")
+
+
+def test_a_seizure_is_found_with_few_false_alarms_in_people_the_policy_was_not_made_on() -> None:
+    scored = []
+    for subject in (101, 102, 103):
+        opened = simulate_ieeg(1, subject, IEEGConfig(900.0, channel_count=8, seizure_onsets=(450.0,)))
+        found = detect(prepared(opened.recording, 512.0), LineLengthDetector())
+        both = (
+            [(one.onset_seconds, one.end_seconds) for one in span.seizures]
+            for span in (opened.span, found.span)
+        )
+        scored.append(ScoredRecording(900.0, *both))
+    metrics = score_seizures(scored)
+    assert (metrics.event.sensitivity or 0.0) >= 2 / 3
+    assert (metrics.event.precision or 0.0) >= 0.5
+    assert metrics.latency_s is not None
+    assert 0.0 < metrics.latency_s < 60.0
+
+
+def test_a_gap_is_not_scored_and_scoring_goes_on_after_it() -> None:
+    recording = SIMULATED.recording
+    gapped = replace(recording, stretches=(Stretch(0.0, 300.0), Stretch(330.0, 300.0)))
+    found = score_recording(gapped, LineLengthDetector())
+    assert len(found) == 126
+    assert [status for status in found.status[60:66]] == [ScoreStatus.INDETERMINATE] * 6  # noqa: C416
+    assert found.status[66] is ScoreStatus.PRESENT
+
+
+def test_an_alarm_ends_no_later_than_the_recording() -> None:
+    quiet = EventRates(0.0, 0.0, 0.0)
+    opened = simulate_ieeg(1, 1, IEEGConfig(330.0, channel_count=6, seizure_onsets=(290.0,), events=quiet))
+    found = detect(
+        opened.recording, LineLengthDetector(), replace(SEIZURE_POLICY, threshold=0.4, release=0.3)
+    )
+    assert all(event.end_seconds <= 330.0 for event in found.span.annotations)
+
+
+def prodrome(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "prodrome", *arguments], capture_output=True, text=True, check=False
+    )
+
+
+def test_the_command_writes_a_table_that_can_be_scored(tmp_path: Path) -> None:
+    values = SIMULATED.recording.window(0.0, 600.0)
+    signals = [
+        edfio.EdfSignal(row.astype(np.float64), 512, label=channel.name, physical_dimension="uV")
+        for row, channel in zip(values, SIMULATED.recording.channels, strict=True)
+    ]
+    edfio.Edf(signals, data_record_duration=1).write(tmp_path / "a.edf")
+    done = prodrome("detect", str(tmp_path / "a.edf"), "--out", str(tmp_path / "new" / "events.tsv"))
+    assert done.returncode == 0, done.stderr
+    assert "in 0.17 h; 108 of 120 segments with a score" in done.stderr
+    (span,) = read_annotations(tmp_path / "new" / "events.tsv").spans
+    assert span.seconds == 600.0
+
+
+def test_the_command_refuses_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "a.edf").write_bytes(b"0       cut")
+    done = prodrome("detect", str(tmp_path / "a.edf"), "--out", str(tmp_path / "events.tsv"))
+    assert done.returncode == 2
+    assert "expected an EDF or BDF header" in done.stderr
+    assert "Traceback" not in done.stderr

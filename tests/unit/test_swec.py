@@ -1,0 +1,130 @@
+"""SWEC recordings: HDF5 of weeks, MATLAB files of an hour."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import h5py  # type: ignore[import-untyped]
+import numpy as np
+import pytest
+import scipy.io  # type: ignore[import-untyped]
+
+from models.clinical.annotation import Annotation
+from models.clinical.errors import UnreadableSource
+from pipelines.ingest.recordings.readers import open_recording
+
+VALUES = np.random.default_rng(0).normal(0, 50, (3, 400)).astype(np.float32)
+
+
+def swec(path: Path, seizures: Any = ((1.0, 2.5),), rate: object = 100.0) -> Path:
+    with h5py.File(path, "w") as file:
+        file["data/ieeg"] = VALUES
+        if seizures is not None:
+            file["data/seizures"] = seizures
+        if rate is not None:
+            file.attrs["sampling_rate"] = rate
+    return path
+
+
+FIELDS = np.array([(1.0, 2.5), (3.0, 3.5)], dtype=[("onsets", "f8"), ("offsets", "f8")])
+TWO = (Annotation(1.0, 1.5), Annotation(3.0, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("seizures", "expected"),
+    [
+        (FIELDS, TWO),
+        (FIELDS.reshape(2, 1), TWO),
+        (np.array([[1.0, 2.5], [3.0, 3.5]]), TWO),
+        (np.array([[1.0, 3.0, 3.7], [2.5, 3.5, 3.9]]), (*TWO, Annotation(3.7, 3.9 - 3.7))),
+        (np.empty((0, 2)), ()),
+        (None, ()),
+    ],
+)
+def test_swec_hdf5(seizures: object, expected: tuple[Annotation, ...], tmp_path: Path) -> None:
+    opened = open_recording(swec(tmp_path / "ID01_total.h5", seizures))
+    assert opened.annotations == expected
+    assert (opened.recording.rate_hz, opened.recording.seconds) == (100.0, 4.0)
+    assert [channel.name for channel in opened.recording.channels] == ["E1", "E2", "E3"]
+    np.testing.assert_array_equal(opened.recording.select([2, 0]).window(1.0, 2.0), VALUES[[2, 0], 100:200])
+
+
+def test_a_swec_seizure_that_ends_before_it_begins_is_set_aside(tmp_path: Path) -> None:
+    opened = open_recording(swec(tmp_path / "a.h5", ((1.0, 2.5), (3.0, 2.0))))
+    assert opened.annotations == (Annotation(1.0, 1.5),)
+    assert "seizure 1 from 3 s to 2 s" in opened.complaints[0]
+
+
+@pytest.mark.parametrize(
+    ("rate", "seizures", "named"),
+    [
+        (None, ((1, 2),), "no attribute sampling_rate"),
+        (-1.0, ((1, 2),), r"sampling_rate is -1\.0 Hz; expected > 0 Hz"),
+        (100.0, (1.0, 2.0, 3.0), r"data/seizures has shape \(3,\); expected \(n, 2\)"),
+    ],
+)
+def test_a_swec_file_that_lacks_something(rate: object, seizures: object, named: str, tmp_path: Path) -> None:
+    with pytest.raises(UnreadableSource, match=named):
+        open_recording(swec(tmp_path / "a.h5", seizures, rate))
+
+
+def test_a_damaged_hdf5_file(tmp_path: Path) -> None:
+    path = swec(tmp_path / "a.h5")
+    path.write_bytes(path.read_bytes()[:1500])
+    with pytest.raises(UnreadableSource, match="expected a whole HDF5 file"):
+        open_recording(path)
+
+
+def hour(folder: Path, version: str) -> Path:
+    path = folder / "ID07_3h.mat"
+    if version == "5":
+        scipy.io.savemat(path, {"EEG": VALUES})
+    else:
+        with h5py.File(path, "w", userblock_size=512) as file:
+            file["EEG"] = VALUES.T
+        with path.open("r+b") as raw:
+            raw.write(b"MATLAB 7.3 MAT-file".ljust(128))
+    scipy.io.savemat(
+        folder / "ID07_info.mat",
+        {
+            "fs": [[100]],
+            "seizure_begin": [[7190.0], [7201.0], [9000.0]],
+            "seizure_end": [[7200.5], [7202.0], [9e4]],
+        },
+    )
+    return path
+
+
+@pytest.mark.parametrize("version", ["5", "7.3"])
+def test_swec_hours_in_matlab(version: str, tmp_path: Path) -> None:
+    opened = open_recording(hour(tmp_path, version))
+    assert opened.annotations == (Annotation(0.0, 0.5), Annotation(1.0, 1.0), Annotation(1800.0, 1800.0))
+    assert opened.recording.rate_hz == 100.0
+    np.testing.assert_array_equal(opened.recording.samples.read([1, 2], 10, 50), VALUES[1:, 10:50])
+
+
+def test_a_matlab_file_without_eeg(tmp_path: Path) -> None:
+    path = tmp_path / "x.mat"
+    scipy.io.savemat(path, {"other": VALUES})
+    with pytest.raises(UnreadableSource, match="no EEG"):
+        open_recording(path)
+
+
+def test_a_short_term_file_has_its_set_s_rate(tmp_path: Path) -> None:
+    path = tmp_path / "Sz1.mat"
+    scipy.io.savemat(path, {"EEG": VALUES})
+    assert open_recording(path).recording.rate_hz == 512.0
+
+
+@pytest.mark.data
+def test_real_matlab_segments_without_eeg_are_refused_by_name(data_folder: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(data_folder / "ieeg/bonn_delhi_eeg/Delhi_dataset.zip") as archive:
+        content = archive.read("EEG Epilepsy Datasets/ictal/ictal1.mat")
+    assert scipy.io.loadmat(io.BytesIO(content))["ictal"].shape == (1024, 1)
+    path = tmp_path / "ictal1.mat"
+    path.write_bytes(content)
+    with pytest.raises(UnreadableSource, match="no EEG"):
+        open_recording(path)

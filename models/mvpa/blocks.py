@@ -23,8 +23,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-# scores of one block that are held at once, in numbers: small enough for a core's second-level cache
-BLOCK = 1 << 18
+# scores of one block that are held at once, in numbers: few enough for a cache, enough to be worth a call
+BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)

@@ -75,12 +75,12 @@ def test_gradients_are_those_of_autograd_through_the_formulas(
         torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.parametrize("asked", [1, 3, 7])
+@pytest.mark.parametrize("asked", [1, 5])
 @pytest.mark.parametrize("masked", [False, True])
 def test_gradcheck(asked: int, masked: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blocks_module, "BLOCK", 40)  # many parts and chunks, though the sizes are small
+    monkeypatch.setattr(blocks_module, "BLOCK", 20)  # many parts and chunks, though the sizes are small
     torch.manual_seed(1)
-    groups, heads, segments, channels, width = 2, 2, 7, 3, 2
+    groups, heads, segments, channels, width = 2, 2, 5, 2, 2
     shapes: list[tuple[int, ...]] = [(groups, heads, asked, channels, width)]
     shapes += [(groups, segments, channels, width)] * 2
     shapes += [(groups, segments, width), (groups, channels, width), (3, groups, width)]

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from models.clinical.errors import InvalidInput
 from models.mvpa.adapters import AdaptedLinear
 from models.mvpa.blocked import BlockedAttention
+from models.mvpa.blocks import Keys
 from models.mvpa.config import MVPAConfig
 
 
@@ -60,18 +61,37 @@ class MVPAttention(nn.Module):
         _check_codebook("channel", channels, count, width)
         _check_missing(missing, hidden)
         asked = segments if asked is None else asked
-        out = BlockedAttention.apply(  # type: ignore[no-untyped-call]
-            self._queries(hidden[:, segments - asked :]),
-            *self._keys_and_values(hidden),
-            self._table(self.position_net, positions[:segments], batch),
-            self._table(self.channel_net, channels[:count], batch),
-            self._bias(batch),
-            None if missing is None else missing.repeat_interleave(self.config.key_heads, dim=0),
-            self.config.content_window,
-        )  # (B KV, R, Q, C, d)
+        query, keys, bias = self.problem(hidden, positions, channels, missing, asked)
+        with torch.autocast(hidden.device.type, enabled=False):  # sums of exponentials stay in full precision
+            out = BlockedAttention.apply(  # type: ignore[no-untyped-call]
+                query,
+                keys.key,
+                keys.value,
+                keys.time,
+                keys.channel,
+                bias,
+                keys.missing,
+                self.config.content_window,
+            )  # (B KV, R, Q, C, d)
         out = out.view(batch, -1, *out.shape[1:]).permute(0, 3, 4, 1, 2, 5)  # (B, Q, C, KV, R, d)
         projected: Tensor = self.c_proj(out.reshape(batch, asked, count, width))
         return projected
+
+    def problem(
+        self, hidden: Tensor, positions: Tensor, channels: Tensor, missing: Tensor | None, asked: int
+    ) -> tuple[Tensor, Keys, Tensor]:
+        """What `models.mvpa.blocked.attend` takes: queries (B KV, R, Q, C, d), keys, biases (3, B KV, d)."""
+        batch, segments, count, _ = hidden.shape
+        kind = self.attn_bias.dtype  # under autocast products come in another
+        key, value = self._keys_and_values(hidden)
+        keys = Keys(
+            key.to(kind),
+            value.to(kind),
+            self._table(self.position_net, positions[:segments], batch).to(kind),
+            self._table(self.channel_net, channels[:count], batch).to(kind),
+            None if missing is None else missing.repeat_interleave(self.config.key_heads, dim=0),
+        )
+        return self._queries(hidden[:, segments - asked :]).to(kind), keys, self._bias(batch)
 
     def _queries(self, hidden: Tensor) -> Tensor:
         batch, asked, count, _ = hidden.shape

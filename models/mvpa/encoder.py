@@ -7,6 +7,7 @@ No z-scoring before: the norm removes the amplifier's gain, and a channel's offs
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from models.mvpa.config import MVPAConfig
@@ -25,5 +26,7 @@ class SegmentEncoder(nn.Module):
 
     def forward(self, segments: Tensor) -> Tensor:
         """Segments (..., samples), in microvolt, to embeddings (..., D)."""
-        embedded: Tensor = self.proj(self.ln(decompose(segments)))
-        return embedded
+        with torch.autocast(segments.device.type, enabled=False):  # bands differ by orders of magnitude
+            normed = self.ln(decompose(segments))
+        embedded: Tensor = self.proj(normed)
+        return embedded.to(normed.dtype)

@@ -182,17 +182,25 @@ def in_process(side: str, channels: int, segments: int) -> None:
 
 @torch.inference_mode()
 def step(model: MVPFormer, past: Tensor, segment: Tensor) -> Tensor:
-    """One more segment (1, 1, C, samples) after the embeddings (1, T - 1, C, D) of those before."""
-    return model.classify_embedded(torch.cat([past, model.embed(segment)], dim=1))
+    """One more segment (1, 1, C, samples) after those before as they entered, (1, T - 1, C, F)."""
+    return model.classify_entered(torch.cat([past, model.enter(model.embed(segment))], dim=1))
 
 
 @torch.inference_mode()
 def plain_step(model: MVPFormer, past: Tensor, segment: Tensor) -> Tensor:
     """The same by the formulas: every layer in full, every score written out."""
-    hidden = peer.hidden(model, torch.cat([past, model.embed(segment)], dim=1))
+    embeddings = torch.cat([past[..., : SMALL.width], model.embed(segment)], dim=1)
+    hidden = peer.hidden(model, embeddings)
     assert model.classifier is not None
     logits: Tensor = model.classifier(hidden[:, -1].mean(1))
     return logits
+
+
+@torch.inference_mode()
+def stream(model: MVPFormer, channels: int, segments: int) -> tuple[Tensor, Tensor]:
+    """What a stream remembers of the segments before, and its next segment."""
+    past = model.enter(torch.randn(1, segments - 1, channels, SMALL.width))
+    return past, torch.randn(1, 1, channels, SMALL.segment_samples)
 
 
 def stream_rows() -> Iterator[Row]:
@@ -200,7 +208,7 @@ def stream_rows() -> Iterator[Row]:
     torch.manual_seed(0)
     model = MVPFormer(SMALL).eval()
     channels, segments = STREAM
-    given = torch.randn(1, segments - 1, channels, SMALL.width), torch.randn(1, 1, channels, 2560)
+    given = stream(model, channels, segments)
     works = {"ours": partial(step, model, *given), "plain": partial(plain_step, model, *given)}
     apart = float((works["ours"]() - works["plain"]()).abs().max())
     seconds = median_seconds(works, 3)
@@ -221,7 +229,7 @@ def montage_row(model: MVPFormer, segments: int) -> Row:
     torch.set_num_threads(2)
     wall = {}
     for channels in STREAMED:
-        given = torch.randn(1, segments - 1, channels, SMALL.width), torch.randn(1, 1, channels, 2560)
+        given = stream(model, channels, segments)
         step(model, *given)
         start = perf_counter()
         step(model, *given)

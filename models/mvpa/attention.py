@@ -55,16 +55,19 @@ class MVPAttention(nn.Module):
         are used. `missing` (B, T, C) bool is True where there is no token: nobody sees it; a query that
         sees nobody gets 0. Raises InvalidInput where shapes do not fit.
         """
-        batch, segments, count = _checked(hidden, self.config.width)
-        width = self.config.width
-        _check_codebook("positional", positions, segments, width)
-        _check_codebook("channel", channels, count, width)
-        _check_missing(missing, hidden)
+        segments = _checked(hidden, self.config.width)
         asked = segments if asked is None else asked
-        query, keys, bias = self.problem(hidden, positions, channels, missing, asked)
-        with torch.autocast(hidden.device.type, enabled=False):  # sums of exponentials stay in full precision
+        query = self.q_attn(hidden[:, segments - asked :])
+        return self.attend(query, self.c_attn(hidden), positions, channels, missing)
+
+    def attend(
+        self, query: Tensor, both: Tensor, positions: Tensor, channels: Tensor, missing: Tensor | None
+    ) -> Tensor:
+        """`forward` of W_q x (B, Q, C, D) and W_c x (B, T, C, 2 KV d), which may have been kept."""
+        queries, keys, bias = self.problem(query, both, positions, channels, missing)
+        with torch.autocast(query.device.type, enabled=False):  # sums of exponentials stay in full precision
             out = BlockedAttention.apply(  # type: ignore[no-untyped-call]
-                query,
+                queries,
                 keys.key,
                 keys.value,
                 keys.time,
@@ -73,55 +76,46 @@ class MVPAttention(nn.Module):
                 keys.missing,
                 self.config.content_window,
             )  # (B KV, R, Q, C, d)
-        out = out.view(batch, -1, *out.shape[1:]).permute(0, 3, 4, 1, 2, 5)  # (B, Q, C, KV, R, d)
-        projected: Tensor = self.c_proj(out.reshape(batch, asked, count, width))
+        out = out.view(len(query), -1, *out.shape[1:]).permute(0, 3, 4, 1, 2, 5)  # (B, Q, C, KV, R, d)
+        projected: Tensor = self.c_proj(out.reshape(query.shape))
         return projected
 
     def problem(
-        self, hidden: Tensor, positions: Tensor, channels: Tensor, missing: Tensor | None, asked: int
+        self, query: Tensor, both: Tensor, positions: Tensor, channels: Tensor, missing: Tensor | None
     ) -> tuple[Tensor, Keys, Tensor]:
         """What `models.mvpa.blocked.attend` takes: queries (B KV, R, Q, C, d), keys, biases (3, B KV, d)."""
-        batch, segments, count, _ = hidden.shape
-        kind = self.attn_bias.dtype  # under autocast products come in another
-        key, value = self._keys_and_values(hidden)
+        batch, segments, count, _ = both.shape
+        _check_codebook("positional", positions, segments, self.config.width)
+        _check_codebook("channel", channels, count, self.config.width)
+        _check_missing(missing, both)
+        heads, kind = self.config.key_heads, self.attn_bias.dtype  # under autocast products come in another
+        queries = query.to(kind).view(*query.shape[:3], heads, -1, self.config.head_width)
+        pair = both.to(kind).view(batch, segments, count, 2, heads, -1).permute(3, 0, 4, 1, 2, 5)
+        key, value = pair.flatten(1, 2)  # (2, B KV, T, C, d)
         keys = Keys(
-            key.to(kind),
-            value.to(kind),
+            key,
+            value,
             self._table(self.position_net, positions[:segments], batch).to(kind),
             self._table(self.channel_net, channels[:count], batch).to(kind),
-            None if missing is None else missing.repeat_interleave(self.config.key_heads, dim=0),
+            None if missing is None else missing.repeat_interleave(heads, dim=0),
         )
-        return self._queries(hidden[:, segments - asked :]).to(kind), keys, self._bias(batch)
-
-    def _queries(self, hidden: Tensor) -> Tensor:
-        batch, asked, count, _ = hidden.shape
-        query: Tensor = self.q_attn(hidden).view(
-            batch, asked, count, self.config.key_heads, -1, self.config.head_width
-        )
-        return query.permute(0, 3, 4, 1, 2, 5).flatten(0, 1)  # (B KV, R, Q, C, d)
-
-    def _keys_and_values(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        batch, segments, count, _ = hidden.shape
-        both = self.c_attn(hidden).view(batch, segments, count, 2, self.config.key_heads, -1)
-        key, value = both.permute(3, 0, 4, 1, 2, 5).flatten(1, 2)  # (2, B KV, T, C, d)
-        return key, value
+        bias = self.attn_bias.view(3, heads, -1).repeat(1, batch, 1)  # (3, B KV, d)
+        return queries.permute(0, 3, 4, 1, 2, 5).flatten(0, 1), keys, bias
 
     def _table(self, net: nn.Linear, codebook: Tensor, batch: int) -> Tensor:
         rows: Tensor = net(codebook).view(len(codebook), self.config.key_heads, -1).transpose(0, 1)
         return rows.repeat(batch, 1, 1)  # (B KV, rows, d)
 
-    def _bias(self, batch: int) -> Tensor:
-        return self.attn_bias.view(3, self.config.key_heads, -1).repeat(1, batch, 1)  # (3, B KV, d)
 
-
-def _checked(hidden: Tensor, width: int) -> tuple[int, int, int]:
+def _checked(hidden: Tensor, width: int) -> int:
+    """T of hidden (B, T, C, D)."""
     if hidden.ndim != 4 or hidden.shape[-1] != width or 0 in hidden.shape:  # noqa: PLR2004 B, T, C, D
         raise InvalidInput(
             f"hidden has shape {tuple(hidden.shape)}, not (B, T, C, {width}) with none of them 0",
             value=tuple(hidden.shape),
             bound=f"(B, T, C, {width})",
         )
-    return hidden.shape[0], hidden.shape[1], hidden.shape[2]
+    return hidden.shape[1]
 
 
 def _check_codebook(name: str, codebook: Tensor, needed: int, width: int) -> None:

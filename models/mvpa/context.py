@@ -5,7 +5,7 @@ again. When the montage changes, the past is laid out anew in the order of the n
 not there is missing in the segments before, one that is gone is left out, and nothing restarts. Layouts of
 equal size may go through the network together.
 
-T  segments     C  channels     D  width
+T  segments     C  channels     D  width     F  numbers of a token as it enters, its embedding first
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from models.mvpa.network import MVPFormer
 
 
 @dataclass(frozen=True)
-class Embedded:
-    """One segment: `channels` (C,), `embeddings` (C, D), `present` (C,) bool."""
+class Entered:
+    """One segment: `channels` (C,), `tokens` (C, F), `present` (C,) bool."""
 
     channels: tuple[str, ...]
-    embeddings: Tensor
+    tokens: Tensor
     present: Tensor
 
 
 @dataclass(frozen=True)
 class Layout:
-    """A context for the network: `embeddings` (1, T, C, D), `missing` (1, T, C) or None for none."""
+    """A context for the network: `tokens` (1, T, C, F), `missing` (1, T, C) or None for none."""
 
-    embeddings: Tensor
+    tokens: Tensor
     missing: Tensor | None
 
 
@@ -44,12 +44,12 @@ class Context:
     def __init__(self, segments: int) -> None:
         if segments < 1:
             raise InvalidInput(f"a context of {segments} segments; at least 1", value=segments, bound=">= 1")
-        self._past: deque[Embedded] = deque(maxlen=segments)
+        self._past: deque[Entered] = deque(maxlen=segments)
 
     def __len__(self) -> int:
         return len(self._past)
 
-    def append(self, segment: Embedded) -> None:
+    def append(self, segment: Entered) -> None:
         """Remember one more segment; the oldest goes when there are too many."""
         self._past.append(segment)
 
@@ -68,11 +68,11 @@ class Context:
         channels = self._past[-1].channels
         rows = [_arranged(one, channels) for one in self._past]
         present = torch.stack([one.present for one in rows])[None]
-        embeddings = torch.stack([one.embeddings for one in rows])[None]
-        return Layout(embeddings, None if bool(present.all()) else ~present)
+        tokens = torch.stack([one.tokens for one in rows])[None]
+        return Layout(tokens, None if bool(present.all()) else ~present)
 
 
-def _arranged(segment: Embedded, channels: tuple[str, ...]) -> Embedded:
+def _arranged(segment: Entered, channels: tuple[str, ...]) -> Entered:
     """The segment with the channels that are asked for, in their order."""
     if segment.channels == channels:
         return segment
@@ -80,24 +80,24 @@ def _arranged(segment: Embedded, channels: tuple[str, ...]) -> Embedded:
     at = torch.tensor([place.get(name, 0) for name in channels])
     known = torch.tensor([name in place for name in channels])
     present = segment.present[at] & known
-    return Embedded(channels, segment.embeddings[at] * present[:, None], present)
+    return Entered(channels, segment.tokens[at] * present[:, None], present)
 
 
 def classify_together(model: MVPFormer, layouts: Sequence[Layout]) -> Tensor:
     """Logits (n, 2) of n streams, those of one size in one batch: up to 1e-5 from what each has alone."""
     sizes: dict[tuple[int, int], list[int]] = {}
     for index, one in enumerate(layouts):
-        sizes.setdefault((one.embeddings.shape[1], one.embeddings.shape[2]), []).append(index)
+        sizes.setdefault((one.tokens.shape[1], one.tokens.shape[2]), []).append(index)
     logits: dict[int, Tensor] = {}
     for members in sizes.values():
-        found = model.classify_embedded(*_batch([layouts[index] for index in members]))
+        found = model.classify_entered(*_batch([layouts[index] for index in members]))
         logits.update(zip(members, found, strict=True))
     return torch.stack([logits[index] for index in range(len(layouts))])
 
 
 def _batch(layouts: list[Layout]) -> tuple[Tensor, Tensor | None]:
-    embeddings = torch.cat([one.embeddings for one in layouts])
+    tokens = torch.cat([one.tokens for one in layouts])
     if all(one.missing is None for one in layouts):
-        return embeddings, None
-    none = torch.zeros(1, *embeddings.shape[1:3], dtype=torch.bool)
-    return embeddings, torch.cat([none if one.missing is None else one.missing for one in layouts])
+        return tokens, None
+    none = torch.zeros(1, *tokens.shape[1:3], dtype=torch.bool)
+    return tokens, torch.cat([none if one.missing is None else one.missing for one in layouts])

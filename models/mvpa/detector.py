@@ -22,7 +22,7 @@ from models.clinical.errors import EarlyWarningError, InvalidInput
 from models.clinical.frames import Frame
 from models.clinical.score import Score, ScoreStatus
 from models.mvpa.config import RATE_HZ
-from models.mvpa.context import Context, Embedded
+from models.mvpa.context import Context, Entered
 from models.mvpa.network import MVPFormer
 from models.mvpa.segmenter import Segment, Segmenter
 
@@ -110,8 +110,8 @@ class Detector:
         whole = torch.isfinite(values).all(-1)
         present = whole & (values.amax(-1) > values.amin(-1))
         with torch.inference_mode():
-            embedded = self.model.embed(values[None, None], ~present[None, None])[0, 0]
-        self._context.append(Embedded(segment.channels, embedded, present))
+            tokens = self.model.enter(self.model.embed(values[None, None], ~present[None, None]))[0, 0]
+        self._context.append(Entered(segment.channels, tokens, present))
         return present
 
     def _lacking(self, segment: Segment, present: torch.Tensor) -> str:
@@ -129,5 +129,5 @@ class Detector:
     def _probability(self) -> float:
         layout = self._context.layout()
         with torch.inference_mode():
-            logits = self.model.classify_embedded(layout.embeddings, layout.missing)
+            logits = self.model.classify_entered(layout.tokens, layout.missing)
         return float(torch.softmax(logits.double(), dim=-1)[0, 1])

@@ -18,7 +18,7 @@ from models.clinical.errors import InvalidInput
 from models.mvpa.attention import MVPAttention
 from models.mvpa.blocks import Block, span
 from models.mvpa.context import Layout
-from models.mvpa.network import MVPFormer
+from models.mvpa.network import MVPFormer, Projected
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ def surprise(model: MVPFormer, layout: Layout) -> Tensor:
     if model.generative is None:
         raise InvalidInput("surprise needs a generative head", value=None, bound="a generative head")
     _check_one(layout)
-    expected = model.generative(model.transform(layout.embeddings, layout.missing))[0]  # (T, C, D)
+    expected = model.generative(model.transform_entered(layout.tokens, layout.missing))[0]  # (T, C, D)
     found = torch.full(expected.shape[:2], torch.nan, dtype=expected.dtype)
-    came = layout.embeddings[0]
+    came = _embeddings(model, layout)[0]
     found[1:] = 1.0 - nn.functional.cosine_similarity(expected[:-1], came[1:], dim=-1)
     if layout.missing is not None:
         gone = layout.missing[0]
@@ -53,22 +53,23 @@ def surprise(model: MVPFormer, layout: Layout) -> Tensor:
 def attention_mass(model: MVPFormer, layout: Layout) -> AttentionMass:
     """Where each layer's last segment looks. Raises InvalidInput where the context is not of one."""
     _check_one(layout)
-    x, by_lag, by_distance = layout.embeddings, [], []
+    x, by_lag, by_distance = _embeddings(model, layout), [], []
     books = model.positional_embedding.weight, model.channel_embedding.weight
     for layer in model.layers:
-        lag, distance = _mass(layer.attn, layer.ln_1(x), books, layout.missing)
+        own = layer.project(x, x.shape[1])
+        lag, distance = _mass(layer.attn, own.last(1), books, layout.missing)
         by_lag.append(lag)
         by_distance.append(distance)
-        x = layer(x, *books, layout.missing, x.shape[1])
+        x = layer.mix(own, *books, layout.missing)
     return AttentionMass(torch.stack(by_lag), torch.stack(by_distance))
 
 
 def _mass(
-    attention: MVPAttention, hidden: Tensor, books: tuple[Tensor, Tensor], missing: Tensor | None
+    attention: MVPAttention, own: Projected, books: tuple[Tensor, Tensor], missing: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """By lag (T,) and by distance (C,)."""
-    query, keys, bias = attention.problem(hidden, *books, missing, 1)
-    segments, scale = hidden.shape[1], attention.config.head_width**0.5
+    query, keys, bias = attention.problem(own.query, own.both, *books, missing)
+    segments, scale = own.both.shape[1], attention.config.head_width**0.5
     where = span(segments - 1, segments, attention.config.content_window, masked=missing is not None)
     block = Block(query[:, :, 0] / scale, bias / scale, keys, where)
     scores = block.near()  # the last segment compares every content, so no key is far
@@ -78,7 +79,11 @@ def _mass(
     return by_lag, by_distance
 
 
+def _embeddings(model: MVPFormer, layout: Layout) -> Tensor:
+    return layout.tokens[..., : model.config.width]
+
+
 def _check_one(layout: Layout) -> None:
-    if layout.embeddings.shape[0] != 1:
-        count = layout.embeddings.shape[0]
+    count = len(layout.tokens)
+    if count != 1:
         raise InvalidInput(f"{count} recordings; one is explained at a time", value=count, bound="1")

@@ -13,6 +13,7 @@ for.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -41,6 +42,24 @@ class GatedMLP(nn.Module):
         return y
 
 
+@dataclass(frozen=True)
+class Projected:
+    """Tokens before a layer's attention: x and inner, the MLP's output, (B, Q, C, D), with W_q x and W_c x.
+
+    `query` (B, Q, C, D) of the segments asked for, `both` keys and values (B, T, C, 2 KV d) of all.
+    """
+
+    x: Tensor
+    query: Tensor
+    both: Tensor
+    inner: Tensor
+
+    def last(self, asked: int) -> Projected:
+        """Of the last `asked` segments only."""
+        first = self.x.shape[1] - asked
+        return Projected(self.x[:, first:], self.query[:, first:], self.both, self.inner[:, first:])
+
+
 class Layer(nn.Module):
     """One parallel block."""
 
@@ -54,9 +73,18 @@ class Layer(nn.Module):
         self, x: Tensor, positions: Tensor, channels: Tensor, missing: Tensor | None, asked: int
     ) -> Tensor:
         """x (B, T, C, D) to (B, Q, C, D) of the last Q = `asked` segments."""
+        return self.mix(self.project(x, asked), positions, channels, missing)
+
+    def project(self, x: Tensor, asked: int) -> Projected:
+        """All that a token comes to before it looks at others."""
         normed, first = self.ln_1(x), x.shape[1] - asked
-        seen = self.attn(normed, positions, channels, missing, asked)
-        y: Tensor = x[:, first:] + seen + self.mlp(normed[:, first:])
+        last = normed[:, first:]
+        return Projected(x[:, first:], self.attn.q_attn(last), self.attn.c_attn(normed), self.mlp(last))
+
+    def mix(self, own: Projected, positions: Tensor, channels: Tensor, missing: Tensor | None) -> Tensor:
+        """The rest of `forward`."""
+        seen = self.attn.attend(own.query, own.both, positions, channels, missing)
+        y: Tensor = own.x + seen + own.inner
         return y
 
 
@@ -123,22 +151,45 @@ class MVPFormer(nn.Module):
         embedded: Tensor = self.encoder(segments)
         return embedded
 
+    def enter(self, embeddings: Tensor) -> Tensor:
+        """Embeddings (B, T, C, D) and what the first layer makes of each alone, (B, T, C, 3 D + 2 KV d).
+
+        It depends on no other token, so whoever reads overlapping contexts keeps it. The first D are the
+        embeddings.
+        """
+        self._check_sizes(embeddings, "width", self.config.width)
+        own = self.layers[0].project(embeddings, embeddings.shape[1])
+        return torch.cat([own.x, own.query, own.both, own.inner], dim=-1)
+
     def transform(
         self, embeddings: Tensor, missing: Tensor | None = None, asked: int | None = None
     ) -> Tensor:
         """Embeddings (B, T, C, D) to hidden (B, Q, C, D) of the last Q = `asked` segments, all by default."""
-        self._check_sizes(embeddings, "width", self.config.width)
-        x, last = embeddings, self.config.layers - 1
-        for index, layer in enumerate(self.layers):
-            wanted = x.shape[1] if index < last or asked is None else asked
-            x = layer(x, self.positional_embedding.weight, self.channel_embedding.weight, missing, wanted)
+        return self.transform_entered(self.enter(embeddings), missing, asked)
+
+    def transform_entered(
+        self, entered: Tensor, missing: Tensor | None = None, asked: int | None = None
+    ) -> Tensor:
+        """`transform` of what `enter` gave."""
+        width, both = self.config.width, 2 * self.config.key_width
+        self._check_sizes(entered, "numbers of an entered token", 3 * width + both)
+        asked = entered.shape[1] if asked is None else asked
+        books, last = (self.positional_embedding.weight, self.channel_embedding.weight), self.layers[-1]
+        own = Projected(*torch.split(entered, [width, width, both, width], dim=-1))
+        x = self.layers[0].mix(own.last(asked) if len(self.layers) == 1 else own, *books, missing)
+        for layer in self.layers[1:]:
+            x = layer(x, *books, missing, asked if layer is last else x.shape[1])
         normed: Tensor = self.ln_f(x)
         return normed
 
     def classify_embedded(self, embeddings: Tensor, missing: Tensor | None = None) -> Tensor:
-        """`classify` of what `embed` gave: only the last segment's queries pass the last layer."""
+        """`classify` of what `embed` gave."""
+        return self.classify_entered(self.enter(embeddings), missing)
+
+    def classify_entered(self, entered: Tensor, missing: Tensor | None = None) -> Tensor:
+        """`classify` of what `enter` gave: only the last segment's queries pass the last layer."""
         head = _present(self.classifier, "classifier")
-        last = self.transform(embeddings, missing, asked=1)[:, 0]  # (B, C, D)
+        last = self.transform_entered(entered, missing, asked=1)[:, 0]  # (B, C, D)
         logits: Tensor = head(last.mean(1) if missing is None else _mean(last, ~missing[:, -1]))
         return logits
 

@@ -14,7 +14,7 @@ from models.clinical.errors import InvalidInput
 from models.clinical.frames import Frame
 from models.clinical.score import Score, ScoreStatus
 from models.mvpa import MVPAConfig, MVPFormer
-from models.mvpa.context import Context, Embedded, classify_together
+from models.mvpa.context import Context, Entered, classify_together
 from models.mvpa.detector import Detector, DetectorConfig
 
 RATE, SAMPLES, CHANNELS = 16.0, 80, ("A1", "A2", "B1", "B2")
@@ -212,13 +212,12 @@ def test_streams_of_one_size_go_through_the_network_together(model: MVPFormer) -
         for _ in range(segments):
             present = torch.rand(channels) < 0.8
             present[0] = True
-            context.append(
-                Embedded(CHANNELS[:channels], torch.randn(channels, 24) * present[:, None], present)
-            )
+            tokens = model.enter(torch.randn(1, 1, channels, 24))[0, 0].detach() * present[:, None]
+            context.append(Entered(CHANNELS[:channels], tokens, present))
         layouts.append(context.layout())
     with torch.no_grad():
         together = classify_together(model, layouts)
-        alone = torch.cat([model.classify_embedded(one.embeddings, one.missing) for one in layouts])
+        alone = torch.cat([model.classify_entered(one.tokens, one.missing) for one in layouts])
     torch.testing.assert_close(together, alone, rtol=0, atol=1e-5)
 
 

@@ -21,18 +21,24 @@ def model() -> MVPFormer:
     return MVPFormer(CONFIG)
 
 
-def layout(*, masked: bool) -> Layout:
+def layout(model: MVPFormer, *, masked: bool) -> Layout:
     torch.manual_seed(1)
     missing = torch.rand(1, SEGMENTS, CHANNELS) < 0.2 if masked else None
-    return Layout(torch.randn(1, SEGMENTS, CHANNELS, 24), missing)
+    embeddings = torch.randn(1, SEGMENTS, CHANNELS, 24)
+    with torch.no_grad():
+        return Layout(model.enter(embeddings), missing)
+
+
+def embeddings(given: Layout) -> torch.Tensor:
+    return given.tokens[..., :24]
 
 
 @pytest.mark.parametrize("masked", [False, True])
 def test_the_mass_is_that_of_the_attention_written_out(model: MVPFormer, masked: bool) -> None:
-    given = layout(masked=masked)
+    given = layout(model, masked=masked)
     first = model.layers[0]
     books = model.positional_embedding.weight, model.channel_embedding.weight
-    table = plain.probabilities(first.attn, first.ln_1(given.embeddings), *books, given.missing)
+    table = plain.probabilities(first.attn, first.ln_1(embeddings(given)), *books, given.missing)
     last = table[0, :, -CHANNELS:].view(6, CHANNELS, SEGMENTS, CHANNELS).mean(0)  # (c, t', c')
     mass = attention_mass(model, given)
     torch.testing.assert_close(mass.by_lag[0], last.sum(-1).mean(0).flip(0))
@@ -45,11 +51,11 @@ def test_the_mass_is_that_of_the_attention_written_out(model: MVPFormer, masked:
 
 
 def test_surprise_is_how_far_the_forecast_was_off(model: MVPFormer) -> None:
-    given = layout(masked=False)
+    given = layout(model, masked=False)
     found = surprise(model, given)
     assert model.generative is not None
-    expected = model.generative(model.transform(given.embeddings))[0, 2, 3]
-    wanted = 1.0 - torch.cosine_similarity(expected, given.embeddings[0, 3, 3], dim=0)
+    expected = model.generative(model.transform(embeddings(given)))[0, 2, 3]
+    wanted = 1.0 - torch.cosine_similarity(expected, embeddings(given)[0, 3, 3], dim=0)
     torch.testing.assert_close(found[3, 3], wanted)
     assert found[0].isnan().all()
     assert ((found[1:] >= 0.0) & (found[1:] <= 2.0)).all()
@@ -58,7 +64,7 @@ def test_surprise_is_how_far_the_forecast_was_off(model: MVPFormer) -> None:
 def test_there_is_no_surprise_where_a_channel_is_missing(model: MVPFormer) -> None:
     missing = torch.zeros(1, SEGMENTS, CHANNELS, dtype=torch.bool)
     missing[0, 3, 1] = True
-    absent = surprise(model, Layout(layout(masked=False).embeddings, missing)).isnan()
+    absent = surprise(model, Layout(layout(model, masked=False).tokens, missing)).isnan()
     assert torch.nonzero(absent[1:]).tolist() == [[2, 1], [3, 1]]
 
 
@@ -68,4 +74,4 @@ def test_one_recording_at_a_time_and_only_with_a_forecast(model: MVPFormer) -> N
     blind = MVPFormer(CONFIG)
     blind.generative = None
     with pytest.raises(InvalidInput, match="generative head"):
-        surprise(blind, layout(masked=False))
+        surprise(blind, layout(blind, masked=False))

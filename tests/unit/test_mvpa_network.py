@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 import torch
 
@@ -147,9 +144,3 @@ def test_a_network_that_cannot_be_is_refused(field: str, value: int) -> None:
     given = {name: getattr(CONFIG, name) for name in CONFIG.__dataclass_fields__} | {field: value}
     with pytest.raises(InvalidInput, match=str(value)):
         MVPAConfig(**given)
-
-
-def test_importing_loads_no_weights_and_picks_no_device() -> None:
-    code = "import models.mvpa, torch; assert not torch.cuda.is_initialized(); print(models.mvpa.__all__)"
-    shown = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert "load_checkpoint" in shown.stdout

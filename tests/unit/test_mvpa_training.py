@@ -72,7 +72,7 @@ def test_pretraining_learns_what_comes_next() -> None:
         Sample(pattern.repeat(3, 2, 1) + 10.0 * torch.randn(6, 2, 64, generator=draw), 0, str(index))
         for index in range(4)
     ]
-    losses = list(pretraining(model(), alternating, replace(RUN, steps=40)).run())
+    losses = list(pretraining(model(), alternating, replace(RUN, steps=25)).run())
     assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
 
 
@@ -158,7 +158,7 @@ def test_merged_adapters_give_the_same_scores() -> None:
 
 def test_finetuning_learns_a_slow_wave() -> None:
     adapted = with_adapters(model(), generator())
-    list(finetuning(adapted, samples(12), replace(RUN, steps=30, batch=4, learning_rate=1e-2)).run())
+    list(finetuning(adapted, samples(12), replace(RUN, steps=20, batch=4, learning_rate=1e-2)).run())
     held_out = [sample(seed, seed % 2) for seed in range(100, 110)]
     with torch.no_grad():
         found = [int(adapted.classify(one.segments[None]).argmax()) for one in held_out]

@@ -30,7 +30,7 @@ from torch import Tensor
 from benchmarks.peers import mvpa_plain as peer
 from models.mvpa import SMALL, MVPAttention, MVPFormer
 
-REPEATS = 5
+REPEATS, STREAM_REPEATS = 5, 2
 CHANNELS, SEGMENTS = 64, 60
 LARGE = (128, 100)
 SMALLER = (32, 40)  # for gradients: autograd keeps every table of the plain way
@@ -211,7 +211,7 @@ def stream_rows() -> Iterator[Row]:
     given = stream(model, channels, segments)
     works = {"ours": partial(step, model, *given), "plain": partial(plain_step, model, *given)}
     apart = float((works["ours"]() - works["plain"]()).abs().max())
-    seconds = median_seconds(works, 3)
+    seconds = median_seconds(works, STREAM_REPEATS)
     yield Row(
         f"small network, one more segment of {channels} channels, context {segments} segments",
         f"< {STREAM_BAR_SECONDS:.0f} s",

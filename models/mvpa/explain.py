@@ -18,7 +18,8 @@ from models.clinical.errors import InvalidInput
 from models.mvpa.attention import MVPAttention
 from models.mvpa.blocks import Block, span
 from models.mvpa.context import Layout
-from models.mvpa.network import MVPFormer, Projected
+from models.mvpa.layer import Projected
+from models.mvpa.network import MVPFormer
 
 
 @dataclass(frozen=True)

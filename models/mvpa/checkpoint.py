@@ -1,0 +1,199 @@
+"""Released checkpoints: plain state dicts, read as data only, every name accounted for.
+
+Under the prefix `genie.` or `mvpformer.`: `h.N.ln_1.weight`,
+`h.N.attn.{q_attn,c_attn,position_net,channel_net, c_proj}.weight`, `h.N.attn.attn_bias`,
+`h.N.mlp.{gate,up,down}_proj.weight`, `ln_f.weight`, `positional_embedding.weight`,
+`channel_embedding.weight`. Outside it: `encoder.{ln,proj}.weight` and `head.head.weight`, (D, D) of the
+generative model, (2, D) of the classifier. Not used: `h.N.ln_2.weight`, `h.N.attn.{time_bias,masked_bias}`,
+`seizure_embeddings`. A network's own `state_dict()` is read as well.
+
+An adapter (`q_attn.lora_A` and `lora_B`, `c_attn` alike) is added to the weight beside it. `lora_B` of c_attn
+has KV d rows (of the values alone) or 2 KV d.
+"""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from models.clinical.errors import InvalidInput, UnreadableSource
+from models.mvpa.adapters import merged
+from models.mvpa.config import MVPAConfig
+from models.mvpa.network import CLASSES, MVPFormer
+
+LOGGER = logging.getLogger(__name__)
+
+_PREFIX = re.compile(r"^(genie|mvpformer)\.")
+_UNUSED = re.compile(r"(h\.\d+\.(ln_2\.weight|attn\.(time_bias|masked_bias))|seizure_embeddings)(\..*)?")
+_HEAD = "head.head.weight"
+_HEADS = ("generative.weight", "classifier.weight")
+_NAMED = 5  # missing or unknown names that a message lists
+
+
+class UnfitCheckpoint(InvalidInput, UnreadableSource):
+    """A checkpoint that is no state dict, or one whose names or shapes are not the network's."""
+
+
+def load_checkpoint(path_or_state_dict: str | Path | Mapping[str, Tensor], config: MVPAConfig) -> MVPFormer:
+    """The network of a checkpoint, in float32, ready to score; what it has no head for it refuses.
+
+    Raises UnreadableSource where there is no such file, and UnfitCheckpoint (both InvalidInput and
+    UnreadableSource) where it is no plain state dict, which is found out without executing any of it, or
+    where a name is unknown or missing, or a shape is not that of `config`: the message names it and both
+    shapes.
+    """
+    if isinstance(path_or_state_dict, str | Path):
+        source = Path(path_or_state_dict).name
+        state = _checked(_read(Path(path_or_state_dict)), source)
+    else:
+        source = "the state dict"
+        state = _checked(path_or_state_dict, source)
+    state = _used(_named(state, source), source)
+    state = _with_adapters_merged(state, config, source)
+    return _network(state, config, source)
+
+
+def _read(path: Path) -> object:
+    if not path.is_file():
+        raise UnreadableSource(f"{path}: no such checkpoint file")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        message = str(error).split("\n", maxsplit=1)[0]
+        raise UnfitCheckpoint(
+            f"{path.name}: not a plain state dict, nothing was executed: {message}"
+        ) from error
+    except Exception as error:  # a file that is no checkpoint fails in as many ways as there are files
+        message = str(error).split("\n", maxsplit=1)[0]
+        raise UnfitCheckpoint(f"{path.name}: not a checkpoint: {type(error).__name__}: {message}") from error
+
+
+def _checked(found: object, source: str) -> dict[str, Tensor]:
+    """`found` as a state dict; raises UnfitCheckpoint unless it is names to tensors of finite numbers."""
+    if not isinstance(found, Mapping):
+        raise UnfitCheckpoint(f"{source}: holds {type(found).__name__}, not a state dict of names to tensors")
+    for name, value in found.items():
+        if not isinstance(name, str) or not isinstance(value, Tensor):
+            raise UnfitCheckpoint(f"{source}: {name!r} is {type(value).__name__}, not a tensor")
+    return dict(found)
+
+
+def _named(state: dict[str, Tensor], source: str) -> dict[str, Tensor]:
+    """The state without prefixes."""
+    plain: dict[str, Tensor] = {}
+    for name, value in state.items():
+        short = _PREFIX.sub("", name)
+        if short in plain:
+            raise UnfitCheckpoint(f"{source}: {short} is there twice, under two prefixes", value=name)
+        plain[short] = value
+    return plain
+
+
+def _used(state: dict[str, Tensor], source: str) -> dict[str, Tensor]:
+    """The state without what the network has no use for, which is named in the log."""
+    unused = sorted(name for name in state if _UNUSED.fullmatch(name))
+    if unused:
+        LOGGER.warning("%s: not used: %s", source, ", ".join(unused))
+    return {name: value for name, value in state.items() if name not in unused}
+
+
+def _with_adapters_merged(state: dict[str, Tensor], config: MVPAConfig, source: str) -> dict[str, Tensor]:
+    """The state with every adapter added to its weight."""
+    merged_state = {name: value for name, value in state.items() if ".lora_" not in name}
+    for base in sorted({name.rsplit(".", 1)[0] for name in state if ".lora_" in name}):
+        weight = f"{base}.weight"
+        names = (f"{base}.lora_A", f"{base}.lora_B")
+        extra = {name for name in state if name.startswith(f"{base}.lora_")} - set(names)
+        if extra or not base.endswith((".attn.q_attn", ".attn.c_attn")):
+            raise UnfitCheckpoint(f"{source}: unknown name {min(extra or names)}")
+        absent = [name for name in (weight, *names) if name not in state]
+        if absent:
+            raise UnfitCheckpoint(f"{source}: missing {absent[0]}, beside {base}")
+        first, second = (state[name] for name in names)
+        _check_adapter(names, first, second, config, source)
+        _check_shape(weight, state[weight], _adapted_shape(base, config), source)
+        merged_state[weight] = merged(state[weight].float(), first.float(), second.float(), config.lora_alpha)
+    return merged_state
+
+
+def _adapted_shape(base: str, config: MVPAConfig) -> tuple[int, int]:
+    rows = config.width if base.endswith("q_attn") else 2 * config.key_width
+    return rows, config.width
+
+
+def _check_adapter(
+    names: tuple[str, str], first: Tensor, second: Tensor, config: MVPAConfig, source: str
+) -> None:
+    """Raise UnfitCheckpoint unless A is (r, D) and B (rows, r), rows of the weight or of the values alone."""
+    of_queries = names[0].endswith("q_attn.lora_A")
+    rank = config.lora_rank or (first.shape[0] if first.ndim else 0)
+    rows = (config.width,) if of_queries else (config.key_width, 2 * config.key_width)
+    _check_shape(names[0], first, (rank, config.width), source)
+    if second.ndim and second.shape[0] in rows:
+        rows = (second.shape[0],)
+    _check_shape(names[1], second, (rows[0], rank), source)
+
+
+def _check_shape(name: str, found: Tensor, wanted: tuple[int, ...], source: str) -> None:
+    if tuple(found.shape) != tuple(wanted) or 0 in found.shape:
+        raise UnfitCheckpoint(
+            f"{source}: {name} has shape {tuple(found.shape)}, this network needs {tuple(wanted)}",
+            value=tuple(found.shape),
+            bound=str(tuple(wanted)),
+        )
+
+
+def _with_heads_named(state: dict[str, Tensor], config: MVPAConfig, source: str) -> dict[str, Tensor]:
+    """The state with the released head under the name of ours that has its shape."""
+    if _HEAD not in state:
+        if not any(name in state for name in _HEADS):
+            raise UnfitCheckpoint(f"{source}: missing {_HEAD}")
+        return state
+    head = state[_HEAD]
+    shapes = {"generative.weight": (config.width, config.width), "classifier.weight": (CLASSES, config.width)}
+    for name, shape in shapes.items():
+        if tuple(head.shape) == shape:
+            return {name: head} | {other: value for other, value in state.items() if other != _HEAD}
+    wanted = " or ".join(str(shape) for shape in shapes.values())
+    raise UnfitCheckpoint(
+        f"{source}: {_HEAD} has shape {tuple(head.shape)}, this network needs {wanted}",
+        value=tuple(head.shape),
+        bound=wanted,
+    )
+
+
+def _network(state: dict[str, Tensor], config: MVPAConfig, source: str) -> MVPFormer:
+    state = _with_heads_named(state, config, source)
+    with torch.device("meta"):  # no weights are drawn that would be replaced at once
+        model = MVPFormer(replace(config, lora_rank=0))
+    for name in _HEADS:
+        if name not in state:
+            setattr(model, name.split(".", maxsplit=1)[0], None)
+    expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    _check_names(set(state), set(expected), source)
+    for name, shape in expected.items():
+        _check_shape(name, state[name], shape, source)
+        _check_numbers(name, state[name], source)
+    weights = {name: value.detach().to(torch.float32, copy=True) for name, value in state.items()}
+    model.load_state_dict(weights, assign=True)
+    return model.eval()
+
+
+def _check_names(found: set[str], expected: set[str], source: str) -> None:
+    for kind, names in (("missing", expected - found), ("unknown", found - expected)):
+        if names:
+            listed = ", ".join(sorted(names)[:_NAMED])
+            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+            raise UnfitCheckpoint(f"{source}: {kind} {listed}{more}", value=sorted(names))
+
+
+def _check_numbers(name: str, value: Tensor, source: str) -> None:
+    if not value.is_floating_point() or not bool(torch.isfinite(value).all()):
+        raise UnfitCheckpoint(f"{source}: {name} ({value.dtype}) holds what is no finite number", value=name)

@@ -1,0 +1,133 @@
+"""A score every five seconds from frames as they come.
+
+Each complete segment is embedded once, joins the context and is scored: P(seizure) = softmax(logits)[1], at
+the time of the segment's end, from nothing later. There is no score, and a reason, where too many channels
+or too much of the past is missing, after a pause until there is a past again, and where the network gives
+no number. So a stream that is cut off is never calm. Memory is constant: one segment of samples and the
+context.
+
+How frames were cut does not matter: the same samples give the same bits in frames of any length, at once or
+live, on one machine with one number of threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+import torch
+
+from models.clinical.errors import EarlyWarningError, InvalidInput
+from models.clinical.frames import Frame
+from models.clinical.score import Score, ScoreStatus
+from models.mvpa.config import RATE_HZ
+from models.mvpa.context import Context, Entered
+from models.mvpa.network import MVPFormer
+from models.mvpa.segmenter import Segment, Segmenter
+
+_NAMED = 4  # missing channels that a reason lists
+
+
+@dataclass(frozen=True)
+class DetectorConfig:
+    """When a score means something.
+
+    `context` segments, the present one included, that the network reads; `fewest_segments` of them and
+    `fewest_share` of the channels of each that must be there. Raises InvalidInput where these cannot be.
+    """
+
+    context: int = 25  # about two minutes: what the benchmark holds in real time on one core
+    fewest_segments: int = 6  # half a minute
+    fewest_share: float = 0.5
+    rate_hz: float = RATE_HZ
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.fewest_segments <= self.context:
+            raise InvalidInput(
+                f"fewest_segments = {self.fewest_segments} must be 1 to {self.context}, the context",
+                value=self.fewest_segments,
+                bound=f"1 to {self.context}",
+            )
+        if not 0.0 < self.fewest_share <= 1.0:
+            raise InvalidInput(
+                f"fewest_share = {self.fewest_share} must be above 0 and at most 1",
+                value=self.fewest_share,
+                bound="(0, 1]",
+            )
+
+
+class Detector:
+    """One stream scored by one network with a classifier head."""
+
+    def __init__(self, model: MVPFormer, config: DetectorConfig | None = None) -> None:
+        self.model, self.config = model.eval(), config or DetectorConfig()
+        if model.classifier is None:
+            raise InvalidInput("a detector needs a classifier head", value=None, bound="a classifier head")
+        if self.config.context > model.config.positions:
+            raise InvalidInput(
+                f"a context of {self.config.context} segments; this network takes {model.config.positions}",
+                value=self.config.context,
+                bound=f"<= {model.config.positions} segments",
+            )
+        self._segmenter = Segmenter(model.config.segment_samples, self.config.rate_hz, model.config.channels)
+        self._context = Context(self.config.context)
+
+    def feed(self, frame: Frame) -> list[Score]:
+        """The scores of the segments that `frame` completes.
+
+        Raises InvalidInput where the frame is refused, see `Segmenter.feed`; the stream goes on without it.
+        """
+        return [self._score(segment) for segment in self._segmenter.feed(frame)]
+
+    def advance(self, now: datetime) -> list[Score]:
+        """No score, and the reason, for each segment that is over by `now` though its samples never came."""
+        return [self._score(segment) for segment in self._segmenter.advance(now)]
+
+    def run(self, frames: Iterable[Frame]) -> Iterator[Score]:
+        """The scores of a whole recording, as the bedside would have seen them."""
+        for frame in frames:
+            yield from self.feed(frame)
+
+    def _score(self, segment: Segment) -> Score:
+        if segment.restarted:
+            self._context.clear()
+        present = self._remember(segment)
+        lacking = self._lacking(segment, present)
+        if lacking:
+            return Score(segment.end, None, ScoreStatus.INDETERMINATE, lacking)
+        try:
+            value = self._probability()
+        except (EarlyWarningError, RuntimeError) as error:
+            return Score(segment.end, None, ScoreStatus.ABSENT, f"the network failed: {error}")
+        if not 0.0 <= value <= 1.0:
+            return Score(segment.end, None, ScoreStatus.ABSENT, "the network gave no number")
+        return Score(segment.end, value, ScoreStatus.PRESENT)
+
+    def _remember(self, segment: Segment) -> torch.Tensor:
+        """Embed a segment; returns which channels (C,) it has: all samples there, and not all alike."""
+        values = torch.from_numpy(segment.values)
+        whole = torch.isfinite(values).all(-1)
+        present = whole & (values.amax(-1) > values.amin(-1))
+        with torch.inference_mode():
+            tokens = self.model.enter(self.model.embed(values[None, None], ~present[None, None]))[0, 0]
+        self._context.append(Entered(segment.channels, tokens, present))
+        return present
+
+    def _lacking(self, segment: Segment, present: torch.Tensor) -> str:
+        """Why there can be no score, or nothing."""
+        share = self.config.fewest_share
+        if float(present.float().mean()) < share:
+            absent = [name for name, has in zip(segment.channels, present.tolist(), strict=True) if not has]
+            named = ", ".join(absent[:_NAMED]) + (", ..." if len(absent) > _NAMED else "")
+            return f"{len(absent)} of {len(segment.channels)} channels without signal: {named}"
+        known = self._context.known(share)
+        if known < self.config.fewest_segments:
+            return f"{known} of the {self.config.fewest_segments} segments that a score needs"
+        return ""
+
+    def _probability(self) -> float:
+        layout = self._context.layout()
+        with torch.inference_mode():
+            logits = self.model.classify_entered(layout.tokens, layout.missing)
+        return float(torch.softmax(logits.double(), dim=-1)[0, 1])

@@ -1,0 +1,90 @@
+"""The queue before the detector: full means full, order is kept, a bad frame is told and survived."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+import torch
+
+from models.clinical.errors import InvalidInput
+from models.clinical.frames import Frame
+from models.clinical.score import Score
+from models.mvpa import MVPAConfig, MVPFormer
+from models.mvpa.detector import Detector, DetectorConfig
+from models.mvpa.stream import DetectorStream, Refused
+
+RATE, SAMPLES = 16.0, 80
+START = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def detector() -> Detector:
+    torch.manual_seed(0)
+    model = MVPFormer(MVPAConfig(8, 1, 2, 1, 8, 8, 4, SAMPLES))
+    return Detector(model, DetectorConfig(context=4, fewest_segments=1, rate_hz=RATE))
+
+
+def frames(count: int) -> list[Frame]:
+    draws = np.random.default_rng(0).normal(size=(count, 2, 40)).astype(np.float32)
+    return [
+        Frame(START + timedelta(seconds=2.5 * index), RATE, ("A", "B"), values)
+        for index, values in enumerate(draws)
+    ]
+
+
+def send(stream: DetectorStream, sent: list[Frame]) -> None:
+    for one in sent:
+        stream.put(one)
+    stream.finish()
+
+
+def test_live_equals_offline() -> None:
+    sent = frames(20)
+    with DetectorStream(detector()) as stream:
+        sender = threading.Thread(target=send, args=(stream, sent))
+        sender.start()
+        live = list(stream.outcomes())
+        sender.join()
+    assert live == list(detector().run(sent))
+    assert stream.slowest_seconds > 0.0
+
+
+def test_a_refused_frame_is_told_in_its_place_and_the_stream_goes_on() -> None:
+    first, second, third, fourth = frames(4)
+    with DetectorStream(detector()) as stream:
+        for one in (first, second, first, third, fourth):
+            stream.put(one)
+        stream.finish()
+        kinds = [(type(one), one) for one in stream.outcomes()]
+    assert [kind for kind, _ in kinds] == [Score, Refused, Score]
+    assert isinstance(kinds[1][1], Refused)
+    assert kinds[1][1].start == START
+    assert "late, repeated or out of order" in kinds[1][1].reason
+
+
+def test_when_nobody_reads_the_sender_is_told_that_there_is_no_room() -> None:
+    sent = frames(40)
+    with DetectorStream(detector(), frames=2, outcomes=2) as stream:
+        for one in sent[:8]:  # two outcomes wait, one more is in hand: six frames are done, two wait
+            stream.put(one)
+        assert not stream.offer(sent[8])
+        sender = threading.Thread(target=send, args=(stream, sent[8:]))
+        sender.start()
+        outcomes = list(stream.outcomes())
+        sender.join()
+    assert outcomes == list(detector().run(sent))
+
+
+def test_a_closed_stream_takes_nothing() -> None:
+    stream = DetectorStream(detector())
+    stream.close()
+    with pytest.raises(InvalidInput, match="closed"):
+        stream.put(frames(1)[0])
+    assert list(stream.outcomes()) == []
+
+
+def test_a_queue_of_nothing_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="at least 1"):
+        DetectorStream(detector(), frames=0)

@@ -1,6 +1,7 @@
 """How well each model sees sepsis coming: CinC 2019, subjects kept aside, intervals over subjects, one table.
 
     python benchmarks/sepsis.py [SETTING MODEL ...] [--out FOLDER] [--cache FOLDER] [--draws N] [--json]
+                                [--page FILE]
 
 scores each MODEL (a rule, `NAME=FOLDER` with a trained model, `NAME=shipped`; or `lightgbm`, which is fitted
 first, or `lightgbm=FOLDER`, fitted before) in one SETTING
@@ -8,10 +9,12 @@ first, or `lightgbm=FOLDER`, fitted before) in one SETTING
     both     trained on A and B, held-out subjects of both
     a        trained on A, held-out subjects of A
     a-to-b   trained on A, every subject of B
+    b-to-a   trained on B, every subject of A
 
 and prints the figures of everything scored so far. A model's predictions are kept as SETTING/NAME.parquet
 under FOLDER (artifacts/sepsis), so that the tables and the plot (auprc.png) can be made again without
-scoring. Records from PRODROME_DATA; without them, or without predictions, it says so and stops.
+scoring; `--page` writes the tables to a Markdown file (docs/benchmark.md). Records from PRODROME_DATA;
+without them, or without predictions, it says so and stops.
 
 The cost is processor time a stay on one core, of scoring alone: reading is left out.
 """
@@ -58,6 +61,13 @@ ORDER = (
     *RULES,
 )
 
+PAGE = """# Models on CinC 2019
+
+Made by `python benchmarks/sepsis.py --page docs/benchmark.md` from the predictions that the script kept; what
+the figures mean, and what training cost, is in [evaluation.md](evaluation.md) and on the models' cards. 95 %
+bootstrap intervals over subjects. The cost is processor time of scoring on a core that other work shared.
+"""
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -77,6 +87,7 @@ SETTINGS = {
     "both": Setting("A and B, held out", ("A", "B"), ("A", "B")),
     "a": Setting("A, held out", ("A",), ("A",)),
     "a-to-b": Setting("A to B", ("A",), ("B",), everyone=True),
+    "b-to-a": Setting("B to A", ("B",), ("A",), everyone=True),
 }
 
 
@@ -211,8 +222,8 @@ def rows_of(folder: Path, bootstrap: Bootstrap) -> dict[str, tuple[Scored, Figur
     }
 
 
-def show(out: Path, bootstrap: Bootstrap, as_json: bool) -> None:
-    """Print the figures of everything scored so far, and draw the plot."""
+def show(out: Path, bootstrap: Bootstrap, as_json: bool, page: Path | None = None) -> None:
+    """Print the figures of everything scored so far, or write them to `page`, and draw the plot."""
     found = {slug: rows_of(out / slug, bootstrap) for slug in SETTINGS}
     found = {slug: rows for slug, rows in found.items() if rows}
     if not found:
@@ -235,11 +246,18 @@ def show(out: Path, bootstrap: Bootstrap, as_json: bool) -> None:
             )
         )
         return
-    for slug, rows in found.items():
-        cost = {name: scored.milliseconds for name, (scored, _) in rows.items()}
-        print(
-            f"## {SETTINGS[slug].title}\n\n{tables({name: one for name, (_, one) in rows.items()}, cost)}\n"
-        )
+    told = "\n".join(_section(SETTINGS[slug].title, rows) for slug, rows in found.items())
+    if page is None:
+        print(told)
+    else:
+        page.write_text(f"{PAGE}\n{told}", encoding="utf-8")
+
+
+def _section(title: str, rows: Mapping[str, tuple[Scored, Figures]]) -> str:
+    cost = {name: scored.milliseconds for name, (scored, _) in rows.items()}
+    versions = ", ".join(f"`{name}` {scored.version}" for name, (scored, _) in rows.items())
+    made = tables({name: one for name, (_, one) in rows.items()}, cost)
+    return f"## {title}\n\n{made}\n\nVersions: {versions}.\n"
 
 
 def main() -> None:
@@ -253,6 +271,7 @@ def main() -> None:
     )
     parser.add_argument("--draws", type=int, default=Bootstrap().draws, help="of the bootstrap")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--page", type=Path, help="the Markdown file to write the tables to")
     asked = parser.parse_args()
     data = Path(os.environ.get("PRODROME_DATA", "")) / "icu" / "cinc2019"
     if asked.models and not data.is_dir():
@@ -260,7 +279,7 @@ def main() -> None:
         return
     if asked.models:
         score(Records(data, asked.cache), asked.out, asked.setting, asked.models)
-    show(asked.out, Bootstrap(draws=asked.draws), asked.json)
+    show(asked.out, Bootstrap(draws=asked.draws), asked.json, asked.page)
 
 
 if __name__ == "__main__":

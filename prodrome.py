@@ -211,6 +211,41 @@ def metrics_cinc2019(
         typer.echo(f"{name:<10} {'undefined' if value is None else format(value, '.4f')}")
 
 
+@metrics.command("alarms")
+def metrics_alarms(
+    scores: Annotated[
+        Path, typer.Argument(metavar="SCORES", help="Table of stay, time and score: CSV, TSV or Parquet.")
+    ],
+    onsets: Annotated[
+        Path, typer.Argument(metavar="ONSETS", help="Table of stay, onset, and where known end, recognised.")
+    ],
+    *,
+    window: Annotated[str, typer.Option(help="How long before an event an alarm foretells it.")] = "8h",
+    silence: Annotated[str, typer.Option(help="For how long an alarm silences a stay.")] = "30min",
+    rearm: Annotated[str, typer.Option(help="For how long an event that has ended does.")] = "25min",
+    threshold: Annotated[float, typer.Option(help="The score that alarms, in [0, 1].")] = 0.5,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Alarms against events, as circEWS counts them: precision, recall, lead time, false alarms a day."""
+    from pipelines.metrics.alarm_columns import read_duration
+    from pipelines.metrics.alarm_files import read_tables
+    from pipelines.metrics.alarm_report import as_record, sentences
+    from pipelines.metrics.alarms import AlarmRule, figures, fire, judge
+
+    rule = AlarmRule(threshold, read_duration(silence), read_duration(rearm))
+    ahead = read_duration(window)
+    tables = read_tables(scores, onsets)
+    alarm = fire(tables.watched, tables.events, rule)
+    found = figures(judge(tables.watched, tables.events, alarm, ahead))
+    if as_json:
+        typer.echo(json.dumps(as_record(found)))
+    else:
+        early = judge(tables.watched, tables.events, alarm, ahead, recognised=tables.recognised)
+        typer.echo("\n".join(sentences(found, figures(early) if tables.any_recognised else None)))
+    if tables.moments:
+        _say(f"{tables.moments} of {found.events} events have no end: each counts as a moment")
+
+
 @app.command()
 def replay(
     source: Annotated[

@@ -14,6 +14,7 @@ ENVIRONMENT_PREFIX = "PRODROME_"
 
 Instant = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Hours = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -29,11 +30,14 @@ class Settings(BaseSettings):
     body_limit_bytes: int = Field(default=8 * 1024 * 1024, ge=1024)
 
     model: str = Field(default="default", min_length=1)
+    policy_file: str | None = Field(default=None, min_length=1)
     policy_threshold: Share | None = None
     policy_release: Share | None = None
     policy_k: int = Field(default=1, ge=1)
     policy_n: int = Field(default=1, ge=1)
-    policy_refractory_hours: float = Field(default=6, ge=0, allow_inf_nan=False)
+    policy_refractory_hours: Hours = 6
+    policy_on_delay_hours: Hours = 0
+    policy_off_delay_hours: Hours = 0
 
     scoring_url: HttpUrl = HttpUrl("http://127.0.0.1:8001")
     scoring_timeout_seconds: float = Field(default=30, gt=0, allow_inf_nan=False)
@@ -52,6 +56,14 @@ class Settings(BaseSettings):
         threshold, release = self.policy_threshold, self.policy_release
         if threshold is not None and release is not None and release > threshold:
             raise ValueError(f"policy_release {release} must not exceed policy_threshold {threshold}")
+        return self
+
+    @model_validator(mode="after")
+    def _policy_has_one_source(self) -> Self:
+        others = sorted(name for name in self.model_fields_set if name.startswith("policy_"))
+        if self.policy_file is not None and others != ["policy_file"]:
+            named = next(name for name in others if name != "policy_file")
+            raise ValueError(f"policy_file is the whole policy: unset {named} or policy_file")
         return self
 
     @model_validator(mode="after")

@@ -1,19 +1,26 @@
 """Alarm policy: from a score series to alarms.
 
-A condition becomes active when at least `k` of the last `n` scores reach `threshold`, and inactive when a
-score falls below `release` (hysteresis). An alarm is the moment a condition becomes active, or is still
-active when `refractory` has passed since the last alarm it was silenced by. A missing score neither raises
-nor releases: the condition keeps its state, because silence is not recovery.
+A condition is met when at least `k` of the last `n` scores reach `threshold`. It becomes active when it has
+been met for `on_delay`, and inactive when the score has been below `release` (hysteresis) for `off_delay`. An
+alarm is the moment a condition becomes active, or is still active when `refractory` has passed since the last
+alarm it was silenced by; a score that is already below `release` raises none. A missing score neither raises
+nor releases, and stops no delay: the condition keeps its state, because silence is not recovery.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any, Self
 
 from models.clinical.errors import InvalidInput
-from models.clinical.score import Score, ScoreSeries
+from models.clinical.score import ScoreSeries
+
+_HOUR = timedelta(hours=1)
+_DURATIONS = ("refractory", "on_delay", "off_delay")
+_NAMES = ("threshold", "release", "k", "n", *(f"{name}_hours" for name in _DURATIONS))
 
 
 @dataclass(frozen=True)
@@ -37,9 +44,9 @@ class AlarmDecision:
 
 @dataclass(frozen=True)
 class AlarmPolicy:
-    """Threshold, k of n, hysteresis and refractory time of one condition.
+    """Threshold, k of n, hysteresis, delays and refractory time of one condition.
 
-    `threshold` and `release` in [0, 1] with release <= threshold; 1 <= k <= n; `refractory` >= 0.
+    `threshold` and `release` in [0, 1] with release <= threshold; 1 <= k <= n; durations >= 0.
     Raises InvalidInput otherwise.
     """
 
@@ -49,6 +56,8 @@ class AlarmPolicy:
     n: int = 1
     refractory: timedelta = timedelta(hours=6)
     condition: str = "sepsis"
+    on_delay: timedelta = timedelta(0)
+    off_delay: timedelta = timedelta(0)
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.released_below <= self.threshold <= 1.0:
@@ -60,10 +69,9 @@ class AlarmPolicy:
             )
         if not 1 <= self.k <= self.n:
             raise InvalidInput(f"k {self.k} of n {self.n}: needs 1 <= k <= n", value=self.k, bound="[1, n]")
-        if self.refractory < timedelta(0):
-            raise InvalidInput(
-                f"refractory {self.refractory} is negative", value=self.refractory, bound=">= 0 h"
-            )
+        for name in _DURATIONS:
+            if (given := getattr(self, name)) < timedelta(0):
+                raise InvalidInput(f"{name} {given} is negative", value=given, bound=">= 0 h")
 
     @property
     def released_below(self) -> float:
@@ -72,28 +80,85 @@ class AlarmPolicy:
 
     def decide(self, series: ScoreSeries) -> list[AlarmDecision]:
         """One decision for each score of the series, each using only the scores up to its own time."""
-        recent: deque[bool] = deque(maxlen=self.n)
-        decisions: list[AlarmDecision] = []
-        active, last_alarm, silenced = False, None, False
+        course = _Course(self)
+        decisions = []
         for score in series:
-            was_active, active = active, self._active(active, score, recent)
             alarm = None
-            if score.value is not None and active and (not was_active or silenced):
-                silenced = last_alarm is not None and score.time - last_alarm < self.refractory
-                if not silenced:
-                    alarm = Alarm(series.stay_id, self.condition, score.time, score.value)
-                    last_alarm = score.time
-            decisions.append(AlarmDecision(score.time, active, alarm))
+            if score.value is not None and course.alarms(score.time, score.value):
+                alarm = Alarm(series.stay_id, self.condition, score.time, score.value)
+            decisions.append(AlarmDecision(score.time, course.active, alarm))
         return decisions
 
     def alarms(self, series: ScoreSeries) -> list[Alarm]:
         """The alarms of the series, in time order."""
         return [decision.alarm for decision in self.decide(series) if decision.alarm is not None]
 
-    def _active(self, active: bool, score: Score, recent: deque[bool]) -> bool:
-        if score.value is None:
-            return active
-        recent.append(score.value >= self.threshold)
-        if active:
-            return score.value >= self.released_below
-        return sum(recent) >= self.k
+    def as_json(self) -> dict[str, float | int]:
+        """The policy as numbers, durations in hours; `from_json` reads it back."""
+        given = {"threshold": self.threshold, "release": self.released_below, "k": self.k, "n": self.n}
+        return given | {f"{name}_hours": getattr(self, name) / _HOUR for name in _DURATIONS}
+
+    @classmethod
+    def from_json(cls, facts: Mapping[str, Any]) -> Self:
+        """The policy that `as_json` told, today or before there were delays; other keys are left alone.
+
+        Raises InvalidInput where a number is missing, is none, or makes no policy.
+        """
+        given: dict[str, Any] = {name: facts[name] for name in _NAMES if name in facts}
+        wrong = [
+            name for name, one in given.items() if isinstance(one, bool) or not isinstance(one, int | float)
+        ]
+        wrong += [name for name in ("k", "n") if not isinstance(given.get(name, 1), int)]
+        wrong += [name for name in _NAMES[:1] if name not in given]
+        if wrong:
+            raise InvalidInput(f"{wrong[0]} is {facts.get(wrong[0])!r}; expected a number", value=wrong[0])
+        durations = {name: given.pop(f"{name}_hours") for name in _DURATIONS if f"{name}_hours" in given}
+        try:
+            given |= {name: timedelta(hours=hours) for name, hours in durations.items()}
+        except (OverflowError, ValueError):
+            raise InvalidInput(f"{durations}: expected numbers of hours", value=durations) from None
+        return cls(**given)
+
+
+class _Course:
+    """Where one condition stands as scores come; a missing score is not told."""
+
+    def __init__(self, policy: AlarmPolicy) -> None:
+        self.active = False
+        self._policy = policy
+        self._recent: deque[bool] = deque(maxlen=policy.n)
+        self._met_since: datetime | None = None
+        self._low_since: datetime | None = None
+        self._last_alarm: datetime | None = None
+        self._silenced = False
+
+    def alarms(self, time: datetime, value: float) -> bool:
+        """Hear one score; whether it alarms."""
+        was_active = self.active
+        self._recent.append(value >= self._policy.threshold)
+        if was_active:
+            self._fall(time, value)
+        else:
+            self._rise(time)
+        if not self.active or self._low_since is not None or (was_active and not self._silenced):
+            return False
+        self._silenced = self._last_alarm is not None and time - self._last_alarm < self._policy.refractory
+        if not self._silenced:
+            self._last_alarm = time
+        return not self._silenced
+
+    def _rise(self, time: datetime) -> None:
+        if sum(self._recent) < self._policy.k:
+            self._met_since = None
+            return
+        self._met_since = time if self._met_since is None else self._met_since
+        if time - self._met_since >= self._policy.on_delay:
+            self.active, self._met_since = True, None
+
+    def _fall(self, time: datetime, value: float) -> None:
+        if value >= self._policy.released_below:
+            self._low_since = None
+            return
+        self._low_since = time if self._low_since is None else self._low_since
+        if time - self._low_since >= self._policy.off_delay:
+            self.active, self._low_since = False, None

@@ -57,9 +57,11 @@ def intervals(cohort: Cohort, subjects: Sequence[str], bootstrap: Bootstrap) -> 
     ranked = RankedRows.of(cohort.label, cohort.probability, stay)
     earned = stay_utilities(cohort.rows, cohort.label, cohort.prediction)
     figures = np.empty((bootstrap.draws, 3))
-    for draw, weight in enumerate(subject_weights(subjects, bootstrap)):
+    weights = subject_weights(subjects, bootstrap)
+    figures[:, :2] = ranked.areas(weights)
+    for draw, weight in zip(figures, weights, strict=True):
         utility = earned.normalised(weight.astype(np.float64))
-        figures[draw] = (*ranked.areas(weight.astype(np.float64)), np.nan if utility is None else utility)
+        draw[2] = np.nan if utility is None else utility
     return Intervals(*(interval(figures[:, column], bootstrap.level) for column in range(3)))
 
 

@@ -56,7 +56,7 @@ def calibration(label: Labels, probability: Floats) -> CalibrationFigures:
         return CalibrationFigures(None, None, None, None)
     x = logit(probability)
     recalibrated, shifted = fit(_with_ones(x), np.zeros_like(x), label), fit(_ones(x), x, label)
-    gap = np.bincount(_bins(probability), label - probability, BINS)
+    gap = np.bincount(equal_bins(probability), label - probability, BINS)
     return CalibrationFigures(
         slope=None if recalibrated is None else float(recalibrated[1]),
         intercept=None if shifted is None else float(shifted[0]),
@@ -78,7 +78,7 @@ def calibration_intervals(
     counted = weight @ rows
     squares = weight @ np.add.reduceat((probability - label) ** 2, starts)
     stay = np.repeat(np.arange(len(rows)), rows)
-    gap = np.bincount(stay * BINS + _bins(probability), label - probability, BINS * len(rows))
+    gap = np.bincount(stay * BINS + equal_bins(probability), label - probability, BINS * len(rows))
     gaps = np.abs(weight @ gap.reshape(len(rows), BINS)).sum(axis=1)
     drawn = {
         "slope": _refitted(_with_ones(x), np.zeros_like(x), label, starts, weight),
@@ -132,7 +132,7 @@ def _mean(design: Floats, offset: Floats, coefficients: Floats) -> Floats:
     return np.asarray(1 / (1 + np.exp(-np.clip(design @ coefficients + offset, -500, 500))))
 
 
-def _bins(probability: Floats) -> Integers:
+def equal_bins(probability: Floats) -> Integers:
     """Which of `BINS` equally full bins a row falls into, (N,); equal scores share one.
 
     Source: Naeini et al. 2015, doi:10.1609/aaai.v29i1.9602, there of equal widths.

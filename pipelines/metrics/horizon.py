@@ -167,9 +167,9 @@ def _horizon(
     ahead = (score[own] > score[control]) + 0.5 * (score[own] == score[control])
     if len(case):
         ranked = RankedRows.of(case, score, stay)
+        drawn[:, :2] = ranked.areas(weights)
         for row, weight in zip(drawn, weights, strict=True):
-            both = weight[stay[own]] * weight[stay[control]]
-            row[:] = *ranked.areas(weight.astype(np.float64)), _mean(ahead, both)
+            row[2] = _mean(ahead, weight[stay[own]] * weight[stay[control]])
     return Horizon(
         hours=before,
         cases=int(case.sum()),

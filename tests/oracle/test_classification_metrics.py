@@ -49,7 +49,7 @@ def test_auprc_is_the_step_area_of_the_challenge(levels: int) -> None:
 def test_weighted_areas_agree_with_scikit_learn(levels: int) -> None:
     label, probability, weight = rows(levels, levels)
     stay = np.repeat(np.arange(40), 10)
-    ours = RankedRows.of(label, probability, stay).areas(weight[:40])
+    ours = RankedRows.of(label, probability, stay).areas(weight[None, :40])[0]
     each = weight[stay]
     assert ours[0] == pytest.approx(roc_auc_score(label, probability, sample_weight=each), abs=1e-12)
     theirs = average_precision_score(label, probability, sample_weight=each)
@@ -75,5 +75,18 @@ def test_undefined_figures_are_none() -> None:
 
 
 def test_weighted_areas_without_a_class_are_not_a_number() -> None:
-    areas = RankedRows.of(LABEL, np.linspace(0, 1, 6), np.arange(6)).areas(np.array([1.0, 1, 1, 1, 0, 0]))
+    areas = RankedRows.of(LABEL, np.linspace(0, 1, 6), np.arange(6)).areas(np.array([[1.0, 1, 1, 1, 0, 0]]))
     assert np.isnan(areas).all()
+
+
+@pytest.mark.parametrize("levels", [3, 50, 100_000])
+def test_every_draw_of_a_bootstrap_agrees_with_scikit_learn_on_the_rows_laid_end_to_end(levels: int) -> None:
+    rng = np.random.default_rng(levels)
+    label = (rng.random(600) < 0.1).astype(int)
+    probability = np.round(rng.random(600) * levels) / levels
+    stay = np.repeat(np.arange(60), 10)
+    weights = rng.multinomial(60, np.full(60, 1 / 60), size=130)  # more than one block of draws
+    for weight, ours in zip(weights, RankedRows.of(label, probability, stay).areas(weights), strict=True):
+        drawn = np.repeat(np.arange(600), weight[stay])
+        assert ours[0] == pytest.approx(roc_auc_score(label[drawn], probability[drawn]), abs=1e-12)
+        assert ours[1] == pytest.approx(average_precision_score(label[drawn], probability[drawn]), abs=1e-12)

@@ -43,6 +43,7 @@ def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         ("POLICY_THRESHOLD", "1.2", "PRODROME_POLICY_THRESHOLD='1.2'"),
         ("POLICY_THRESHOLD", "nan", "PRODROME_POLICY_THRESHOLD='nan'"),
         ("POLICY_K", "2", "k must not exceed n"),
+        ("POLICY_ON_DELAY_HOURS", "-1", "PRODROME_POLICY_ON_DELAY_HOURS='-1'"),
         ("CLOCK_SPEED", "360", "needs clock_start"),
         ("CLOCK_START", "2026-11-22T10:00:00", "PRODROME_CLOCK_START"),
         ("CLOCK_START", "2026-11-22T10:00:00Z", "belong together"),
@@ -61,6 +62,11 @@ def test_a_bad_value_is_refused_by_name(
 def test_release_above_threshold_is_refused() -> None:
     with pytest.raises(ValidationError, match="must not exceed policy_threshold"):
         Settings(policy_threshold=0.3, policy_release=0.4)
+
+
+def test_a_policy_file_is_the_whole_policy() -> None:
+    with pytest.raises(ValidationError, match="unset policy_k or policy_file"):
+        Settings(policy_file="policy.json", policy_k=1)
 
 
 def test_settings_do_not_change() -> None:

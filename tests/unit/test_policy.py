@@ -1,0 +1,52 @@
+"""The policy in force: from settings, or from the file that `prodrome choose-policy` wrote."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from models.clinical.alarm import AlarmPolicy
+from models.clinical.errors import UnreadableSource
+from service.policy import policy_facts, policy_of
+from service.settings import Settings
+
+DELAYED = AlarmPolicy(0.4, 0.3, 2, 3, timedelta(hours=2), on_delay=timedelta(hours=1))
+
+
+def test_settings_over_the_threshold_of_the_model() -> None:
+    assert policy_of(Settings(), 0.2) == AlarmPolicy(0.2)
+    given = Settings(policy_threshold=0.4, policy_on_delay_hours=1.5, policy_off_delay_hours=2)
+    delayed = AlarmPolicy(0.4, on_delay=timedelta(hours=1.5), off_delay=timedelta(hours=2))
+    assert policy_of(given, 0.2) == delayed
+
+
+def test_a_file_is_read_as_it_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "policy.json"
+    path.write_text(json.dumps(DELAYED.as_json() | {"chosen": "by budget"}), encoding="utf-8")
+    assert policy_of(Settings(policy_file=str(path)), 0.9) == DELAYED
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "threshold: 0.5", '{"threshold": 2}'])
+def test_a_file_that_is_no_policy_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "policy.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UnreadableSource, match=r"policy\.json: expected an alarm policy"):
+        policy_of(Settings(policy_file=str(path)), 0.5)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableSource, match=r"absent\.json"):
+        policy_of(Settings(policy_file=str(tmp_path / "absent.json")), 0.5)
+
+
+def test_equal_versions_alarm_alike_and_those_of_before_delays_are_kept() -> None:
+    plain = policy_facts(AlarmPolicy(0.25))
+    assert plain["version"] == policy_facts(AlarmPolicy(0.25, 0.25, on_delay=timedelta(0)))["version"]
+    assert plain["version"] == "14a19b2a78a9"
+    assert (
+        policy_facts(DELAYED)["version"]
+        != policy_facts(AlarmPolicy(0.4, 0.3, 2, 3, timedelta(hours=2)))["version"]
+    )

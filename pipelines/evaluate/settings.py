@@ -62,6 +62,8 @@ class PolicySettings:
     k: int = 1
     n: int = 1
     refractory_hours: float = 6.0
+    on_delay_hours: float = 0.0
+    off_delay_hours: float = 0.0
 
     def __post_init__(self) -> None:
         self.policy(0.5 if self.release is None else self.release)
@@ -70,7 +72,13 @@ class PolicySettings:
         """The policy of a model whose own threshold is `own`. Raises InvalidInput where they disagree."""
         threshold = own if self.threshold is None else self.threshold
         return AlarmPolicy(
-            threshold, self.release, self.k, self.n, timedelta(hours=self.refractory_hours), "sepsis"
+            threshold,
+            self.release,
+            self.k,
+            self.n,
+            refractory=timedelta(hours=self.refractory_hours),
+            on_delay=timedelta(hours=self.on_delay_hours),
+            off_delay=timedelta(hours=self.off_delay_hours),
         )
 
 

@@ -229,6 +229,4 @@ def _auroc(evidence: Evidence, model: str, weights: Weights, level: float) -> Fi
         return _NONE
     stay = np.repeat(np.arange(len(evidence.rows)), evidence.rows)
     ranked = RankedRows.of(evidence.label, probability, stay)
-    return Figure(
-        value, interval(np.array([ranked.areas(weight.astype(np.float64))[0] for weight in weights]), level)
-    )
+    return Figure(value, interval(ranked.areas(weights.astype(np.float64))[:, 0], level))

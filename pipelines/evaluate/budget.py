@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from models.clinical.alarm import AlarmPolicy
-from pipelines.evaluate.firing import alarms_of
 from pipelines.evaluate.scored import Evidence
-from pipelines.metrics.alarms import MICROSECONDS_AN_HOUR, spans
+from pipelines.metrics.alarms import MICROSECONDS_AN_HOUR
+from pipelines.metrics.burden import decide
 
 _TRIED = 400  # thresholds at most, evenly among the scores that occur from the highest down
 
@@ -33,8 +33,8 @@ def within_budget(evidence: Evidence, model: str, policy: AlarmPolicy, budget: f
     None where even the highest score that occurs gives more. Alarms fall as the threshold rises but for
     what refractory time swallows, so the search halves.
     """
-    watched = evidence.watched(model)
-    days = float(spans(watched).sum()) / MICROSECONDS_AN_HOUR / 24
+    ward = evidence.ward(model)
+    watched, days = ward.watched, float(ward.exposed.watched.sum()) / MICROSECONDS_AN_HOUR / 24
     scores = np.unique(watched.score[np.isfinite(watched.score)])
     if len(scores) > _TRIED:
         scores = np.unique(
@@ -43,7 +43,7 @@ def within_budget(evidence: Evidence, model: str, policy: AlarmPolicy, budget: f
 
     def at(place: int) -> WithinBudget:
         tried = replace(policy, threshold=float(scores[place]), release=None)
-        return WithinBudget(tried, float(alarms_of(tried, watched).sum()) / days)
+        return WithinBudget(tried, float(decide(watched, tried)[0].sum()) / days)
 
     low, high = 0, len(scores) - 1
     if high < 0 or at(high).alarms_per_bed_day > budget:

@@ -11,17 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from models.clinical.alarm import AlarmPolicy
-from pipelines.evaluate.firing import alarms_of
 from pipelines.evaluate.scored import Evidence
-from pipelines.metrics.alarms import (
-    MICROSECONDS_AN_HOUR,
-    NEVER_ENDS,
-    AlarmFigures,
-    Judged,
-    figures,
-    judge,
-)
+from pipelines.metrics.alarms import MICROSECONDS_AN_HOUR, NEVER_ENDS, AlarmFigures, figures, judge
 from pipelines.metrics.bootstrap import Bootstrap, Interval, Intervals, interval, intervals, subject_weights
+from pipelines.metrics.burden import Burden, BurdenFigures, burden_figures, simulate
 from pipelines.metrics.calibration import (
     CalibrationFigures,
     CalibrationIntervals,
@@ -38,7 +31,7 @@ ALARM_FIGURES = (
     "recall",
     "lead_time_hours",
     "false_alarms_per_patient_day",
-    "alerts_per_100_patient_days",
+    "alarms_per_bed_day",
     "first_alarm_precision",
 )
 
@@ -63,7 +56,7 @@ class WarningFigures:
 
     policy: str
     threshold: float
-    figures: AlarmFigures
+    figures: BurdenFigures
     intervals: Mapping[str, Interval]
     before_recognition: AlarmFigures | None
 
@@ -100,18 +93,9 @@ def _horizons(
     )
 
 
-def judged(
-    evidence: Evidence, model: str, policy: AlarmPolicy, window_hours: float, *, unrecognised: bool = False
-) -> Judged:
-    """Every stay's alarms by `policy`, against its event; `unrecognised` leaves out what clinicians knew."""
-    watched, recognised = evidence.watched(model), None
-    if unrecognised:
-        hours = evidence.stays["recognised_hour"].to_numpy(dtype=np.float64)
-        recognised = np.where(np.isnan(hours), NEVER_ENDS, np.rint(hours * MICROSECONDS_AN_HOUR)).astype(
-            np.int64
-        )
-    alarm = alarms_of(policy, watched)
-    return judge(watched, evidence.events, alarm, timedelta(hours=window_hours), recognised=recognised)
+def burden_of(evidence: Evidence, model: str, policy: AlarmPolicy, window_hours: float) -> Burden:
+    """Every stay's alarms by `policy`, against its event."""
+    return simulate(evidence.ward(model), policy, timedelta(hours=window_hours))
 
 
 def warn(
@@ -119,17 +103,34 @@ def warn(
 ) -> WarningFigures:
     """What the alarms of a policy were worth, with intervals of the figures of `ALARM_FIGURES`."""
     name, policy = named
-    found = judged(evidence, model, policy, window_hours)
-    drawn = [asdict(figures(found, weight)) for weight in subject_weights(evidence.subjects, bootstrap)]
-    told = evidence.stays["recognised_hour"].notna().any()
-    before = judged(evidence, model, policy, window_hours, unrecognised=True) if told else None
+    burden = burden_of(evidence, model, policy, window_hours)
+    drawn = [_plain(burden, weight) for weight in subject_weights(evidence.subjects, bootstrap)]
     return WarningFigures(
         policy=name,
         threshold=policy.threshold,
-        figures=figures(found),
+        figures=burden_figures(burden),
         intervals={one: _interval([draw[one] for draw in drawn], bootstrap.level) for one in ALARM_FIGURES},
-        before_recognition=None if before is None else figures(before),
+        before_recognition=_before_recognition(evidence, model, burden, window_hours),
     )
+
+
+def _plain(burden: Burden, weight: npt.NDArray[np.int64]) -> dict[str, Any]:
+    found = burden_figures(burden, weight)
+    return asdict(found.outside) | {"alarms_per_bed_day": found.alarms_per_bed_day}
+
+
+def _before_recognition(
+    evidence: Evidence, model: str, burden: Burden, window_hours: float
+) -> AlarmFigures | None:
+    hours = evidence.stays["recognised_hour"].to_numpy(dtype=np.float64)
+    if np.isnan(hours).all():
+        return None
+    known = ~np.isnan(hours)
+    moment = np.full(len(hours), NEVER_ENDS)
+    moment[known] = np.rint(hours[known] * MICROSECONDS_AN_HOUR).astype(np.int64)
+    ward = evidence.ward(model)
+    alarm, window = burden.alarm & ~ward.inside, timedelta(hours=window_hours)
+    return figures(judge(ward.watched, ward.events, alarm, window, recognised=moment))
 
 
 def _interval(drawn: list[Any], level: float) -> Interval:

@@ -39,6 +39,36 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
+class _Floor:
+    """Boosted trees on those `columns` of the features that vary where it learnt."""
+
+    columns: npt.NDArray[np.int64]
+    trees: HistGradientBoostingClassifier
+
+    @classmethod
+    def fitted(cls, features: Features, label: npt.NDArray[np.int8]) -> _Floor | None:
+        """None without both classes, or where nothing varies."""
+        if not label.any() or label.all():
+            return None
+        seen = np.isfinite(features)
+        low, high = (
+            side(np.where(seen, features, limit), axis=0)
+            for side, limit in ((np.min, np.inf), (np.max, -np.inf))
+        )
+        columns = np.flatnonzero(low < high)
+        if not len(columns):
+            return None
+        trees = HistGradientBoostingClassifier(
+            max_iter=60, learning_rate=0.15, max_leaf_nodes=15, early_stopping=False, random_state=_SEED
+        )
+        return cls(columns, trees.fit(features[:, columns], label))
+
+    def __call__(self, features: Features) -> Floats:
+        """(R,) the score of each row."""
+        return np.asarray(self.trees.predict_proba(features[:, self.columns])[:, 1])
+
+
+@dataclass(frozen=True)
 class LeakageChecks:
     """`floor` is how the measurement-only model scores every hour; `shuffled` an AUROC a shuffle."""
 
@@ -56,7 +86,7 @@ def check_leakage(folder: Path, evidence: Evidence, shuffles: int) -> LeakageChe
     learnt = (np.arange(len(evidence.label)) % step) == 0
     features = np.concatenate(list(_features(folder, learnt)))
     label, side = evidence.label[learnt], fold[learnt]
-    fitted = [_fitted(features[side != one], label[side != one]) for one in range(_FOLDS)]
+    fitted = [_Floor.fitted(features[side != one], label[side != one]) for one in range(_FOLDS)]
     probability = _asked(folder, fold, fitted)
     rng = np.random.default_rng(_SEED)
     shuffled = [_shuffled_auroc(features, label, side, rng) for _ in range(shuffles) if all(fitted)]
@@ -69,18 +99,7 @@ def folds(subjects: list[str]) -> npt.NDArray[np.int64]:
     return np.array([sha256(one.encode()).digest()[0] % _FOLDS for one in subjects], dtype=np.int64)
 
 
-def _fitted(features: Features, label: npt.NDArray[np.int8]) -> HistGradientBoostingClassifier | None:
-    if not label.any() or label.all():
-        return None
-    learner = HistGradientBoostingClassifier(
-        max_iter=60, learning_rate=0.15, max_leaf_nodes=15, early_stopping=False, random_state=_SEED
-    )
-    return learner.fit(features, label)
-
-
-def _asked(
-    folder: Path, fold: npt.NDArray[np.int64], fitted: list[HistGradientBoostingClassifier | None]
-) -> Floats:
+def _asked(folder: Path, fold: npt.NDArray[np.int64], fitted: list[_Floor | None]) -> Floats:
     """(N,) the score of every hour, by the model that did not learn from its subject."""
     found, begin = np.full(len(fold), np.nan), 0
     for features in _features(folder, None):
@@ -88,7 +107,7 @@ def _asked(
         for side, model in enumerate(fitted):
             inside = fold[hours] == side
             if model is not None and inside.any():
-                found[hours][inside] = model.predict_proba(features[inside])[:, 1]
+                found[hours][inside] = model(features[inside])
         begin += len(features)
     return found
 
@@ -98,10 +117,10 @@ def _shuffled_auroc(
 ) -> float | None:
     """AUROC on true labels of one half after learning shuffled ones of the other."""
     learning = side != 0
-    model = _fitted(features[learning], rng.permutation(label[learning]))
+    model = _Floor.fitted(features[learning], rng.permutation(label[learning]))
     if model is None:
         return None
-    return auroc(label[~learning], model.predict_proba(features[~learning])[:, 1])
+    return auroc(label[~learning], model(features[~learning]))
 
 
 def _features(folder: Path, kept: npt.NDArray[np.bool_] | None) -> Iterator[Features]:

@@ -25,7 +25,7 @@ from models.base import EarlyWarningModel
 from models.clinical.errors import InvalidInput, UnreadableSource
 from pipelines.engines import mapped
 from pipelines.evaluate.budget import within_budget
-from pipelines.evaluate.figures import judged, rank, warn
+from pipelines.evaluate.figures import burden_of, rank, warn
 from pipelines.evaluate.floor import FLOOR, check_leakage
 from pipelines.evaluate.parts import Chunk, PartFolder, Scored, key_of, score_part
 from pipelines.evaluate.progress import Stages
@@ -158,7 +158,7 @@ def _evaluation(
     subgroups = {}
     for one in loaded:
         policy = settings.policies[0].policy(one.model.threshold)
-        found = judged(evidence, one.model.name, policy, settings.window_hours)
+        found = burden_of(evidence, one.model.name, policy, settings.window_hours)
         subgroups[one.model.name] = tuple(
             by_group(
                 evidence,

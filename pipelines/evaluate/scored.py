@@ -19,6 +19,7 @@ import pyarrow.compute as pc  # type: ignore[import-untyped]
 from models.clinical.errors import InvalidInput, UnreadableSource
 from pipelines.evaluate.parts import PartFolder
 from pipelines.metrics.alarms import Events, Watched
+from pipelines.metrics.burden import Ward
 from pipelines.metrics.cinc2019 import Cohort
 
 Floats = npt.NDArray[np.float64]
@@ -71,9 +72,11 @@ class Evidence:
         probability = self.scores[model].probability
         return Cohort(self.rows, self.label, probability, (probability >= threshold).astype(np.int8))
 
-    def watched(self, model: str) -> Watched:
-        """One model's scores for alarms: an hour without a score raises none."""
-        return Watched.hourly(self.rows, self.hour, self.scores[model].value)
+    def ward(self, model: str) -> Ward:
+        """One model's scores as a ward of these stays: an hour without a score raises no alarm."""
+        watched = Watched.hourly(self.rows, self.hour, self.scores[model].value)
+        units = self.stays["care_unit"].fillna("").tolist()
+        return Ward(watched, self.events, tuple(self.subjects), tuple(units), dated=False)
 
     def of(self, kept: Booleans) -> Evidence:
         """The stays where `kept` (S,), and their hours."""

@@ -21,8 +21,9 @@ from models.clinical.errors import UnreadableSource
 from pipelines.evaluate.scored import Evidence
 from pipelines.evaluate.settings import SubgroupSettings
 from pipelines.ingest.tables import TableFile, rows
-from pipelines.metrics.alarms import MICROSECONDS_AN_HOUR, Judged
+from pipelines.metrics.alarms import MICROSECONDS_AN_HOUR
 from pipelines.metrics.bootstrap import Bootstrap, Interval, interval, subject_weights
+from pipelines.metrics.burden import Burden
 from pipelines.metrics.classification import RankedRows, auroc
 
 Floats = npt.NDArray[np.float64]
@@ -111,7 +112,7 @@ def _text(cell: object) -> str:
 def by_group(
     evidence: Evidence,
     model: str,
-    judged: Judged,
+    burden: Burden,
     *,
     window_hours: float,
     settings: SubgroupSettings,
@@ -119,7 +120,7 @@ def by_group(
 ) -> Iterator[GroupFigures]:
     """The figures of every group, groups in the order of their names."""
     weights = subject_weights(evidence.subjects, bootstrap).astype(np.float32)  # (D, S): counts, exact in it
-    per_stay = _PerStay.of(judged, window_hours)
+    per_stay = _PerStay.of(burden, window_hours)
     for by, group in groups(evidence.stays, settings).items():
         for name in sorted(
             group.unique(), key=lambda one: (one == UNKNOWN, not one.startswith("under"), one)
@@ -150,7 +151,8 @@ _FIGURES = ("precision", "sensitivity", "delay_hours", "alarms_per_100_patient_d
 class _PerStay:
     """(S,) what figures sum over; `delay` NaN where no event was detected."""
 
-    alarms: Floats
+    alarms: Floats  # outside events
+    late: Floats  # during them: too late to warn, not false
     true: Floats
     events: Floats
     detected: Floats
@@ -158,14 +160,17 @@ class _PerStay:
     delay: Floats
 
     @classmethod
-    def of(cls, judged: Judged, window_hours: float) -> _PerStay:
+    def of(cls, burden: Burden, window_hours: float) -> _PerStay:
         """At most one event a stay."""
+        judged = burden.judged
         delay = np.full(len(judged.alarms), np.nan)
         lead = judged.lead / MICROSECONDS_AN_HOUR
         delay[judged.events > 0] = np.where(judged.lead >= 0, window_hours - lead, np.nan)
-        counts = (judged.alarms, judged.true_alarms, judged.events, judged.detected)
-        alarms, true, events, detected = (one.astype(np.float64) for one in counts)
-        return cls(alarms, true, events, detected, judged.watched / MICROSECONDS_AN_HOUR / 24, delay)
+        counts = (judged.alarms, burden.late, judged.true_alarms, judged.events, judged.detected)
+        alarms, late, true, events, detected = (one.astype(np.float64) for one in counts)
+        return cls(
+            alarms, late, true, events, detected, judged.exposed.watched / MICROSECONDS_AN_HOUR / 24, delay
+        )
 
 
 def _figures(
@@ -195,7 +200,7 @@ def _figures(
         precision=ratio(per_stay.true, per_stay.alarms),
         sensitivity=ratio(per_stay.detected, per_stay.events),
         delay_hours=_median(per_stay.delay, inside, weight, level),
-        alarms_per_100_patient_days=ratio(per_stay.alarms, per_stay.days, 100.0),
+        alarms_per_100_patient_days=ratio(per_stay.alarms + per_stay.late, per_stay.days, 100.0),
         auroc=_auroc(evidence.of(inside), model, weights[:, inside], level),
         note=_note(events, int(inside.sum()), int(per_stay.alarms[inside].sum())),
     )

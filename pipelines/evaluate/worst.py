@@ -23,9 +23,9 @@ from models.base import EarlyWarningModel
 from models.clinical.alarm import AlarmPolicy
 from models.clinical.stay import Stay
 from models.clinical.variables import CATALOGUE
-from pipelines.evaluate.firing import alarms_of
 from pipelines.evaluate.parts import Chunk, Part
 from pipelines.metrics.alarms import Events, Watched, judge
+from pipelines.metrics.burden import decide
 from pipelines.prediction_files import replacing
 
 TRAJECTORIES = "trajectories.json"
@@ -98,7 +98,7 @@ class WorstStays:
         if untold or not np.isfinite(value).any():
             return
         watched = Watched.hourly(np.array([len(value)]), columns["hour"], value)
-        alarm = alarms_of(self.policy, watched)
+        alarm, _ = decide(watched, self.policy)
         events = Events.one_each(np.array([np.nan if onset is None else onset]), lasting=True)
         found = judge(watched, events, alarm, timedelta(hours=self.window_hours))
         if onset is not None and not found.detected[0]:

@@ -235,15 +235,49 @@ def metrics_alarms(
     rule = AlarmRule(threshold, read_duration(silence), read_duration(rearm))
     ahead = read_duration(window)
     tables = read_tables(scores, onsets)
-    alarm = fire(tables.watched, tables.events, rule)
-    found = figures(judge(tables.watched, tables.events, alarm, ahead))
+    watched, events = tables.scores.watched, tables.events
+    alarm = fire(watched, events, rule)
+    found = figures(judge(watched, events, alarm, ahead))
     if as_json:
         typer.echo(json.dumps(as_record(found)))
     else:
-        early = judge(tables.watched, tables.events, alarm, ahead, recognised=tables.recognised)
+        early = judge(watched, events, alarm, ahead, recognised=tables.recognised)
         typer.echo("\n".join(sentences(found, figures(early) if tables.any_recognised else None)))
     if tables.moments:
         _say(f"{tables.moments} of {found.events} events have no end: each counts as a moment")
+
+
+@app.command("choose-policy")
+def choose_policy(
+    scores: Annotated[
+        Path,
+        typer.Argument(metavar="SCORES", help="Predictions of validation and test subjects, all in one."),
+    ],
+    *,
+    alarms_per_bed_day: Annotated[float, typer.Option(help="How many alarms a bed and day are bearable.")],
+    out: Annotated[Path, typer.Option(dir_okay=False, help="The policy file to write (JSON).")],
+    onsets: Annotated[
+        Path | None, typer.Option(help="Table of onsets, where SCORES has no column label.")
+    ] = None,
+    window: Annotated[str, typer.Option(help="How long before an event an alarm foretells it.")] = "8h",
+) -> None:
+    """The alarm policy of highest recall within a budget: chosen on validation, reported on test stays."""
+    from pipelines.choose_policy import choose_policy as choose
+    from pipelines.choose_policy import part, report
+    from pipelines.metrics.alarm_columns import read_duration
+    from pipelines.metrics.ward_files import read_ward
+    from pipelines.prediction_files import replacing
+
+    ahead = read_duration(window)
+    _made(out.parent)
+    read = read_ward(scores, onsets)
+    chosen = choose(read.ward, alarms_per_bed_day, ahead)
+    with replacing(out) as unfinished:
+        unfinished.write_text(json.dumps(chosen.as_json(), indent=2) + "\n", encoding="utf-8")
+    typer.echo("\n".join(report(chosen)))
+    if read.untold:
+        _say(f"{read.untold} stays are left out: positive from their first row, they tell no onset")
+    _say(f"policy: {out}; start the service with PRODROME_POLICY_FILE={out}")
 
 
 @app.command()

@@ -27,17 +27,37 @@ from pipelines.metrics.alarm_columns import SCORE, STAY, Clock, at_row, clock_of
 from pipelines.metrics.alarms import NEVER_ENDS, Booleans, Events, Floats, Integers, Watched
 
 _LONGEST_HEADER = 65_536  # characters
+_TIMES = ("time", "hour", "minutes")
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """A table of scores, stay by stay: `stay_ids` (S,) in the order of the file, `dated` if times are dates.
+
+    `order` (N,) holds the row of `table` behind each row of `watched`.
+    """
+
+    path: Path
+    table: pa.Table
+    stay_ids: npt.NDArray[np.object_]
+    watched: Watched
+    order: Integers
+    dated: bool
+
+    def of_stays(self, names: Sequence[str]) -> tuple[str, ...] | None:
+        """What the column of the first of `names` says in each stay's first row, (S,); None without one."""
+        column = named(self.table.column_names, names)
+        if column is None:
+            return None
+        cells = self.table.column(column).take(pa.array(self.order[self.watched.starts[:-1]]))
+        return tuple("" if cell is None else str(cell) for cell in cells.to_pylist())
 
 
 @dataclass(frozen=True)
 class AlarmTables:
-    """Both tables, stay by stay: `stay_ids` (S,) in the order of SCORES, `recognised` (S,) in microseconds.
+    """Scores with their events; `recognised` (S,) in microseconds; `moments` counts events without an end."""
 
-    `moments` counts the events without an end.
-    """
-
-    stay_ids: tuple[str, ...]
-    watched: Watched
+    scores: ScoreTable
     events: Events
     recognised: Integers
     moments: int
@@ -50,19 +70,31 @@ class AlarmTables:
 
 def read_tables(scores: Path, onsets: Path) -> AlarmTables:
     """Read both tables. Raises UnreadableSource that names file and row for whatever is wrong in them."""
-    score_table, onset_table = _table(scores), _table(onsets)
-    stays = _stays(score_table, scores)
-    score = _scores(score_table, scores)
+    score_table, onset_table = read_table(scores), read_table(onsets)
     time, onset = _one_clock(score_table, scores, onset_table, onsets)
+    held = scores_at(score_table, scores, time)
+    events, recognised, moments = _events(onset_table, onsets, onset, held.stay_ids, scores)
+    return AlarmTables(held, events, recognised, moments)
+
+
+def read_scores(path: Path) -> ScoreTable:
+    """Read scores alone, by the first column that tells time. Raises UnreadableSource by file and row."""
+    table = read_table(path)
+    column = _required(next(iter(timed(table.column_names, "time")), None), table, path, "the time", _TIMES)
+    return scores_at(table, path, clock_of(table.column(column), column, path))
+
+
+def scores_at(table: pa.Table, path: Path, time: Clock) -> ScoreTable:
+    """The scores of a table at the times of one of its columns."""
+    stays, score = _stays(table, path), _scores(table, path)
     codes, stay_ids = pd.factorize(stays)
     order = np.lexsort((time.time, codes))
-    _refuse_bad_times(codes, stay_ids, time, order, scores)
+    _refuse_bad_times(codes, stay_ids, time, order, path)
     watched = Watched(np.bincount(codes).astype(np.int64), time.time[order], score[order])
-    events, recognised, moments = _events(onset_table, onsets, onset, stay_ids, scores)
-    return AlarmTables(tuple(stay_ids), watched, events, recognised, moments)
+    return ScoreTable(path, table, stay_ids, watched, order, time.dates)
 
 
-def _table(path: Path) -> pa.Table:
+def read_table(path: Path) -> pa.Table:
     """The whole table; cells of a text file stay text."""
     if not path.is_file():
         raise UnreadableSource(f"{path}: no such file; expected a CSV, TSV or Parquet table")
@@ -140,7 +172,7 @@ def _without_score(table: pa.Table) -> Booleans:
 def _one_clock(scores: pa.Table, path: Path, onsets: pa.Table, onset_path: Path) -> tuple[Clock, Clock]:
     """The times of both tables, of columns that speak of one clock: all dates, or all since admission."""
     columns = timed(scores.column_names, "time")
-    _required(next(iter(columns), None), scores, path, "the time", ("time", "hour", "minutes"))
+    _required(next(iter(columns), None), scores, path, "the time", _TIMES)
     onset_columns = timed(onsets.column_names, "onset")
     _required(next(iter(onset_columns), None), onsets, onset_path, "the onset", ("onset", "onset_hour"))
     times = [clock_of(scores.column(column), column, path) for column in columns]

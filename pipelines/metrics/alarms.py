@@ -102,6 +102,14 @@ class AlarmRule:
 
 
 @dataclass(frozen=True)
+class Exposure:
+    """For how long each stay was `watched`, and of that `free` of events, (S,) in microseconds."""
+
+    watched: Integers
+    free: Integers
+
+
+@dataclass(frozen=True)
 class Judged:
     """What alarms were worth, stay by stay (S,) and event by event (E,); times in microseconds.
 
@@ -114,8 +122,7 @@ class Judged:
     events: Integers
     detected: Integers
     lead: Integers
-    watched: Integers
-    free: Integers
+    exposed: Exposure
 
 
 @dataclass(frozen=True)
@@ -160,6 +167,17 @@ def fire(watched: Watched, events: Events, rule: AlarmRule) -> Booleans:
     return alarm
 
 
+def exposure(watched: Watched, events: Events, *, recognised: Integers | None = None) -> Exposure:
+    """For how long stays were watched; with `recognised` (S,), as in `judge`, until then."""
+    begin = watched.time[watched.starts[:-1]]
+    until = begin + spans(watched)
+    if recognised is not None:
+        until = np.clip(recognised, begin, until)
+    inside = np.zeros(len(begin), dtype=np.int64)
+    covered(begin, until, events.starts, events.onset, events.end, inside)
+    return Exposure(until - begin, until - begin - inside)
+
+
 def judge(
     watched: Watched,
     events: Events,
@@ -167,21 +185,21 @@ def judge(
     window: timedelta,
     *,
     recognised: Integers | None = None,
+    exposed: Exposure | None = None,
 ) -> Judged:
     """Which of `alarm` (N,) foretold an event within `window`, and which events were foretold.
 
     With `recognised` (S,), when clinicians acted (first antibiotic, culture or lactate order; `NEVER_ENDS`
     without), only what came before counts: alarms from then on are left out, and so is the time. Every event
-    stays, so that one that clinicians saw first is missed. Raises InvalidInput for a window of no length.
+    stays, so that one that clinicians saw first is missed. `exposed` is the stays' exposure, where that is
+    known already. Raises InvalidInput for a window of no length.
     """
     if window <= timedelta(0):
         raise InvalidInput(f"window {window} must be longer than nothing", value=window, bound="> 0 s")
-    stays, begin = len(watched.rows), watched.time[watched.starts[:-1]]
-    until = begin + spans(watched)
     if recognised is not None:
-        until = np.clip(recognised, begin, until)
         alarm = alarm & (watched.time < np.repeat(recognised, watched.rows))
-    alarms, true_alarms, detected, inside = (np.zeros(stays, dtype=np.int64) for _ in range(4))
+    stays = len(watched.rows)
+    alarms, true_alarms, detected = (np.zeros(stays, dtype=np.int64) for _ in range(3))
     first_true, lead = np.full(stays, -1, dtype=np.int64), np.full(len(events.onset), -1, dtype=np.int64)
     microseconds = window // timedelta(microseconds=1)
     judge_rows(
@@ -197,9 +215,8 @@ def judge(
         lead,
     )
     np.add.at(detected, np.repeat(np.arange(stays), events.count), lead >= 0)
-    covered(begin, until, events.starts, events.onset, events.end, inside)
-    lasted = until - begin
-    return Judged(alarms, true_alarms, first_true, events.count, detected, lead, lasted, lasted - inside)
+    exposed = exposure(watched, events, recognised=recognised) if exposed is None else exposed
+    return Judged(alarms, true_alarms, first_true, events.count, detected, lead, exposed)
 
 
 def figures(judged: Judged, weight: Integers | None = None) -> AlarmFigures:
@@ -210,8 +227,8 @@ def figures(judged: Judged, weight: Integers | None = None) -> AlarmFigures:
     )
     leads = np.repeat(judged.lead, np.repeat(counted, judged.events))
     hours = leads[leads >= 0] / MICROSECONDS_AN_HOUR
-    days = float(counted @ judged.watched) / MICROSECONDS_AN_HOUR / 24
-    free_days = float(counted @ judged.free) / MICROSECONDS_AN_HOUR / 24
+    days = float(counted @ judged.exposed.watched) / MICROSECONDS_AN_HOUR / 24
+    free_days = float(counted @ judged.exposed.free) / MICROSECONDS_AN_HOUR / 24
     alarmed = judged.first_true >= 0
     return AlarmFigures(
         alarms=alarms,
@@ -247,11 +264,15 @@ def spans(watched: Watched) -> Integers:
     """How long each stay was watched, (S,): from its first row until a median step after its last."""
     starts = watched.starts
     first, last = watched.time[starts[:-1]], watched.time[starts[1:] - 1]
-    gap = np.diff(watched.time)
-    inside = np.ones(len(gap), dtype=np.bool_)
-    inside[starts[1:-1] - 1] = False
-    usual = int(np.median(gap[inside])) if inside.any() else 0
-    step = np.full(len(watched.rows), usual, dtype=np.int64)
-    for stay in np.flatnonzero(watched.rows > 1):
-        step[stay] = int(np.median(gap[starts[stay] : starts[stay + 1] - 1]))
+    stay = np.repeat(np.arange(len(watched.rows)), watched.rows)
+    gap, own = np.diff(watched.time), stay[:-1] == stay[1:]
+    gap, stay = gap[own], stay[:-1][own]
+    ranked = gap[np.lexsort((gap, stay))]
+    usual = int(np.median(gap)) if len(gap) else 0
+    steps = watched.rows - 1
+    begin = np.cumsum(steps) - steps
+    step = np.full(len(steps), usual, dtype=np.int64)
+    several = steps > 0
+    low, high = (begin + (steps - 1) // 2)[several], (begin + steps // 2)[several]
+    step[several] = (ranked[low] + ranked[high]) // 2
     return last - first + step

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 from sqlalchemy import Engine, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
@@ -13,12 +17,15 @@ from sqlalchemy.exc import SQLAlchemyError
 from db.queries import alerts
 from db.queries.observations import append_observations
 from db.queries.stays import StayFacts, upsert_stay
-from db.rows import AlertEventRow, AlertRow, AuditRow, EventKind, OutboxRow, ScoreRow, StayRow
+from db.rows import AlertEventRow, AlertRow, AuditRow, Condition, EventKind, OutboxRow, ScoreRow, StayRow
 from db.session import reading, writing
+from models.clinical.alarm import AlarmPolicy
 from models.clinical.ledger import ObservationFacts
-from models.clinical.score import ScoreSeries
+from models.clinical.score import ScoreSeries, ScoreStatus
 from models.clinical.stay import Stay
 from models.rules import NEWS2, CarryForward
+from pipelines.metrics.alarms import Watched
+from pipelines.metrics.burden import decide
 from service.settings import Settings
 from service.worker import Worker
 
@@ -122,6 +129,45 @@ def test_a_discharged_stay_is_not_scored_on(engine: Engine, worker_at: WorkerAt)
     assert worker_at(10).step()
     assert [row.time for row in score_rows(engine)] == [at(1), at(2), at(3)]
     assert not worker_at(11).step()
+
+
+class Scripted(NEWS2):
+    """Scores that were written down beforehand, NaN for none."""
+
+    def __init__(self, values: npt.NDArray[np.float64]) -> None:
+        super().__init__()
+        self.values = values
+
+    def score(self, stay: Stay, end: datetime | None = None) -> ScoreSeries:
+        """The scores up to `end`."""
+        time = stay.grid(end)
+        value = self.values[: len(time)]
+        status = tuple(ScoreStatus.ABSENT if np.isnan(one) else ScoreStatus.PRESENT for one in value)
+        reason = tuple("nothing known" if np.isnan(one) else "" for one in value)
+        return ScoreSeries(stay.stay_id, self.name, time, value, status, reason)
+
+
+def test_what_the_worker_raises_is_what_the_simulator_says(
+    engine: Engine, worker_at: WorkerAt, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(7)
+    values = np.where(rng.random(16) < 0.15, np.nan, rng.random(16).round(1))
+    delays = {"on_delay": timedelta(hours=1), "off_delay": timedelta(hours=1)}
+    policy = AlarmPolicy(0.5, 0.3, 2, 3, timedelta(hours=4), **delays)  # type: ignore[arg-type]
+    file = tmp_path / "policy.json"
+    file.write_text(json.dumps(policy.as_json()), encoding="utf-8")
+    admit(engine)
+    observe(engine, WELL, 0.5)
+    for hour in range(1, 17):
+        worker_at(hour + 0.1, Scripted(values), policy_file=str(file)).step()
+    watched = Watched.hourly(np.array([16]), np.arange(1, 17), values)
+    alarm, active = decide(watched, policy)
+    told = [hour for kind, hour in history(engine) if kind == "raised" or (kind == "refired" and hour)]
+    assert told == [at(int(hour)).strftime("%H:%M") for hour in np.flatnonzero(alarm) + 1]
+    assert len(told) >= 2
+    with reading(engine) as session:
+        (alert,) = session.scalars(select(AlertRow)).all()
+    assert (alert.condition is Condition.ACTIVE) == bool(active[-1])
 
 
 def test_the_life_of_an_alert(engine: Engine, worker_at: WorkerAt) -> None:

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from models.clinical.alarm import AlarmPolicy
 from models.clinical.score import ScoreSeries, ScoreStatus
+from pipelines.metrics.alarms import Watched
+from pipelines.metrics.burden import decide
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -110,3 +112,14 @@ def test_longer_delays_never_bring_the_first_alarm_forward(policy: AlarmPolicy, 
     )
     first, later = policy.alarms(series), longer.alarms(series)
     assert not later or first[0].time <= later[0].time
+
+
+@settings(max_examples=300, deadline=None)
+@given(policies(), st.lists(score_series(), min_size=1, max_size=3))
+def test_the_simulator_says_what_the_live_engine_says(policy: AlarmPolicy, series: list[ScoreSeries]) -> None:
+    since_start = [(score.time - START) // timedelta(microseconds=1) for one in series for score in one]
+    rows, score = np.array([len(one) for one in series]), np.concatenate([one.value for one in series])
+    alarm, active = decide(Watched(rows, np.array(since_start), score), policy)
+    decisions = [decision for one in series for decision in policy.decide(one)]
+    assert alarm.tolist() == [decision.alarm is not None for decision in decisions]
+    assert active.tolist() == [decision.active for decision in decisions]

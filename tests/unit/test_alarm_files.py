@@ -34,21 +34,23 @@ def read(folder: Path, scores: str = SCORES, onsets: str = ONSETS, ending: str =
 
 
 def alike(one: AlarmTables, other: AlarmTables) -> bool:
-    return one.stay_ids == other.stay_ids and all(
-        np.array_equal(getattr(getattr(one, part), name), getattr(getattr(other, part), name), equal_nan=True)
-        for part, name in [
-            *(("watched", name) for name in ("rows", "time", "score")),
-            *(("events", name) for name in ("count", "onset", "end")),
+    return all(
+        np.array_equal(getattr(left, name), getattr(right, name))
+        for left, right, names in [
+            (one.scores, other.scores, ("stay_ids",)),
+            (one.scores.watched, other.scores.watched, ("rows", "time", "score")),
+            (one.events, other.events, ("count", "onset", "end")),
         ]
+        for name in names
     )
 
 
 def test_canonical_columns(tmp_path: Path) -> None:
     tables = read(tmp_path)
-    assert tables.stay_ids == ("a", "b")
-    assert tables.watched.rows.tolist() == [2, 1]
-    assert (tables.watched.time // HOUR).tolist() == [1, 2, 1]
-    assert tables.watched.score.tolist() == [0.2, 0.8, 0.1]
+    assert tuple(tables.scores.stay_ids) == ("a", "b")
+    assert tables.scores.watched.rows.tolist() == [2, 1]
+    assert (tables.scores.watched.time // HOUR).tolist() == [1, 2, 1]
+    assert tables.scores.watched.score.tolist() == [0.2, 0.8, 0.1]
     assert (tables.events.count.tolist(), tables.events.onset.tolist()) == ([1, 0], [4 * HOUR])
     assert (tables.moments, tables.any_recognised) == (1, False)
 
@@ -84,8 +86,8 @@ def test_a_unit_in_the_name_is_converted(tmp_path: Path, unit: str, an_hour: flo
 def test_five_minute_steps_as_decimal_hours_are_five_minutes(tmp_path: Path) -> None:
     rows = "".join(f"a,{round(step / 12, 6)},0.9\n" for step in range(24))
     tables = read(tmp_path, f"stay,time,score\n{rows}", "stay,onset\n")
-    assert set(np.diff(tables.watched.time)) == {HOUR // 12}
-    alarm = fire(tables.watched, tables.events, AlarmRule(0.5))
+    assert set(np.diff(tables.scores.watched.time)) == {HOUR // 12}
+    alarm = fire(tables.scores.watched, tables.events, AlarmRule(0.5))
     assert np.flatnonzero(alarm).tolist() == [0, 6, 12, 18]  # every half hour
 
 
@@ -104,7 +106,7 @@ def test_dates_of_any_iso_form_tell_the_same(tmp_path: Path, written: str) -> No
     scores = "stay,time,score\n" + "".join(f"a,{written.format(hour)},0.9\n" for hour in (1, 2))
     tables = read(tmp_path, scores, f"stay,onset\na,{written.format(4)}\n")
     start = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
-    assert ((tables.watched.time - start) // HOUR).tolist() == [1, 2]
+    assert ((tables.scores.watched.time - start) // HOUR).tolist() == [1, 2]
     assert ((tables.events.onset - start) // HOUR).tolist() == [4]
 
 
@@ -116,14 +118,19 @@ def test_parquet_with_numbers_for_stays_and_timestamps_of_a_zone(tmp_path: Path)
     onset = pd.Series([pd.Timestamp("2026-01-01 01:30"), pd.NaT])
     pd.DataFrame({"stay": [7.0, 8.0], "onset": onset}).to_parquet(tmp_path / "o.parquet")
     tables = read_tables(tmp_path / "s.parquet", tmp_path / "o.parquet")
-    assert tables.stay_ids == ("7", "8")
-    assert tables.events.onset[0] - tables.watched.time[0] == HOUR // 2  # 02:00 in Zurich is 01:00 in UTC
+    assert tuple(tables.scores.stay_ids) == ("7", "8")
+    assert (
+        tables.events.onset[0] - tables.scores.watched.time[0] == HOUR // 2
+    )  # 02:00 in Zurich is 01:00 in UTC
 
 
 def test_rows_may_come_in_any_order_and_events_be_many(tmp_path: Path) -> None:
     scores = "stay,time,score\nb,1,0.1\na,2,0.8\na,1,0.2\n"
     tables = read(tmp_path, scores, "stay,onset,end,recognised\na,9,,7\na,4,5,6\n")
-    assert (tables.stay_ids, tables.watched.score.tolist()) == (("b", "a"), [0.1, 0.2, 0.8])
+    assert (tuple(tables.scores.stay_ids), tables.scores.watched.score.tolist()) == (
+        ("b", "a"),
+        [0.1, 0.2, 0.8],
+    )
     assert (tables.events.onset // HOUR).tolist() == [4, 9]
     assert (tables.events.end // HOUR).tolist() == [5, 9]
     assert tables.recognised.tolist() == [NEVER_ENDS, 6 * HOUR]
@@ -146,8 +153,8 @@ def test_our_own_table_of_predictions_with_hours_without_a_score(tmp_path: Path)
         table.add(prediction)
     (tmp_path / "labels.csv").write_text("stay,onset_hour\np1,5\n", encoding="utf-8")
     tables = read_tables(tmp_path / "predictions.parquet", tmp_path / "labels.csv")
-    assert np.array_equal(tables.watched.score, [0.7, np.nan, 0.8], equal_nan=True)
-    assert (tables.watched.time // HOUR).tolist() == [1, 2, 3]
+    assert np.array_equal(tables.scores.watched.score, [0.7, np.nan, 0.8], equal_nan=True)
+    assert (tables.scores.watched.time // HOUR).tolist() == [1, 2, 3]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,170 @@
+"""Choosing a policy by budget: within it on validation stays, told of test stays, read by the service."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from models.clinical.alarm import AlarmPolicy
+from models.clinical.errors import InvalidInput, UnreadableSource
+from pipelines.choose_policy import Choice, candidates, choose_policy, part
+from pipelines.metrics.alarms import Events, Watched
+from pipelines.metrics.burden import Ward, burden_figures, simulate
+from pipelines.metrics.ward_files import read_ward
+from pipelines.split import split_of
+from prodrome import app
+from service.policy import policy_of
+from service.settings import Settings
+
+WINDOW = timedelta(hours=8)
+HOURS = 48
+ONSET = 30
+
+
+def drawn(stays: int = 150) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """Scores (stays, HOURS) that rise before the onset of every fifth stay, and who falls ill (stays,)."""
+    rng = np.random.default_rng(3)
+    ill = np.arange(stays) % 5 == 0
+    rise = np.clip((np.arange(HOURS) - ONSET + 10) / 20, 0, 0.5)
+    return np.clip(rng.beta(2, 6, (stays, HOURS)) + ill[:, None] * rise, 0, 1), ill
+
+
+def ward() -> Ward:
+    score, ill = drawn()
+    stays = len(ill)
+    return Ward(
+        Watched.hourly(np.full(stays, HOURS), np.tile(np.arange(1, HOURS + 1), stays), score.ravel()),
+        Events.one_each(np.where(ill, float(ONSET), np.nan), lasting=True),
+        tuple(f"p{stay}" for stay in range(stays)),
+        ("all beds",) * stays,
+        False,
+    )
+
+
+@pytest.fixture(scope="module")
+def chosen() -> Choice:
+    return choose_policy(ward(), 0.6, WINDOW)
+
+
+def test_the_choice_keeps_to_the_budget_and_no_policy_within_it_recalls_more(chosen: Choice) -> None:
+    validation = part(ward(), "validation")
+    assert chosen.validation == burden_figures(simulate(validation, chosen.policy, WINDOW))
+    assert chosen.validation.alarms_per_bed_day is not None
+    assert chosen.validation.alarms_per_bed_day <= 0.6
+    assert chosen.validation.outside.recall
+    others = (burden_figures(simulate(validation, policy, WINDOW)) for policy in candidates(validation))
+    within = [one for one in others if (one.alarms_per_bed_day or 0) <= 0.6]
+    assert max(one.outside.recall or 0 for one in within) == chosen.validation.outside.recall
+    assert chosen.tried > len(within) > 1
+
+
+def test_the_report_is_of_test_subjects_alone(chosen: Choice) -> None:
+    test = ward().only(np.array([split_of(f"p{stay}") == "test" for stay in range(150)]))
+    assert chosen.test == burden_figures(simulate(test, chosen.policy, WINDOW))
+    ends = chosen.test_intervals.alarms_per_bed_day
+    assert ends.low is not None
+    assert ends.high is not None
+    assert chosen.test.alarms_per_bed_day is not None
+    assert ends.low <= chosen.test.alarms_per_bed_day <= ends.high
+
+
+def test_scores_of_test_stays_have_no_say(chosen: Choice) -> None:
+    here = ward()
+    test = np.repeat([split_of(subject) == "test" for subject in here.subject], HOURS)
+    shuffled = Watched(
+        here.watched.rows, here.watched.time, np.where(test, 1 - here.watched.score, here.watched.score)
+    )
+    other = choose_policy(Ward(shuffled, here.events, here.subject, here.unit, False), 0.6, WINDOW)
+    assert (other.policy, other.validation) == (chosen.policy, chosen.validation)
+    assert other.test != chosen.test
+
+
+def test_a_smaller_budget_never_recalls_more(chosen: Choice) -> None:
+    tighter = choose_policy(ward(), 0.1, WINDOW)
+    assert (tighter.validation.alarms_per_bed_day or 0) <= 0.1
+    assert (tighter.validation.outside.recall or 0) <= (chosen.validation.outside.recall or 0)
+
+
+def test_the_file_starts_the_service(chosen: Choice, tmp_path: Path) -> None:
+    path = tmp_path / "policy.json"
+    path.write_text(json.dumps(chosen.as_json()), encoding="utf-8")
+    assert policy_of(Settings(policy_file=str(path)), 0.9) == chosen.policy
+
+
+@pytest.mark.parametrize("budget", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_budget_that_is_none_is_refused(budget: float) -> None:
+    with pytest.raises(InvalidInput, match="alarms a bed and day"):
+        choose_policy(ward(), budget, WINDOW)
+
+
+def test_a_ward_without_validation_stays_or_events_is_refused() -> None:
+    here = ward()
+    test = here.only(np.array([split_of(subject) == "test" for subject in here.subject]))
+    with pytest.raises(InvalidInput, match=r"no validation stay among 32: .*--subjects all"):
+        choose_policy(test, 0.5, WINDOW)
+    well = Ward(
+        here.watched, Events.one_each(np.full(150, np.nan), lasting=True), here.subject, here.unit, False
+    )
+    with pytest.raises(InvalidInput, match="no event among the validation stays"):
+        choose_policy(well, 0.5, WINDOW)
+
+
+def table(folder: Path) -> Path:
+    """The ward as `prodrome evaluate` writes it, and one stay that is positive from its first row."""
+    score, ill = drawn()
+    hour = np.arange(1, HOURS + 1)
+    frames = [
+        pd.DataFrame(
+            {
+                "stay_id": f"s{stay}",
+                "subject_id": f"p{stay}",
+                "hour": hour,
+                "value": score[stay],
+                "status": "present",
+                "label": (ill[stay] & (hour >= ONSET - 6)).astype(np.int8),
+            }
+        )
+        for stay in range(len(ill))
+    ]
+    frames.append(frames[0].assign(stay_id="untold", label=np.int8(1)))
+    path = folder / "predictions.parquet"
+    pd.concat(frames).to_parquet(path)
+    return path
+
+
+def test_labels_tell_the_onset_six_hours_after_their_first(tmp_path: Path) -> None:
+    read, expected = read_ward(table(tmp_path)), ward()
+    assert read.untold == 1
+    assert read.ward.subject == expected.subject
+    for name in ("rows", "time", "score"):
+        assert np.array_equal(getattr(read.ward.watched, name), getattr(expected.watched, name))
+    for name in ("count", "onset", "end"):
+        assert np.array_equal(getattr(read.ward.events, name), getattr(expected.events, name))
+
+
+def test_scores_without_labels_need_onsets(tmp_path: Path) -> None:
+    path = tmp_path / "scores.csv"
+    path.write_text("stay,hour,score,care_unit\na,1,0.5,north\na,2,0.5,north\n", encoding="utf-8")
+    with pytest.raises(UnreadableSource, match=r"scores\.csv: no column label, and no table of onsets"):
+        read_ward(path)
+    (tmp_path / "onsets.csv").write_text("stay,onset\na,9\n", encoding="utf-8")
+    assert read_ward(path, tmp_path / "onsets.csv").ward.unit == ("north",)
+
+
+def test_the_command_writes_the_policy_and_says_how_it_does(tmp_path: Path) -> None:
+    out = tmp_path / "new" / "policy.json"
+    arguments = ["choose-policy", str(table(tmp_path)), "--alarms-per-bed-day", "0.6", "--out", str(out)]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0
+    assert "highest recall within 0.6 alarms a bed and day on validation stays" in done.stdout
+    assert "1 stays are left out" in done.stderr
+    written = json.loads(out.read_text(encoding="utf-8"))
+    assert AlarmPolicy.from_json(written) == choose_policy(ward(), 0.6, WINDOW).policy
+    assert written["chosen"]["maximised"] == "recall"

@@ -99,7 +99,25 @@ class Evaluation:
         """What of all sources could not be read."""
         return tuple(sentence for source in self.sources for sentence in source.unreadable)
 
+    def sentence(self) -> str:
+        """The first model's figures for people, and what was read."""
+        whole = self.cohorts[0]
+        first, counts = whole.models[0], whole.counts
+        outside = first.warnings[0].figures.outside
+        ingested = [source.ingest for source in self.sources]
+        read, kept = (sum(one[name] for one in ingested) for name in ("cells_read", "cells_kept"))
+        return (
+            f"{counts.stays} stays, {counts.septic_stays} with an event, {counts.hours} hours; "
+            f"{first.model} {first.version}: AUROC {_rounded(first.ranking.metrics.auroc)}, AUPRC "
+            f"{_rounded(first.ranking.metrics.auprc)}, {outside.events_detected} of {outside.events} events "
+            f"foretold by {outside.alarms} alarms; {read} values read, {read - kept} quarantined"
+        )
+
     def as_json(self) -> dict[str, Any]:
         """The record; it holds nothing of when or where it was made, so that equal runs write equal files."""
         held = asdict(self) | {"settings": self.settings.as_json()}
         return {"format": FORMAT, "configuration": self.settings.hash, **held}
+
+
+def _rounded(figure: float | None) -> str:
+    return "undefined" if figure is None else f"{figure:.3f}"

@@ -12,7 +12,8 @@ from pipelines.metrics.burden import burden_figures, simulate
 from pipelines.report.material import Material
 from pipelines.report.style import ALARM, COLOURS, SOFT, Drawing, drawing, quiet, saved
 
-_THRESHOLDS = 48
+_THRESHOLDS = 64
+_FEWEST = 20  # alarms in all, or precision and lead time are those of a few stays
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ def swept(material: Material) -> list[AtThreshold]:
     for threshold in tried.tolist():
         policy: AlarmPolicy = replace(material.policy, threshold=threshold, release=None)
         one = burden_figures(simulate(ward, policy, window))
-        if one.alarms_per_bed_day:
+        if one.alarms_per_bed_day and one.outside.alarms >= _FEWEST:
             outside = one.outside
             found.append(
                 AtThreshold(
@@ -95,8 +96,10 @@ def draw(material: Material) -> Drawing:
             material.figures,
             "burden",
             title="Alarm burden against threshold",
-            caption="The first policy at other thresholds. Orange: the budget. Dotted: the model's own threshold. "
-            "Alarms during an event are counted, but are neither true nor false.",
+            caption="The first policy at other thresholds. Orange: the budget. Dotted: the model's own "
+            "threshold. Alarms during an event are counted, but are neither true nor false. Where more alarms "
+            "foretell fewer events, a first alarm came too early, and the condition was still active when the "
+            "window opened.",
         )
 
 

@@ -14,31 +14,37 @@ from pipelines.report.words import model_name
 
 def draw_reliability(material: Material) -> Drawing:
     """What each model said, and what came true, in ten equally full bins; and how scores are spread."""
-    looks, most = named(material.models), 0.0
+    looks, ends = named(material.models), [0.01]
     with drawing(1, 2, 10.2, 4.2) as (figure, (curve, spread)):
         for name in _probabilities(material):
             probability, (colour, _) = material.evidence.scores[name].probability, looks[name]
             found = reliability(material.evidence.label, probability)
+            told = found.observed > 0  # nothing came true in a bin: no place on a logarithmic axis
             curve.plot(
-                found.predicted,
-                found.observed,
+                found.predicted[told],
+                found.observed[told],
                 color=colour,
                 marker="o",
-                markersize=4.5,
+                markersize=5,
                 label=model_name(name),
             )
-            most = max(most, float(found.predicted.max()), float(found.observed.max()))
+            ends += [*found.predicted[told], *found.observed[told]]
             scored = material.evidence.scores[name].value
             bins = np.geomspace(1e-4, 1, 45)
+            spread.set_xscale("log")
             spread.hist(
                 np.clip(scored[np.isfinite(scored)], 1e-4, 1), bins=bins.tolist(), color=colour, alpha=0.75
             )
-        curve.plot([0, most * 1.05], [0, most * 1.05], color=SOFT, linewidth=0.8, linestyle=(0, (1, 2)))
+        span = [0.7 * min(ends), 1.4 * max(ends)]
+        curve.plot(span, span, color=SOFT, linewidth=0.8, linestyle=(0, (1, 2)))
+        curve.set(xscale="log", yscale="log", xlim=span, ylim=span)
+        for axis in (curve.xaxis, curve.yaxis, spread.xaxis):
+            axis.set_major_formatter(lambda at, _: f"{100 * at:g} %")
+            axis.set_minor_formatter(lambda *_: "")
         curve.set(
             title="Said and came true", xlabel="mean score of the bin", ylabel="share of positive hours"
         )
         curve.legend(loc="upper left")
-        spread.set_xscale("log")
         spread.axvline(material.first["threshold"], color=SOFT, linewidth=0.9)
         spread.annotate(
             " own threshold",

@@ -121,16 +121,16 @@ def draw(material: Material) -> Drawing:
                 label=f"site {site}",
             )
         missing.set_yticks(place, [""] * len(shown))
-        missing.set(title="Stays in which it was never measured, %", xlim=(-2, 102))
-        missing.legend(loc="lower right", frameon=True, framealpha=0.9, edgecolor="none")
+        missing.set(title="Stays without it, %", xlim=(-2, 102))
+        missing.legend(loc="lower left", bbox_to_anchor=(0.6, 1.0), ncols=2, columnspacing=1.0)
         for panel in (psi, missing):
-            panel.invert_yaxis()
+            panel.set_ylim(len(shown) - 0.4, -0.6)
             quiet(panel, grid="x")
         return saved(
             figure,
             material.figures,
             "drift",
             title=f"Drift from site {first} to site {other}",
-            caption="A stay counts once a variable, with the median of its values. Dotted: 0.1, below which there "
-            "is nothing to speak of, and 0.25, above which it is another population (orange).",
+            caption="A stay counts once a variable, with the median of its values. Dotted: 0.1, below which "
+            "there is nothing to speak of, and 0.25, above which it is another population (orange).",
         )

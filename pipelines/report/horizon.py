@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from pipelines.metrics.horizon import CONTROLS_A_CASE
 from pipelines.report.material import Material
@@ -22,8 +23,8 @@ def draw(material: Material) -> Drawing:
     looks = named(material.models)
     with drawing(1, 2, 10.2, 3.9) as (figure, axes):
         for panel, (key, title, chance) in zip(axes, _PANELS, strict=True):
-            for one in material.whole["models"]:
-                _line(panel, one["ranking"]["horizons"], key, looks[one["model"]], model_name(one["model"]))
+            for one in reversed(material.whole["models"]):  # the first on top
+                _line(panel, one, key, looks[one["model"]], banded=one is material.first)
             panel.axhline(chance, color=SOFT, linewidth=0.8, linestyle=(0, (1, 2)))
             panel.annotate(
                 "chance",
@@ -39,7 +40,8 @@ def draw(material: Material) -> Drawing:
             panel.invert_xaxis()
             panel.set_xticks(range(0, material.settings["horizon_hours"] + 1, 2))
             quiet(panel)
-        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(looks))
+        handles, labels = axes[0].get_legend_handles_labels()
+        figure.legend(handles[::-1], labels[::-1], loc="outside lower center", ncols=len(looks))
         cases = [one["cases"] for one in material.first["ranking"]["horizons"]]
         return saved(
             figure,
@@ -47,20 +49,28 @@ def draw(material: Material) -> Drawing:
             "horizon",
             title="Ranking at each hour before onset",
             caption=f"Each case is scored h hours before its onset beside {CONTROLS_A_CASE} stays without an "
-            f"event at the same hour of stay; {min(cases)} to {max(cases)} cases. Bands: intervals over "
+            f"event at the same hour of stay; {min(cases)} to {max(cases)} cases. Band: interval over "
             "subjects. Time passes from left to right.",
         )
 
 
-def _line(panel: Any, horizons: list[dict[str, Any]], key: str, look: tuple[str, object], label: str) -> None:
+def _line(
+    panel: Axes,
+    one: dict[str, Any],
+    key: str,
+    look: tuple[str, Any],
+    *,
+    banded: bool,
+) -> None:
+    horizons, label = one["ranking"]["horizons"], model_name(one["model"])
     told = [one for one in horizons if one[key] is not None]
     hours = [one["hours"] for one in told]
     colour, mark = look
     panel.plot(hours, [one[key] for one in told], color=colour, linestyle=mark, label=label)
+    if not banded:
+        return
     low, high = (
-        np.array(
-            [np.nan if one[f"{key}_interval"][end] is None else one[f"{key}_interval"][end] for one in told]
-        )
+        np.array([np.nan if (at := one[f"{key}_interval"][end]) is None else at for one in told])
         for end in ("low", "high")
     )
-    panel.fill_between(hours, low, high, color=colour, alpha=0.13, linewidth=0)
+    panel.fill_between(hours, low, high, color=colour, alpha=0.15, linewidth=0)

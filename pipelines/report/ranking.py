@@ -35,7 +35,7 @@ def draw(material: Material) -> Drawing:
             )
             precision, found, _ = precision_recall_curve(evidence.label, probability)
             recall.plot(
-                *_thinned(found[::-1], precision[::-1]),
+                *_thinned(found[-2::-1], precision[-2::-1]),
                 color=colour,
                 linestyle=mark,
                 label=f"{model_name(name)}  {number(figures['auprc'], 3)}",

@@ -37,7 +37,7 @@ def key_figures(material: Material) -> list[KeyFigure]:
     outside, spread = warnings["figures"]["outside"], warnings["intervals"]
     lead = outside["lead_time_hours_quartiles"]
     per_day = warnings["figures"]["alarms_per_bed_day"]
-    window = material.settings["window_hours"]
+    window, prevalence = material.settings["window_hours"], material.whole["counts"]["prevalence"]
     return [
         KeyFigure(
             percent(outside["recall"]),
@@ -67,7 +67,7 @@ def key_figures(material: Material) -> list[KeyFigure]:
         KeyFigure(
             number(ranking["metrics"]["auprc"], 3),
             "hourly AUPRC",
-            f"{between(_interval(ranking, 'auprc'), 3)}; chance {number(material.whole['counts']['prevalence'], 3)}",
+            f"{between(_interval(ranking, 'auprc'), 3)}; chance {number(prevalence, 3)}",
         ),
     ]
 
@@ -95,21 +95,23 @@ def _who(material: Material) -> str:
     return (
         f"{plural(counts['stays'], 'past stay')} of {plural(counts['subjects'], 'subject')} at {where}, "
         f"{count(counts['septic_stays'])} of them with an event, were replayed hour by hour: "
-        f"{plural(counts['hours'], 'hour')}. Each hour was scored from what was known by then, by the code that "
-        "scores at the bedside, and alarms were decided as the live service decides them."
+        f"{plural(counts['hours'], 'hour')}. Each hour was scored from what was known by then, by the code "
+        "that scores at the bedside, and alarms were decided as the live service decides them."
     )
 
 
 def _what(material: Material) -> str:
     first, warnings = material.first, material.first["warnings"][0]
-    outside = warnings["figures"]["outside"]
+    figures, outside = warnings["figures"], warnings["figures"]["outside"]
     missed = outside["events"] - outside["events_detected"]
+    alarms = plural(outside["alarms"] + figures["late"], "alarm")
+    window = material.settings["window_hours"]
     return (
-        f"With {model_name(first['model'])} at a threshold of {number(warnings['threshold'], 4)}, staff would have "
-        f"had {plural(outside['alarms'] + warnings['figures']['late'], 'alarm')}, one {every(warnings['figures']['alarms_per_bed_day'])} "
-        f"in each bed. Of {plural(outside['events'], 'event')}, {count(outside['events_detected'])} would have been "
-        f"foretold within {material.settings['window_hours']:g} h and {count(missed)} missed; "
-        f"{number(outside['workup_to_detection'], 1)} alarms would have been looked into for one that came true."
+        f"With {model_name(first['model'])} at a threshold of {number(warnings['threshold'], 4)}, staff would "
+        f"have had {alarms}, one {every(figures['alarms_per_bed_day'])} in each bed. Of "
+        f"{plural(outside['events'], 'event')}, {count(outside['events_detected'])} would have been foretold "
+        f"within {window:g} h and {count(missed)} missed; {number(outside['workup_to_detection'], 1)} alarms "
+        "would have been looked into for one that came true."
     )
 
 
@@ -162,8 +164,8 @@ def _leakage(material: Material) -> str:
     floor = leakage["floor"]["metrics"]["auroc"]
     own = material.first["ranking"]["metrics"]["auroc"]
     text = (
-        f"A model that knows only when things were measured, and no value, reaches an AUROC of {number(floor, 3)}, "
-        f"where {model_name(material.first['model'])} has {number(own, 3)}."
+        "A model that knows only when things were measured, and no value, reaches an AUROC of "
+        f"{number(floor, 3)}, where {model_name(material.first['model'])} has {number(own, 3)}."
     )
     shuffled = leakage["shuffled_auroc"]
     if not shuffled:

@@ -27,7 +27,7 @@ def draw_all(material: Material) -> dict[str, list[Drawing]]:
 def _draw(material: Material, one: dict[str, Any], name: str, place: int) -> Drawing:
     variables = one["variables"]
     begin, end = _window(one)
-    with drawing(1 + len(variables), 1, 10.2, 1.75 + 1.12 * len(variables)) as (figure, axes):
+    with drawing(1 + len(variables), 1, 10.2, 1.8 + 1.2 * len(variables)) as (figure, axes):
         _score(axes[0], material, one)
         for panel, variable in zip(axes[1:], variables, strict=True):
             _variable(panel, variable)
@@ -86,18 +86,8 @@ def _variable(panel: Axes, variable: dict[str, Any]) -> None:
 
 
 def _named(panel: Axes, label: str, unit: str) -> None:
-    """The name inside, top left: a panel is too low for a label at its side."""
-    text = f"{label}, {unit}" if unit else label
-    panel.text(
-        0.006,
-        0.96,
-        text,
-        transform=panel.transAxes,
-        va="top",
-        fontsize=8.8,
-        color=INK,
-        bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1.5},
-    )
+    """The name above, at the left: a panel is too low for a label at its side."""
+    panel.set_title(f"{label}, {unit}" if unit else label, fontsize=8.8, fontweight="normal", pad=3)
     panel.locator_params(axis="y", nbins=4)
 
 

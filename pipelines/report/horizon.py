@@ -27,10 +27,10 @@ def draw(material: Material) -> Drawing:
                 _line(panel, one, key, looks[one["model"]], banded=one is material.first)
             panel.axhline(chance, color=SOFT, linewidth=0.8, linestyle=(0, (1, 2)))
             panel.annotate(
-                "chance",
-                (1, chance),
+                " chance",
+                (0, chance),
                 xycoords=("axes fraction", "data"),
-                ha="right",
+                ha="left",
                 va="bottom",
                 fontsize=8,
                 color=SOFT,

@@ -1,4 +1,4 @@
-"""The little Markdown of a model card as HTML: headings, paragraphs, tables, lists, bold and code.
+"""The little Markdown of a model card as HTML: headings, paragraphs, tables, lists, bold, italics and code.
 
 Everything else is text and is escaped.
 """
@@ -70,4 +70,5 @@ def _table(lines: list[str]) -> str:
 def _inline(text: str) -> str:
     safe = str(escape(text))
     safe = re.sub(r"`([^`]+)`", r"<code>\1</code>", safe)
-    return re.sub(r"\*\*([^*]+)\*\*", r"<b>\1</b>", safe)
+    safe = re.sub(r"\*\*([^*]+)\*\*", r"<b>\1</b>", safe)
+    return re.sub(r"\*([^*\s][^*]*)\*", r"<i>\1</i>", safe)

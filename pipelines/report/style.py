@@ -83,7 +83,7 @@ def saved(figure: Figure, folder: Path, name: str, *, title: str, caption: str) 
     folder.mkdir(parents=True, exist_ok=True)
     with mpl.rc_context(_RC | {"svg.hashsalt": name}):
         text = StringIO()
-        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": "Prodrome"})
+        figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": "Prodrome"})
         with replacing(folder / f"{name}.png") as unfinished:
             figure.savefig(unfinished, format="png", dpi=160, metadata={"Software": None})
     svg = text.getvalue()

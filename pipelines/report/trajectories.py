@@ -52,6 +52,9 @@ def _draw(material: Material, one: dict[str, Any], name: str, place: int) -> Dra
                 color=ONSET,
                 fontsize=8.8,
             )
+        for panel in axes:  # what lies outside the hours that are shown makes no room for itself
+            for artist in (*panel.lines, *panel.collections, *panel.patches, *panel.texts):
+                artist.set_in_layout(False)
         return saved(figure, material.figures, name, title=_title(one, place), caption=_caption(one))
 
 
@@ -64,7 +67,9 @@ def _score(panel: Axes, material: Material, one: dict[str, Any]) -> None:
     panel.step(hour, value, where="mid", color=COLOURS[0])
     threshold = material.policy.threshold
     panel.axhline(threshold, color=SOFT, linewidth=0.9, linestyle=(0, (4, 2)))
-    alarms = [at for at in one["alarms"] if one["onset_hour"] is None or at < one["onset_hour"]]
+    begin, end = _window(one)
+    end = end if one["onset_hour"] is None else min(end, one["onset_hour"] - 0.5)
+    alarms = [at for at in one["alarms"] if begin <= at <= end]
     heights = [value[one["hour"].index(at)] for at in alarms]
     panel.plot(alarms, heights, linestyle="none", marker="v", markersize=7, color=ALARM, clip_on=False)
     top = max(float(np.nanmax(np.concatenate([value, high]))), threshold)
@@ -93,7 +98,7 @@ def _named(panel: Axes, label: str, unit: str) -> None:
 
 def _window(one: dict[str, Any]) -> tuple[float, float]:
     """What is shown of a long stay: up to its onset, or around its highest score."""
-    first, last = 0.0, float(one["hour"][-1]) + 0.5
+    first, last = 0.0, max(float(one["hour"][-1]), one["onset_hour"] or 0.0) + 0.5
     if last - first <= _HOURS_BEFORE + _HOURS_AFTER:
         return first, last
     scores = [-1.0 if cell is None else cell for cell in one["value"]]

@@ -6,7 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 NOTHING = "\N{EN DASH}"
-MODEL_NAMES = {"mgp-tcn": "MGP-TCN", "dtw": "DTW", "news2": "NEWS2", "qsofa": "qSOFA", "sirs": "SIRS"}
+MODEL_NAMES = {
+    "mgp-tcn": "MGP\N{NON-BREAKING HYPHEN}TCN",
+    "dtw": "DTW",
+    "news2": "NEWS2",
+    "qsofa": "qSOFA",
+    "sirs": "SIRS",
+}
 
 
 def model_name(name: str) -> str:
@@ -16,7 +22,10 @@ def model_name(name: str) -> str:
 
 def number(value: float | None, decimals: int = 2) -> str:
     """A number, or a dash where there is none."""
-    return NOTHING if value is None else f"{value:,.{decimals}f}".replace("-", "\N{MINUS SIGN}")
+    if value is None:
+        return NOTHING
+    rounded = round(value, decimals) + 0.0  # no negative zero
+    return f"{rounded:,.{decimals}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def percent(value: float | None, decimals: int = 0) -> str:

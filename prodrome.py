@@ -283,6 +283,9 @@ def choose_policy(
         Path | None, typer.Option(help="Table of onsets, where SCORES has no column label.")
     ] = None,
     window: Annotated[str, typer.Option(help="How long before an event an alarm foretells it.")] = "8h",
+    page: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="HTML page to try policies on the test stays with.")
+    ] = None,
 ) -> None:
     """The alarm policy of highest recall within a budget: chosen on validation, reported on test stays."""
     from pipelines.choose_policy import choose_policy as choose
@@ -292,7 +295,8 @@ def choose_policy(
     from pipelines.prediction_files import replacing
 
     ahead = read_duration(window)
-    _made(out.parent)
+    for file in filter(None, (out, page)):
+        _made(file.parent)
     read = read_ward(scores, onsets)
     chosen = choose(read.ward, alarms_per_bed_day, ahead)
     with replacing(out) as unfinished:
@@ -301,6 +305,14 @@ def choose_policy(
     if read.untold:
         _say(f"{read.untold} stays are left out: positive from their first row, they tell no onset")
     _say(f"policy: {out}; start the service with PRODROME_POLICY_FILE={out}")
+    if page is not None:
+        from pipelines.report.burden_page import burden_page
+
+        test = part(read.ward, "test")
+        html = burden_page(test, chosen.policy, ahead, scores.name, budget=alarms_per_bed_day)
+        with replacing(page) as unfinished:
+            unfinished.write_text(html, encoding="utf-8")
+        _say(f"page: {page}")
 
 
 @app.command()

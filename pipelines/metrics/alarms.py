@@ -131,7 +131,8 @@ class AlarmFigures:
 
     Lead times in hours: median, first and third quartile over detected events. False alarms a day count
     event-free time; alerts a hundred days count all of it. `workup_to_detection` is alarms looked into for
-    one true one. `first_alarm_precision` is the share of alarmed stays whose first alarm is true.
+    one true one. `first_alarm_precision` is the share of alarmed stays whose first alarm is true;
+    `free_days` are patient-days outside events.
     """
 
     alarms: int
@@ -147,6 +148,7 @@ class AlarmFigures:
     workup_to_detection: float | None
     first_alarm_precision: float | None
     patient_days: float
+    free_days: float
 
 
 def fire(watched: Watched, events: Events, rule: AlarmRule) -> Booleans:
@@ -246,6 +248,7 @@ def figures(judged: Judged, weight: Integers | None = None) -> AlarmFigures:
             int(counted[alarmed] @ judged.first_true[alarmed]), int(counted[alarmed].sum())
         ),
         patient_days=days,
+        free_days=free_days,
     )
 
 

@@ -92,6 +92,7 @@ def slow_figures(
         "workup_to_detection": alarms / true if true else None,
         "first_alarm_precision": first_true / alarmed if alarmed else None,
         "patient_days": watched / 2880,
+        "free_days": free / 2880,
     }
 
 

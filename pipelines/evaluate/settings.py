@@ -123,7 +123,7 @@ class EvaluationSettings:
     alarms_per_bed_day: float = 0.5
     misses: int = 4
     false_alarms: int = 4
-    shuffles: int = 5
+    shuffles: int = 8
     engine: Engine = "processes"
     workers: int = 2
 

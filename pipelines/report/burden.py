@@ -97,9 +97,9 @@ def draw(material: Material) -> Drawing:
             "burden",
             title="Alarm burden against threshold",
             caption="The first policy at other thresholds. Orange: the budget. Dotted: the model's own "
-            "threshold. Alarms during an event are counted, but are neither true nor false. Where more alarms "
-            "foretell fewer events, a first alarm came too early, and the condition was still active when the "
-            "window opened.",
+            "threshold. Alarms during an event are counted, but are neither true nor false. Where more "
+            "alarms foretell fewer events, a first alarm came too early, and the condition was still active "
+            "when the window opened.",
         )
 
 

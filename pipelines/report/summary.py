@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import stdev
 from typing import Any
 
 from pipelines.report.equity import groups, title_of
@@ -18,7 +21,7 @@ from pipelines.report.words import (
     plural,
 )
 
-_CHANCE = 0.03  # how far from 0.5 a mean AUROC of shuffled labels may lie by chance
+_CHANCE, _DEVIATIONS = 0.03, 3.0  # how far above 0.5 a mean AUROC may lie: by itself, in standard errors
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ def key_figures(material: Material) -> list[KeyFigure]:
         ),
         KeyFigure(
             one_in(outside["precision"]),
-            "alarms before an event was followed by one",
+            f"alarms was followed by an event within {window:g} h",
             f"PPV {percent(outside['precision'], 1)} {between(spread['precision'], 1, share=True)}",
         ),
         KeyFigure(
@@ -95,8 +98,8 @@ def _who(material: Material) -> str:
     return (
         f"{plural(counts['stays'], 'past stay')} of {plural(counts['subjects'], 'subject')} at {where}, "
         f"{count(counts['septic_stays'])} of them with an event, were replayed hour by hour: "
-        f"{plural(counts['hours'], 'hour')}. Each hour was scored from what was known by then, by the code "
-        "that scores at the bedside, and alarms were decided as the live service decides them."
+        f"{plural(counts['hours'], 'hour')}. Each hour was scored from what was known by then, by the "
+        "code that scores at the bedside, and alarms were decided as the live service does."
     )
 
 
@@ -107,8 +110,8 @@ def _what(material: Material) -> str:
     alarms = plural(outside["alarms"] + figures["late"], "alarm")
     window = material.settings["window_hours"]
     return (
-        f"With {model_name(first['model'])} at a threshold of {number(warnings['threshold'], 4)}, staff would "
-        f"have had {alarms}, one {every(figures['alarms_per_bed_day'])} in each bed. Of "
+        f"With {model_name(first['model'])} at a threshold of {number(warnings['threshold'], 4)}, staff "
+        f"would have had {alarms}, one {every(figures['alarms_per_bed_day'])} in each bed. Of "
         f"{plural(outside['events'], 'event')}, {count(outside['events_detected'])} would have been foretold "
         f"within {window:g} h and {count(missed)} missed; {number(outside['workup_to_detection'], 1)} alarms "
         "would have been looked into for one that came true."
@@ -150,7 +153,8 @@ def _fairness(material: Material) -> list[str]:
         if len(told) > 1:
             low, high = min(told), max(told)
             said.append(
-                f"{title_of(by).lower()} {percent(low[0])} ({low[1]}) to {percent(high[0])} ({high[1]})"
+                f"{title_of(by).partition(',')[0].lower()} "
+                f"{percent(low[0])} ({low[1]}) to {percent(high[0])} ({high[1]})"
             )
     return (
         [f"Sensitivity by group: {'; '.join(said)}. Look at the intervals before the differences."]
@@ -171,5 +175,15 @@ def _leakage(material: Material) -> str:
     if not shuffled:
         return text
     mean = sum(shuffled) / len(shuffled)
-    verdict = "at chance, as it must be" if abs(mean - 0.5) <= _CHANCE else "not at chance: look for a leak"
+    verdict = "at chance, as it must be" if at_chance(shuffled) else "above chance: look for a leak"
     return f"{text} Fitted to shuffled labels the same learner has {number(mean, 3)}: {verdict}."
+
+
+def at_chance(shuffled: Sequence[float]) -> bool:
+    """Whether AUROCs of shuffled labels lie about 0.5 as widely as they scatter.
+
+    A learner of nothing leans some way by chance, and what it leans on may go with the risk either way.
+    """
+    mean = sum(shuffled) / len(shuffled)
+    spread = stdev(shuffled) if len(shuffled) > 1 else 0.0
+    return bool(mean - 0.5 <= max(_CHANCE, _DEVIATIONS * spread / math.sqrt(len(shuffled))))

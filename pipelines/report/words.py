@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 NOTHING = "\N{EN DASH}"
+PERCENT = "\N{NO-BREAK SPACE}%"
 MODEL_NAMES = {
     "mgp-tcn": "MGP\N{NON-BREAKING HYPHEN}TCN",
     "dtw": "DTW",
@@ -30,7 +31,7 @@ def number(value: float | None, decimals: int = 2) -> str:
 
 def percent(value: float | None, decimals: int = 0) -> str:
     """A share as a percentage."""
-    return NOTHING if value is None else f"{100 * value:.{decimals}f} %"
+    return NOTHING if value is None else f"{100 * value:.{decimals}f}{PERCENT}"
 
 
 def count(value: int) -> str:
@@ -44,7 +45,7 @@ def between(interval: Mapping[str, Any] | None, decimals: int = 2, *, share: boo
         return ""
     low, high = interval["low"], interval["high"]
     if share:
-        return f"({100 * low:.{decimals}f} to {100 * high:.{decimals}f} %)"
+        return f"({100 * low:.{decimals}f} to {100 * high:.{decimals}f}{PERCENT})"
     return f"({number(low, decimals)} to {number(high, decimals)})"
 
 

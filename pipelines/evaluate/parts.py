@@ -25,7 +25,7 @@ from pipelines.prediction_files import SCHEMA, prediction_rows, replacing
 from pipelines.predictions import Names, predict_chunk
 
 STAYS_A_PART = 64  # about a second of work: what is lost at most of each worker's when a run is stopped
-FOLDERS = ("scores", "stays", "measured")
+FOLDERS = ("measured", "stays", "scores")  # in the order of writing: where scores are, all is
 SCORES = pa.schema([("site", pa.string()), ("model", pa.string()), *SCHEMA])
 _KEY = b"prodrome.key"
 
@@ -114,7 +114,7 @@ class PartFolder:
 
     def read(self, number: int) -> Part:
         """The three tables of a part."""
-        return Part(*(pq.read_table(self.path(name, number)) for name in FOLDERS))
+        return Part(**{name: pq.read_table(self.path(name, number)) for name in FOLDERS})
 
     def keep(self, parts: int) -> None:
         """Remove what an earlier run of more stays left behind."""

@@ -38,7 +38,7 @@ def test_everybody_else_may_be_evaluated() -> None:
 
 
 def test_parts_split_the_subjects_of_the_challenge_and_no_others() -> None:
-    held = {part: holds(part)(STAY) for part in ("all", "train", "validation", "held-out")}  # type: ignore[arg-type]
+    held = {part: holds(part)(STAY) for part in ("all", "train", "validation", "held-out")}
     assert held == {"all": True, "train": True, "validation": False, "held-out": False}
     assert holds("held-out")(replace(STAY, source="mimic4"))
     assert not holds("train")(replace(STAY, source="mimic4"))

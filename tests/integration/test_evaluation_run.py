@@ -18,7 +18,7 @@ from pipelines.metrics.bootstrap import Bootstrap
 from tests.conftest import MakeRecords
 
 STAYS = 200  # four parts
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 600.0  # a busy machine
 
 
 @pytest.fixture(scope="module")
@@ -57,12 +57,14 @@ def test_a_run_that_was_killed_goes_on_to_the_same_files(
         cwd=repository,
         env=os.environ | {"PYTHONPATH": str(repository)},
     )
-    end = time.monotonic() + PATIENCE_SECONDS
-    while not list((tmp_path / "scores").glob("part-*.parquet")):
-        assert process.poll() is None
-        assert time.monotonic() < end, "waited for the first part"
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
+    try:
+        end = time.monotonic() + PATIENCE_SECONDS
+        while not list((tmp_path / "scores").glob("part-*.parquet")):
+            assert process.poll() is None
+            assert time.monotonic() < end, "waited for the first part"
+            time.sleep(0.005)
+    finally:
+        process.send_signal(signal.SIGKILL)
     assert process.wait(timeout=PATIENCE_SECONDS) == -signal.SIGKILL
     assert not (tmp_path / "evaluation.json").exists()
     kept = tmp_path / "scores" / "part-00000.parquet"

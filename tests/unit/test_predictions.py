@@ -19,8 +19,8 @@ from pipelines.ingest.cinc2019 import COLUMNS, open_source
 from pipelines.ingest.source import IngestedStay
 from pipelines.prediction_files import (
     PredictionTable,
-    prediction_rows,
     _score_rows,
+    prediction_rows,
     score_challenge,
     write_psv,
 )

@@ -161,41 +161,48 @@ def score(
 
 @app.command()
 def evaluate(
-    source: SourceName,
-    path: SourcePath,
+    source: Annotated[
+        str | None, typer.Argument(metavar="[SOURCE]", help=f"What the path holds: {', '.join(SOURCES)}.")
+    ] = None,
+    path: Annotated[
+        Path | None, typer.Argument(metavar="[PATH]", help="The file or folder of the source.")
+    ] = None,
     *,
     out: OutFolder,
-    model: Annotated[list[str], typer.Option(help="A model; give the option once a model.")],
+    config: Annotated[
+        Path | None, typer.Option(help="Evaluation file (TOML), in place of SOURCE, PATH and the flags.")
+    ] = None,
+    model: Annotated[list[str] | None, typer.Option(help="A model; give the option once a model.")] = None,
     labels: Annotated[
         Path | None,
         typer.Option(help="Table (Parquet or CSV) of stay and onset_hour, for a source without labels."),
     ] = None,
     subjects: Annotated[
-        str, typer.Option(help="held-out (never seen in training of the shipped models) or all.")
+        str, typer.Option(help="held-out (never seen in training), validation, train or all.")
     ] = "held-out",
-    workers: Workers = 2,
+    engine: Annotated[str | None, typer.Option(help="single, processes (the default) or ray.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes to score with; 2 unless the file says.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print evaluation.json.")] = False,
 ) -> None:
-    """Write per-hour predictions and evaluation.json: AUROC, AUPRC, utility with 95 % intervals."""
-    from pipelines.evaluate import Cut, unseen
-    from pipelines.evaluate import evaluate as evaluate_models
-    from pipelines.onset_labels import labelled_by
+    """Score past stays and write what would have happened: evaluation.json, scores, the worst stays.
 
-    if subjects not in {"held-out", "all"}:
-        raise typer.BadParameter(f"{subjects!r} is neither held-out nor all", param_hint="--subjects")
-    opened = open_named(source, path)
-    if labels is not None:
-        opened = labelled_by(opened, labels)
-    with _progress("evaluating", opened) as advance:
-        found = evaluate_models(
-            opened,
-            model,
-            out,
-            cut=Cut("held-out subjects", unseen) if subjects == "held-out" else None,
-            workers=workers,
-            progress=advance,
-        )
-    typer.echo(json.dumps(found.as_json(), indent=2))
-    _say(found.ingest.sentence())
+    A run that was stopped goes on where it was. `prodrome report` makes a page of the folder.
+    """
+    from rich.console import Console
+
+    from pipelines.evaluate.flags import settings_of
+    from pipelines.evaluate.run import evaluate as evaluate_models
+
+    settings = settings_of(
+        config, source, path, models=model, labels=labels, part=subjects, engine=engine, workers=workers
+    )
+    _made(out)
+    found = evaluate_models(settings, out, console=Console(stderr=True))
+    if as_json:
+        typer.echo(json.dumps(found.as_json(), indent=1))
+    _say(found.sentence())
     _complain(found.unreadable)
 
 
@@ -227,6 +234,22 @@ def detect(
         f"{scored} of {len(found.series)} segments with a score; written to {out}"
     )
     _complain(opened.complaints)
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="What prodrome evaluate wrote.")],
+) -> None:
+    """Make one HTML page of an evaluation, and its figures as PNG and SVG, in the same folder."""
+    from rich.console import Console
+
+    from pipelines.evaluate.progress import Stages
+    from pipelines.report.document import SECTIONS, write_report
+
+    with Stages(Console(stderr=True)) as stages:
+        stages.begin("drawing", SECTIONS)
+        page = write_report(folder, stages.advance)
+    _say(f"report: {page}")
 
 
 @metrics.command("cinc2019")

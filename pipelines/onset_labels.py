@@ -62,21 +62,25 @@ class LabelledSource:
 def labelled_by(source: Source, path: Path) -> LabelledSource:
     """`source` with the labels of a table (.parquet or .csv) that has the columns stay and onset_hour.
 
-    Raises UnreadableSource if the table cannot be read, lacks a column, names a stay twice, or none.
+    Raises UnreadableSource if the table cannot be read, lacks a column, names a stay twice, or none, or has
+    an onset before admission.
     """
     table = TableFile(path)
     missing = [name for name in _COLUMNS if name not in table.columns()]
     if missing:
         raise UnreadableSource(f"{path}: missing column {', '.join(missing)}")
     onset_hour: dict[str, float] = {}
-    for stay, hour in rows(table.batches(_COLUMNS), _COLUMNS):
+    for row, (stay, hour) in enumerate(rows(table.batches(_COLUMNS), _COLUMNS)):
         number = read_number(hour)
         if str(stay) in onset_hour:
             raise UnreadableSource(f"{path}: stay {stay} stands twice; expected one onset a stay")
         onset_hour[str(stay)] = number
         if math.isnan(number) and not isinstance(hour, float) and hour not in _NO_ONSET:
             fault = f"stay {stay} has onset_hour {hour!r}; expected hours or nothing"
-            raise UnreadableSource(f"{path}: {fault}")
+            raise UnreadableSource(f"{path}: row {row}: {fault}")
+        if number < 0:
+            fault = f"stay {stay} has its onset {-number:g} h before admission; leave such stays out"
+            raise UnreadableSource(f"{path}: row {row}: {fault}")
     if not onset_hour:
         raise UnreadableSource(f"{path}: no row; expected one a stay")
     return LabelledSource(source, onset_hour)

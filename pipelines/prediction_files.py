@@ -213,10 +213,11 @@ class PredictionTable:
 
     def add(self, prediction: StayPrediction) -> None:
         """Append the rows of one stay."""
-        self._waiting.add(_prediction_rows(prediction, self._threshold))
+        self._waiting.add(prediction_rows(prediction, self._threshold))
 
 
-def _prediction_rows(one: StayPrediction, threshold: float) -> pa.Table:
+def prediction_rows(one: StayPrediction, threshold: float) -> pa.Table:
+    """One stay in `SCHEMA`; a row is predicted positive from `threshold` on."""
     rows = len(one.hour)
     columns: dict[str, Any] = {
         "stay_id": [one.stay_id] * rows,

@@ -7,16 +7,11 @@ stay, because silence is not recovery; before the first score it is 0, because n
 
 from __future__ import annotations
 
-import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from itertools import islice
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +22,7 @@ from models.base import EarlyWarningModel
 from models.clinical.errors import InvalidInput, ScoringFailed
 from models.clinical.score import GRID_STEP, ScoreStatus
 from models.clinical.stay import Stay
+from pipelines.engines import mapped
 from pipelines.ingest.source import IngestedStay
 
 Progress = Callable[[int], None]  # called with the number of stays just done
@@ -111,9 +107,9 @@ def predict_all(
     `models` are registered names or folders; with `workers` > 1 each process loads them once. The result does
     not depend on `workers`. Raises UnknownModel, and ScoringFailed if a process ends early.
     """
-    chunks, names = _chunks(stays), tuple(models)
-    done = _here(chunks, names) if workers <= 1 else _in_processes(chunks, names, workers)
-    for predictions in done:
+    names = tuple(models)
+    work = partial(predict_chunk, names) if workers > 1 else partial(_predict_chunk, _load(names))
+    for predictions in mapped(work, _chunks(stays), workers=workers):
         yield from predictions
         if progress is not None:
             progress(len(predictions))
@@ -140,40 +136,6 @@ def _chunks(stays: Iterable[IngestedStay]) -> Iterator[list[IngestedStay]]:
         yield chunk
 
 
-def _here(chunks: Iterator[list[IngestedStay]], models: Names) -> Iterator[list[Predictions]]:
-    loaded = _load(models)
-    for chunk in chunks:
-        yield _predict_chunk(loaded, chunk)
-
-
-def _in_processes(
-    chunks: Iterator[list[IngestedStay]], models: Names, workers: int
-) -> Iterator[list[Predictions]]:
-    """Chunks come back in their order; twice as many as there are processes are under way."""
-    context = get_context("spawn")  # a forked torch inherits locks that nobody will release
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread_each)
-    try:
-        under_way: deque[Future[list[Predictions]]] = deque()
-        for chunk in chunks:
-            under_way.append(pool.submit(_predict_there, models, chunk))
-            if len(under_way) >= 2 * workers:
-                yield under_way.popleft().result()
-        while under_way:
-            yield under_way.popleft().result()
-    except BrokenProcessPool as broken:
-        raise ScoringFailed(
-            f"a scoring process ended early, perhaps for want of memory: {broken}"
-        ) from broken
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _one_thread_each() -> None:
-    """Processes are the unit of parallelism; read by torch and numba when a model imports them."""
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
-        os.environ[name] = "1"
-
-
 def _load(models: Names) -> tuple[EarlyWarningModel, ...]:
     return tuple(registry.load(model) for model in models)
 
@@ -181,9 +143,10 @@ def _load(models: Names) -> tuple[EarlyWarningModel, ...]:
 _load_once = cache(_load)  # filled in the worker processes only
 
 
-def _predict_there(models: Names, chunk: list[IngestedStay]) -> list[Predictions]:
+def predict_chunk(models: Names, chunk: Sequence[IngestedStay]) -> list[Predictions]:
+    """Every stay's predictions, one a model; the process it runs in loads the models once."""
     return _predict_chunk(_load_once(models), chunk)
 
 
-def _predict_chunk(models: tuple[EarlyWarningModel, ...], chunk: list[IngestedStay]) -> list[Predictions]:
+def _predict_chunk(models: tuple[EarlyWarningModel, ...], chunk: Sequence[IngestedStay]) -> list[Predictions]:
     return [tuple(predict(model, ingested) for model in models) for ingested in chunk]

@@ -4,16 +4,22 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq  # type: ignore[import-untyped]
+import pandas as pd
 import pytest
 
-from pipelines.evaluate import evaluate
+from pipelines.evaluate.run import evaluate
+from pipelines.evaluate.settings import EvaluationSettings, SourceSettings
 from pipelines.ingest.cinc2019 import open_source
 from pipelines.metrics.bootstrap import Bootstrap
 from pipelines.metrics.challenge_files import evaluate_folders
 from pipelines.prediction_files import score_challenge
 
 RULES = ("news2", "qsofa", "sirs")
+
+
+def settings(records: Path, draws: int) -> EvaluationSettings:
+    source = SourceSettings("cinc2019", records, part="all")
+    return EvaluationSettings((source,), RULES, bootstrap=Bootstrap(draws=draws), shuffles=1, engine="single")
 
 
 @pytest.fixture(params=["A", "B"])
@@ -39,18 +45,19 @@ def test_every_row_of_a_real_record_is_predicted(records: Path, tmp_path: Path) 
 
 @pytest.mark.data
 def test_evaluation_and_written_files_give_the_same_figures(records: Path, tmp_path: Path) -> None:
-    evaluation = evaluate(open_source(records), RULES, tmp_path / "all", bootstrap=Bootstrap(draws=5))
-    assert evaluation.counts.stays == 40
-    for found in evaluation.models:
+    whole = evaluate(settings(records, 5), tmp_path / "all").cohorts[0]
+    assert whole.counts.stays == 40
+    for found in whole.models:
         score_challenge(open_source(records), found.model, tmp_path / found.model)
-        assert evaluate_folders(records, tmp_path / found.model) == found.metrics
+        assert evaluate_folders(records, tmp_path / found.model) == found.ranking.metrics
 
 
 @pytest.mark.data
 def test_real_scores_are_whole_points_and_silence_has_a_reason(records: Path, tmp_path: Path) -> None:
-    evaluate(open_source(records), RULES, tmp_path, bootstrap=Bootstrap(draws=1))
+    evaluate(settings(records, 1), tmp_path / "out")
+    scores = pd.read_parquet(tmp_path / "out" / "scores")
     for model, maximum in zip(RULES, (20, 3, 4), strict=True):
-        table = pq.read_table(tmp_path / f"{model}.parquet").to_pandas()
+        table = scores[scores["model"] == model]
         scored = table["value"].notna()
         points = table.loc[scored, "value"] * maximum
         np.testing.assert_allclose(points, points.round(), atol=1e-9)

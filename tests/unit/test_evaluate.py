@@ -1,109 +1,150 @@
 """Evaluation: the figures are those of the files, of the subjects asked for, with intervals over subjects."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq  # type: ignore[import-untyped]
+import pandas as pd
 import pytest
 
+from models import registry
 from models.clinical.errors import InvalidInput, UnreadableSource
-from pipelines.evaluate import Cut, evaluate
-from pipelines.ingest.cinc2019 import COLUMNS, open_source
+from pipelines.evaluate.run import evaluate
+from pipelines.evaluate.settings import EvaluationSettings, PolicySettings, SourceSettings
+from pipelines.ingest.cinc2019 import open_source
 from pipelines.metrics.bootstrap import Bootstrap, Interval, intervals
 from pipelines.metrics.challenge_files import evaluate_folders
 from pipelines.metrics.cinc2019 import Cohort, summarise
 from pipelines.prediction_files import score_challenge
+from tests.conftest import MakeRecords
 
-HEADER = [*COLUMNS, "Age", "Gender", "Unit1", "Unit2", "HospAdmTime", "ICULOS", "SepsisLabel"]
-QUICK = Bootstrap(draws=50)
-EVEN = Cut("even stays", lambda stay: int(stay.subject_id[1:]) % 2 == 0)
-
-
-def psv(rows: int, septic: bool, seed: int) -> str:
-    """Breathing and pressure at random, worse in a septic stay, which is labelled from its sixth row."""
-    rng = np.random.default_rng(seed)
-    lines = ["|".join(HEADER)]
-    for row in range(rows):
-        label = int(septic and row >= 5)
-        cells = dict.fromkeys(HEADER, "NaN") | {"ICULOS": str(row + 1), "SepsisLabel": str(label)}
-        cells["Resp"] = str(rng.integers(10, 26) + 4 * septic)
-        cells["SBP"] = str(rng.integers(85, 140) - 10 * septic)
-        lines.append("|".join(cells.values()))
-    return "\n".join(lines) + "\n"
+QUICK = Bootstrap(draws=12)
 
 
-@pytest.fixture
-def records(tmp_path: Path) -> Path:
-    folder = tmp_path / "records"
-    folder.mkdir()
-    for number in range(24):
-        (folder / f"p{number:06}.psv").write_text(psv(8 + number % 7, number % 4 < 2, number))
+@pytest.fixture(scope="module")
+def records(tmp_path_factory: pytest.TempPathFactory, made_records: MakeRecords) -> Path:
+    return made_records(tmp_path_factory.mktemp("evaluate") / "records", 80)
+
+
+def of(records: Path, **changes: Any) -> EvaluationSettings:
+    source = SourceSettings("cinc2019", records, part="all")
+    settings = EvaluationSettings((source,), ("news2", "qsofa"), bootstrap=QUICK, shuffles=1)
+    return replace(settings, engine="single", **changes)
+
+
+@pytest.fixture(scope="module")
+def out(records: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("evaluated")
+    evaluate(of(records), folder)
     return folder
 
 
-def test_the_figures_are_those_of_the_written_files(records: Path, tmp_path: Path) -> None:
-    evaluation = evaluate(open_source(records), ["qsofa"], tmp_path / "evaluated", bootstrap=QUICK)
-    score_challenge(open_source(records), "qsofa", tmp_path / "scored")
-    assert evaluation.models[0].metrics == evaluate_folders(records, tmp_path / "scored")
-
-
-def test_counts_and_figures_reach_the_record(records: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    evaluation = evaluate(open_source(records), ["news2", "qsofa"], out, bootstrap=QUICK, cut=EVEN)
+def test_the_figures_are_those_of_the_written_files(records: Path, out: Path, tmp_path: Path) -> None:
+    score_challenge(open_source(records), "qsofa", tmp_path)
     record = json.loads((out / "evaluation.json").read_text())
-    assert record == json.loads(json.dumps(evaluation.as_json()))
-    assert record["cut"] == "even stays"
-    assert (record["counts"]["stays"], record["counts"]["septic_stays"]) == (12, 6)
-    assert [model["model"] for model in record["models"]] == ["news2", "qsofa"]
-    assert record["ingest"]["stays"] == 12  # what the cut leaves out is not counted
-    assert (
-        record["ingest"]["cells_kept"] + sum(record["ingest"]["quarantined"].values())
-        == (record["ingest"]["cells_read"])
-    )
-    for model in record["models"]:
-        table = pq.read_table(out / f"{model['model']}.parquet").to_pandas()
-        assert set(table["stay_id"]) == {f"p{number:06}" for number in range(0, 24, 2)}
-        assert len(table) == record["counts"]["hours"]
-        assert table["label"].sum() == record["counts"]["positive_hours"]
-        assert model["hours_with_score_share"] == table["value"].notna().mean()
+    found = record["cohorts"][0]["models"][1]["ranking"]["metrics"]
+    assert found == json.loads(json.dumps(evaluate_folders(records, tmp_path).__dict__))
 
 
-def test_intervals_hold_the_figure_and_repeat(records: Path, tmp_path: Path) -> None:
-    one, two = (
-        evaluate(open_source(records), ["qsofa"], tmp_path / name, bootstrap=QUICK).models[0]
-        for name in ("one", "two")
-    )
-    assert one == two
+def test_counts_and_scores_are_of_the_same_hours(out: Path) -> None:
+    record = json.loads((out / "evaluation.json").read_text())
+    counts, scores = record["cohorts"][0]["counts"], pd.read_parquet(out / "scores")
+    assert (counts["stays"], counts["septic_stays"]) == (80, 20)
+    assert [model["model"] for model in record["cohorts"][0]["models"]] == ["news2", "qsofa"]
+    for _, rows in scores.groupby("model"):
+        assert len(rows) == counts["hours"]
+        assert rows["label"].sum() == counts["positive_hours"]
+        assert rows["value"].notna().mean() > 0.9
+    ingest = record["sources"][0]["ingest"]
+    assert ingest["cells_kept"] + sum(ingest["quarantined"].values()) == ingest["cells_read"]
+
+
+def test_the_same_run_writes_the_same_record(records: Path, out: Path, tmp_path: Path) -> None:
+    evaluate(of(records), tmp_path)
+    for path in out.rglob("*.*"):
+        assert (tmp_path / path.relative_to(out)).read_bytes() == path.read_bytes(), path
+
+
+def test_intervals_hold_the_figure(out: Path) -> None:
+    ranking = json.loads((out / "evaluation.json").read_text())["cohorts"][0]["models"][0]["ranking"]
     for name in ("auroc", "auprc", "utility"):
-        interval, figure = getattr(one.intervals, name), getattr(one.metrics, name)
-        assert interval.low < figure < interval.high
+        interval, figure = ranking["intervals"][name], ranking["metrics"][name]
+        assert interval["low"] < figure < interval["high"]
 
 
-def test_the_configuration_names_what_decides_the_figures(records: Path, tmp_path: Path) -> None:
-    first = evaluate(open_source(records), ["qsofa"], tmp_path, bootstrap=QUICK)
-    reseeded = evaluate(open_source(records), ["qsofa"], tmp_path, bootstrap=Bootstrap(draws=50, seed=1))
-    other_half = evaluate(open_source(records), ["qsofa"], tmp_path, bootstrap=QUICK, cut=EVEN)
-    assert first.models[0].configuration != reseeded.models[0].configuration
-    assert first.models[0].configuration != other_half.models[0].configuration
-    assert first.counts.subjects_hash == reseeded.counts.subjects_hash != other_half.counts.subjects_hash
+def test_the_configuration_names_what_decides_the_figures(records: Path) -> None:
+    first = of(records)
+    assert first.hash == replace(first, engine="ray", workers=7).hash
+    assert first.hash != replace(first, bootstrap=Bootstrap(draws=30, seed=1)).hash
+    assert first.hash != replace(first, policies=(PolicySettings(k=2, n=3),)).hash
 
 
-def test_stays_without_label_or_no_stay_at_all_are_refused(records: Path, tmp_path: Path) -> None:
-    nobody = Cut("nobody", lambda stay: False)
-    with pytest.raises(UnreadableSource, match="nobody"):
-        evaluate(open_source(records), ["qsofa"], tmp_path / "out", cut=nobody)
+def test_only_the_part_asked_for_is_evaluated(records: Path, tmp_path: Path) -> None:
+    source = SourceSettings("cinc2019", records, part="train")
+    found = evaluate(of(records, sources=(source,), models=("qsofa",)), tmp_path)
+    assert found.sources[0].stays_read == 80
+    assert found.sources[0].evaluated + found.sources[0].outside_part == 80
+    assert 45 < found.sources[0].evaluated < 65  # seven in ten
+
+
+def test_figures_of_two_sites_stand_beside_those_of_both(
+    records: Path, made_records: MakeRecords, tmp_path: Path
+) -> None:
+    other = made_records(tmp_path / "other", 24, first=100)
+    sources = tuple(
+        SourceSettings("cinc2019", path, site, part="all") for path, site in ((records, "A"), (other, "B"))
+    )
+    found = evaluate(of(records, sources=sources, models=("news2",), trained_at=("A",)), tmp_path / "out")
+    assert [(one.cohort, one.external) for one in found.cohorts] == [
+        ("all stays", None),
+        ("A", False),
+        ("B", True),
+    ]
+    assert [one.counts.stays for one in found.cohorts] == [104, 80, 24]
+    alone = evaluate(of(other, models=("news2",)), tmp_path / "alone").cohorts[0].models[0]
+    assert found.cohorts[2].models[0].ranking == alone.ranking
+
+
+def test_alarms_keep_to_the_budget_as_closely_as_scores_allow(records: Path, tmp_path: Path) -> None:
+    found = evaluate(of(records, models=("news2",), alarms_per_bed_day=0.3), tmp_path)
+    within = found.cohorts[0].models[0].at_budget
+    assert within is not None
+    assert within.alarms_per_bed_day <= 0.3
+    assert within.warnings.figures.alarms_per_bed_day == within.alarms_per_bed_day
+
+
+def test_a_stay_without_label_is_refused_by_name(made_records: MakeRecords, tmp_path: Path) -> None:
+    records = made_records(tmp_path / "records", 8)
     unlabelled = records / "p000004.psv"
     lines = [line.rpartition("|")[0] for line in unlabelled.read_text().splitlines()]
     unlabelled.write_text("\n".join(lines) + "\n")
     with pytest.raises(UnreadableSource, match="p000004 has no hourly label"):
-        evaluate(open_source(records), ["qsofa"], tmp_path / "out")
+        evaluate(of(records), tmp_path / "out")
 
 
-@pytest.mark.parametrize("models", [[], ["qsofa", "qsofa"]])
-def test_models_are_at_least_one_and_each_once(models: list[str], records: Path, tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="at least one model"):
-        evaluate(open_source(records), models, tmp_path / "out")
+def test_stays_of_one_class_are_refused(made_records: MakeRecords, tmp_path: Path) -> None:
+    records = made_records(tmp_path / "records", 3, first=1)
+    with pytest.raises(InvalidInput, match="no positive subject among 3 stays"):
+        evaluate(of(records), tmp_path / "out")
+    for path in records.iterdir():
+        path.unlink()
+    with pytest.raises(InvalidInput, match="no stay without an event among 1"):
+        evaluate(of(made_records(records, 1)), tmp_path / "out")
+
+
+def test_a_part_without_a_stay_is_refused(made_records: MakeRecords, tmp_path: Path) -> None:
+    records = made_records(tmp_path / "records", 1)  # p000000 trains
+    with pytest.raises(UnreadableSource, match=r"records \(held-out\): no readable stay"):
+        evaluate(of(records, sources=(SourceSettings("cinc2019", records),)), tmp_path / "out")
+
+
+def test_a_model_is_evaluated_once_whatever_it_is_called(records: Path, tmp_path: Path) -> None:
+    saved = tmp_path / "saved"
+    registry.load("qsofa").save(saved)
+    with pytest.raises(InvalidInput, match="every model once"):
+        evaluate(of(records, models=("qsofa", str(saved))), tmp_path / "out")
 
 
 def cohort(stays: int, rows: int) -> Cohort:

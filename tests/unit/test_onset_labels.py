@@ -8,7 +8,8 @@ import pyarrow.parquet as pq  # type: ignore[import-untyped]
 import pytest
 
 from models.clinical.errors import UnreadableSource
-from pipelines.evaluate import evaluate, unseen
+from pipelines.evaluate.run import evaluate
+from pipelines.evaluate.settings import EvaluationSettings, SourceSettings
 from pipelines.ingest.long_table import open_source
 from pipelines.ingest.source import Source
 from pipelines.metrics.bootstrap import Bootstrap
@@ -44,8 +45,12 @@ def test_hours_are_positive_from_six_before_the_onset(source: Source, tmp_path: 
 def test_an_evaluation_takes_them(source: Source, tmp_path: Path) -> None:
     labels = tmp_path / "labels.csv"
     labels.write_text("stay,onset_hour\na,10\nb,\nc,\n", encoding="utf-8")
-    found = evaluate(labelled_by(source, labels), ["qsofa"], tmp_path / "out", bootstrap=Bootstrap(draws=10))
-    assert (found.counts.stays, found.counts.septic_stays, found.counts.positive_hours) == (3, 1, 9)
+    one = SourceSettings("table", Path(source.name), labels=labels)
+    settings = EvaluationSettings(
+        (one,), ("qsofa",), bootstrap=Bootstrap(draws=10), shuffles=1, engine="single"
+    )
+    counts = evaluate(settings, tmp_path / "out").cohorts[0].counts
+    assert (counts.stays, counts.septic_stays, counts.positive_hours) == (3, 1, 9)
 
 
 @pytest.mark.parametrize(
@@ -54,6 +59,7 @@ def test_an_evaluation_takes_them(source: Source, tmp_path: Path) -> None:
         ("stay,onset\na,1\n", "missing column onset_hour"),
         ("stay,onset_hour\na,1\na,2\n", "stay a stands twice"),
         ("stay,onset_hour\na,soon\n", "stay a has onset_hour 'soon'"),
+        ("stay,onset_hour\na,1\nb,-3\n", "row 1: stay b has its onset 3 h before admission"),
         ("stay,onset_hour\n", "no row"),
     ],
 )
@@ -62,7 +68,3 @@ def test_a_table_that_says_no_onsets_is_refused(source: Source, tmp_path: Path, 
     labels.write_text(text, encoding="utf-8")
     with pytest.raises(UnreadableSource, match=said):
         labelled_by(source, labels)
-
-
-def test_training_has_seen_nobody_of_another_source(source: Source) -> None:
-    assert all(unseen(one.stay) for one in source.stays())

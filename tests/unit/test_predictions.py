@@ -19,8 +19,8 @@ from pipelines.ingest.cinc2019 import COLUMNS, open_source
 from pipelines.ingest.source import IngestedStay
 from pipelines.prediction_files import (
     PredictionTable,
-    _prediction_rows,
     _score_rows,
+    prediction_rows,
     score_challenge,
     write_psv,
 )
@@ -102,7 +102,7 @@ class Spread(QSOFA):
 
 def test_the_tables_hold_the_spread_of_each_score(tmp_path: Path) -> None:
     stated, plain = (predict(model, ingested([1, 2, 14, 15])) for model in (Spread(), QSOFA()))
-    for rows_of in (_score_rows, lambda one: _prediction_rows(one, 0.5)):
+    for rows_of in (_score_rows, lambda one: prediction_rows(one, 0.5)):
         table = rows_of(stated).to_pydict()
         assert table["low"] == [None, 2 / 3 - 0.1, 2 / 3 - 0.1, None]
         assert table["high"] == [None, 2 / 3 + 0.1, 2 / 3 + 0.1, None]

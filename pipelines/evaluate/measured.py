@@ -1,0 +1,127 @@
+"""What is kept of a stay besides its scores: its facts, what was measured of it, and how often.
+
+The hourly table holds for every variable how many results were known by the hour and how many hours ago the
+last one became known: nothing of what was measured, only that it was. It is what the floor of
+`pipelines.evaluate.floor` reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa  # type: ignore[import-untyped]
+
+from models.clinical.interventions import InterventionKind
+from models.clinical.stay import Stay
+from models.clinical.variables import CATALOGUE
+from pipelines.ingest.source import IngestedStay
+from pipelines.metrics.horizon import onsets
+
+VARIABLES = tuple(CATALOGUE)
+NEVER = np.iinfo(np.uint16).max  # hours since a variable that nobody has measured yet
+_PLACE = {name: place for place, name in enumerate(VARIABLES)}
+_RECOGNITION = (InterventionKind.ANTIBIOTIC, InterventionKind.CULTURE)
+
+FACTS = pa.schema(
+    [
+        ("site", pa.string()),
+        ("stay_id", pa.string()),
+        ("subject_id", pa.string()),
+        ("age_years", pa.float64()),
+        ("sex", pa.string()),
+        ("care_unit", pa.string()),
+        ("hours", pa.int64()),  # rows that were scored
+        ("onset_hour", pa.float64()),  # null without an event
+        ("onset_told", pa.bool_()),  # false where the stay is positive from its first row
+        ("recognised_hour", pa.float64()),  # first antibiotic, culture or lactate; null where none is known
+        ("observations", pa.int64()),
+        ("quarantined", pa.int64()),
+        *((f"median_{name}", pa.float64()) for name in VARIABLES),
+        *((f"count_{name}", pa.int64()) for name in VARIABLES),
+    ]
+)
+MEASUREMENTS = pa.schema(
+    [
+        ("hour", pa.int64()),
+        *((f"count_{name}", pa.uint16()) for name in VARIABLES),
+        *((f"since_{name}", pa.uint16()) for name in VARIABLES),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """At each of R hours, of V variables: how many results were known, and hours since the last (R, V)."""
+
+    count: npt.NDArray[np.uint16]
+    since: npt.NDArray[np.uint16]
+
+
+def measurements(stay: Stay, hour: npt.NDArray[np.int64]) -> Measurements:
+    """What had been measured by each `hour` (R,), by when it became known."""
+    last = int(hour[-1]) if len(hour) else 0
+    table = stay.observations
+    known = np.clip(np.ceil(stay.hours(table["known_at"])), 1, last + 1).astype(np.int64)
+    place = np.array([_PLACE[name] for name in table["variable"].tolist()], dtype=np.int64)
+    arrived = np.zeros((last + 1, len(VARIABLES)), dtype=np.int64)
+    np.add.at(arrived, (known - 1, place), 1)
+    grid = np.arange(1, last + 1)[:, None]
+    count = np.cumsum(arrived[:last], axis=0)
+    latest = np.maximum.accumulate(np.where(arrived[:last] > 0, grid, 0), axis=0)
+    since = np.where(latest > 0, grid - latest, NEVER)
+    at = hour - 1
+    return Measurements(np.minimum(count, NEVER)[at].astype(np.uint16), since[at].astype(np.uint16))
+
+
+def measurement_rows(ingested: Sequence[IngestedStay]) -> pa.Table:
+    """`MEASUREMENTS` of some stays, end to end."""
+    found = [(one.hour, measurements(one.stay, one.hour)) for one in ingested if one.hour is not None]
+    count, since = (np.concatenate([getattr(one, side) for _, one in found]) for side in ("count", "since"))
+    columns = [np.concatenate([hour for hour, _ in found]), *count.T, *since.T]
+    return pa.Table.from_arrays([pa.array(column) for column in columns], schema=MEASUREMENTS)
+
+
+def fact_rows(site: str, ingested: Sequence[IngestedStay]) -> pa.Table:
+    """`FACTS` of some labelled stays."""
+    return pa.Table.from_pylist([_facts(site, one) for one in ingested], schema=FACTS)
+
+
+def _facts(site: str, ingested: IngestedStay) -> dict[str, object]:
+    stay, hour, label = ingested.stay, ingested.hour, ingested.label
+    assert hour is not None
+    assert label is not None  # nobody else is evaluated
+    found = onsets(np.array([len(hour)], dtype=np.int64), hour, label)
+    values = stay.observations.groupby("variable")["value"]
+    return {
+        "site": site,
+        "stay_id": stay.stay_id,
+        "subject_id": stay.subject_id,
+        "age_years": stay.age_years,
+        "sex": stay.sex,
+        "care_unit": stay.care_unit,
+        "hours": len(hour),
+        "onset_hour": float(found.hour[0]) if label.any() else None,
+        "onset_told": bool(found.case[0]),
+        "recognised_hour": recognised_hour(stay),
+        "observations": len(stay.observations),
+        "quarantined": len(ingested.quarantine) + len(ingested.facts_quarantined),
+        **{f"count_{name}": 0 for name in VARIABLES},
+        **{f"median_{name}": value for name, value in values.median().items()},
+        **{f"count_{name}": count for name, count in values.size().items()},
+    }
+
+
+def recognised_hour(stay: Stay) -> float | None:
+    """Hours from admission to the first antibiotic, culture or lactate: somebody already suspected.
+
+    None where the record holds no interventions at all: then nobody can tell.
+    """
+    if stay.interventions.empty:
+        return None
+    acted = stay.interventions["start"][stay.interventions["kind"].isin(_RECOGNITION)]
+    lactate = stay.observations["time"][stay.observations["variable"] == "lactate"]
+    begun = [one.min() for one in (acted, lactate) if len(one)]
+    return float(min((one - stay.admitted_at).total_seconds() for one in begun)) / 3600 if begun else None

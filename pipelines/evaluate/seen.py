@@ -1,0 +1,60 @@
+"""Whether a model has seen a subject: it may not be evaluated on whom it learnt from.
+
+A saved model says in `model.json` which CinC 2019 sets it was trained on, and that subjects were split by
+`SPLIT_RULE`. A config may name further sources that trained it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from models.base import EarlyWarningModel
+from models.clinical.errors import InvalidInput
+from models.clinical.stay import Stay
+from pipelines.evaluate.settings import Part
+from pipelines.split import held_out, split_of
+
+TRAINED_ON = "cinc2019"  # the source that shipped models and `prodrome train` learn from
+_SET = re.compile(r"training_set[AB]")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one model was trained on: `sets` of CinC 2019 by name, empty where it was not trained on them."""
+
+    model: str
+    sets: frozenset[str]
+
+    @classmethod
+    def by(cls, model: EarlyWarningModel) -> Seen:
+        """What `model` says of itself; a rule was trained on nothing."""
+        training: Mapping[str, Any] = getattr(model, "training", {})
+        return cls(model.name, frozenset(_SET.findall(str(training.get("source", "")))))
+
+    def require_unseen(self, source: Path, stay: Stay) -> None:
+        """Raises InvalidInput, naming source and subject, if training or validation has seen the stay.
+
+        A path that does not say which set it holds counts as one that was trained on.
+        """
+        named = _SET.search(source.stem)
+        there = not named or named[0] in self.sets
+        if self.sets and there and stay.source == TRAINED_ON and not held_out(stay.subject_id):
+            part = split_of(stay.subject_id)
+            raise InvalidInput(
+                f"{source}: subject {stay.subject_id} of stay {stay.stay_id} is one that {self.model} "
+                f"learnt from ({part} of {' + '.join(sorted(self.sets))}); evaluate part held-out",
+                value=stay.subject_id,
+                bound="subjects that no model has seen",
+            )
+
+
+def holds(part: Part) -> Callable[[Stay], bool]:
+    """Which stays a part holds; only the subjects of CinC 2019 are split, nobody else trained anything."""
+    if part == "all":
+        return lambda _: True
+    wanted = "test" if part == "held-out" else part
+    return lambda stay: split_of(stay.subject_id) == wanted if stay.source == TRAINED_ON else wanted == "test"

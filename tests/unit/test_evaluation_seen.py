@@ -1,0 +1,44 @@
+"""Nobody is evaluated by a model that learnt from them."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from models import registry
+from models.clinical.errors import InvalidInput
+from models.clinical.stay import Stay
+from pipelines.evaluate.seen import Seen, holds
+from pipelines.split import split_of
+
+TRAINED, HELD_OUT = "p000000", next(f"p{n:06}" for n in range(99) if split_of(f"p{n:06}") == "test")
+STAY = Stay("s", TRAINED, datetime(2019, 1, 1, tzinfo=UTC), source="cinc2019")
+SET_A, SET_B = Path("training_setA.zip"), Path("training_setB.zip")
+ON_A = Seen("boosted", frozenset({"training_setA"}))
+
+
+def test_the_shipped_model_says_what_it_learnt_from() -> None:
+    assert Seen.by(registry.load("mgp-tcn")).sets == {"training_setA", "training_setB"}
+    assert Seen.by(registry.load("news2")).sets == frozenset()
+
+
+def test_a_subject_of_the_training_is_refused_by_name() -> None:
+    with pytest.raises(InvalidInput, match=r"training_setA\.zip: subject p000000 of stay s .* boosted"):
+        ON_A.require_unseen(SET_A, STAY)
+    with pytest.raises(InvalidInput, match="held-out"):
+        ON_A.require_unseen(Path("some folder"), STAY)  # may be any of them
+
+
+def test_everybody_else_may_be_evaluated() -> None:
+    ON_A.require_unseen(SET_B, STAY)
+    ON_A.require_unseen(SET_A, replace(STAY, subject_id=HELD_OUT))
+    ON_A.require_unseen(SET_A, replace(STAY, source="mimic4"))
+    Seen("news2", frozenset()).require_unseen(SET_A, STAY)
+
+
+def test_parts_split_the_subjects_of_the_challenge_and_no_others() -> None:
+    held = {part: holds(part)(STAY) for part in ("all", "train", "validation", "held-out")}
+    assert held == {"all": True, "train": True, "validation": False, "held-out": False}
+    assert holds("held-out")(replace(STAY, source="mimic4"))
+    assert not holds("train")(replace(STAY, source="mimic4"))

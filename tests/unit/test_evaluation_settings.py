@@ -1,0 +1,88 @@
+"""Settings of an evaluation: a file or flags, every name known, every value in its bounds."""
+
+from pathlib import Path
+
+import pytest
+
+from models.clinical.errors import InvalidInput, UnreadableSource
+from pipelines.evaluate.flags import settings_of
+from pipelines.evaluate.settings import EvaluationSettings, SourceSettings, read_settings
+
+EXAMPLE = Path(__file__).parents[2] / "experiments" / "evaluate.toml"
+LEAST = 'models = ["news2"]\n[[sources]]\nname = "cinc2019"\npath = "a.zip"\n'
+
+
+def read(folder: Path, text: str) -> EvaluationSettings:
+    path = folder / "run.toml"
+    path.write_text(text, encoding="utf-8")
+    return read_settings(path)
+
+
+def test_the_example_is_read_as_it_stands() -> None:
+    settings = read_settings(EXAMPLE)
+    assert [source.called for source in settings.sources] == ["A", "B"]
+    assert [policy.k for policy in settings.policies] == [1, 2]
+    assert settings.policies[0].policy(0.25).threshold == 0.25
+    assert settings.bootstrap.draws == 500
+
+
+def test_what_a_file_leaves_out_keeps_its_default(tmp_path: Path) -> None:
+    found = read(tmp_path, LEAST)
+    assert found == EvaluationSettings((SourceSettings("cinc2019", Path("a.zip")),), ("news2",))
+    assert found.sources[0].part == "held-out"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (LEAST + "speed = 3\n", "sources: unknown speed"),
+        ("speed = 3\n" + LEAST, "unknown speed; there are: .*window_hours"),
+        ('models = ["news2"]\n', "at least one source"),
+        (LEAST.replace('"news2"', '"news2", "news2"'), "at least one model, each once"),
+        (LEAST + 'part = "test"\n', "part 'test' is none of held-out"),
+        (LEAST + "[[policies]]\nthreshold = 1.2\n", "0 <= release <= threshold <= 1"),
+        (LEAST + "[[policies]]\nk = 3\nn = 2\n", "needs 1 <= k <= n"),
+        (LEAST + '[subgroups]\nby = ["colour"]\n', "subgroups by 'colour'"),
+        (LEAST + "[bootstrap]\ndraws = 0\n", "bootstrap of 0 draws"),
+        ('engine = "dask"\n' + LEAST, "engine 'dask' is none of single, processes, ray"),
+        (LEAST + '[[sources]]\nname = "cinc2019"\npath = "other/a.zip"\n', "site needs a name of its own"),
+    ],
+)
+def test_a_mistake_is_named_with_its_file(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(InvalidInput, match=said) as caught:
+        read(tmp_path, text)
+    assert str(tmp_path / "run.toml") in str(caught.value)
+
+
+def test_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableSource, match=r"run\.toml: expected a TOML file"):
+        read(tmp_path, "models = [")
+
+
+def flags(config: Path | None = None, source: str | None = None, **more: object) -> EvaluationSettings:
+    given: dict[str, object] = {
+        "models": None,
+        "labels": None,
+        "part": "all",
+        "engine": None,
+        "workers": None,
+    }
+    path = Path("a.zip") if source else None
+    return settings_of(config, source, path, **(given | more))  # type: ignore[arg-type]
+
+
+def test_flags_are_short_for_a_file_with_one_source() -> None:
+    found = flags(source="cinc2019", models=["news2"], workers=3, engine="single")
+    source = SourceSettings("cinc2019", Path("a.zip"), part="all")
+    assert found == EvaluationSettings((source,), ("news2",), engine="single", workers=3)
+
+
+def test_a_file_takes_engine_and_workers_from_the_flags_and_nothing_else(tmp_path: Path) -> None:
+    read(tmp_path, LEAST)
+    found = flags(tmp_path / "run.toml", engine="ray", workers=5)
+    assert (found.engine, found.workers) == ("ray", 5)
+    assert found.hash == read(tmp_path, LEAST).hash
+    with pytest.raises(InvalidInput, match="not both"):
+        flags(tmp_path / "run.toml", models=["news2"])
+    with pytest.raises(InvalidInput, match="at least one --model"):
+        flags(source="cinc2019")

@@ -35,7 +35,7 @@ class Stacking:
 
     def terms(self, x: Floats) -> Floats:
         """What each member adds to the logit, (N, J), 0 where it says nothing; x (N, J) NaN there."""
-        return np.nan_to_num((x - np.array(self.centre)) * np.array(self.weight), nan=0.0)
+        return np.asarray(np.nan_to_num((x - np.array(self.centre)) * np.array(self.weight), nan=0.0))
 
     def logit(self, x: Floats) -> Floats:
         """The logit of x (N, J): (N,)."""

@@ -88,11 +88,9 @@ def cluster() -> Iterator[None]:
     ray = pytest.importorskip("ray", reason="ray is an optional extra")
     cluster_utils = pytest.importorskip("ray.cluster_utils")
     node = {"num_cpus": 1, "object_store_memory": 200 * 2**20, "include_dashboard": False}
-    nodes = cluster_utils.Cluster(
-        initialize_head=True, head_node_args={**node, "node_ip_address": "127.0.0.1"}
-    )
+    nodes = cluster_utils.Cluster(initialize_head=True, head_node_args=node)
     try:
-        nodes.add_node(**node, node_ip_address="127.0.0.1")
+        nodes.add_node(**node)
         ray.init(address=nodes.address, log_to_driver=False)
         assert len([one for one in ray.nodes() if one["Alive"]]) == 2
         yield

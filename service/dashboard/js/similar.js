@@ -27,12 +27,12 @@ const stands = (stays) => (stays === 1 ? "One stay" : `Stands for ${stays} stays
 function Row({ past }) {
   const { septic, hours_to_onset: hours, stays, distance, shares, alignment } = past;
   const moved = farthest(alignment);
-  return html`<li class=${septic ? "is-septic" : ""}>
+  return html`<li>
     <span><i class=${`key past${septic ? " septic" : ""}`}></i>
       ${" "}<b>${septic ? `Septic${hours === null ? "" : ` ${whenText([hours, hours])}`}` : "Not septic"}</b></span>
     <span>${stands(stays)}</span>
     <span class="share">distance ${distance.toPrecision(3)}, most of it ${shares.slice(0, NAMED).map(({ label, share }) =>
-      `${label} ${percent(share)}`).join(", ")}; hours moved by ${moved === 0 ? "none" : `up to ${moved}`}</span>
+      `${label} ${percent(share)}`).join(", ")}; laid ${moved === 0 ? "hour on hour" : `up to ${moved} h apart`}</span>
   </li>`;
 }
 

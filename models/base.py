@@ -10,10 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 from models.clinical.score import ScoreSeries
 from models.clinical.stay import LabelledStay, Stay
+
+if TYPE_CHECKING:
+    from models.dtw.likeness import Likeness
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,25 @@ class Inquirable(Protocol):
 
     def inquire(self, stay: Stay, time: datetime) -> Inquiry:
         """The observations that moved the score at `time`, from what stood then, and what to measure next."""
+
+
+@runtime_checkable
+class Likening(Protocol):
+    """A model that remembers past stays and can say which are most like one."""
+
+    @property
+    def name(self) -> str:
+        """The registry name."""
+
+    @property
+    def version(self) -> str:
+        """A hash that equals for equal memories."""
+
+    def remembered(self) -> tuple[int, int]:
+        """How many references there are, and how many of them had an onset."""
+
+    def patients_like(self, stay: Stay, time: datetime, count: int = 5) -> tuple[Likeness, ...]:
+        """The references nearest to the stay at `time`, the nearest first; none where too little is known."""
 
 
 class EarlyWarningModel(Protocol):

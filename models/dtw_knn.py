@@ -33,7 +33,7 @@ from models.clinical.score import ScoreSeries, ScoreStatus
 from models.clinical.stay import LabelledStay, Stay
 from models.contributions import contributions
 from models.dtw import index as index_files
-from models.dtw.ensemble import Ensemble, Voting, group_weights
+from models.dtw.ensemble import CASE, Ensemble, Voting, group_weights
 from models.dtw.excerpts import CarriedCourse
 from models.dtw.index import Index
 from models.dtw.likeness import Likeness, likeness
@@ -206,7 +206,13 @@ class DTWKNN:
         query = self._asked(stay, time).query
         if query is None:
             return ()
-        return likeness(query, self.learnt.index, self.ensemble.distances(query), self.config.voting, count)
+        distances, backward = self.ensemble.distances(query), self.learnt.standardisation.backward
+        return likeness(query, self.learnt.index, distances, self.config.voting, count, backward)
+
+    def remembered(self) -> tuple[int, int]:
+        """How many references there are, and how many of them had an onset."""
+        outcome = self.learnt.index.outcome
+        return len(outcome), int((outcome == CASE).sum())
 
     def _asked(self, stay: Stay, time: datetime) -> _Asked:
         at, hour, known = as_at(stay, time)

@@ -8,11 +8,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from models import registry
-from models.base import Inquirable
+from models.base import Inquirable, Likening
 from models.clinical.stay import Stay, observation_table
 from models.mgp.standardise import VITAL_SIGNS
 
 ADMITTED = datetime(2020, 1, 1, tzinfo=UTC)
+PAST_STAYS = "dtw"  # whom the service compares with unless it is told otherwise
 
 
 def example() -> Stay:
@@ -28,12 +29,15 @@ def example() -> Stay:
 
 
 def warm() -> None:
-    """Score, explain and inquire with the default model."""
+    """Score, explain and inquire with the default model, and lay the stay on past ones."""
     model, stay = registry.load("default"), example()
     model.score(stay)
     model.explain(stay, stay.last_known_at)
     if isinstance(model, Inquirable):
         model.inquire(stay, stay.last_known_at)
+    past = registry.load(PAST_STAYS)
+    assert isinstance(past, Likening)
+    past.patients_like(stay, stay.last_known_at)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ from models.clinical.score import GRID_STEP
 from models.clinical.stay import Stay, observation_table
 from service.answers import Json, driver, instant, named
 from service.clock import Clock
+from service.likening import PastStays, similar_stays
 from service.problems import NotFound, install_problem_details
 from service.schemas import Instant, StayIn
 from service.scoring_pass import contributions_at, drivers_at, hours_to_score, refuse_endless
@@ -80,7 +81,16 @@ class InquireQuestion(BaseModel):
     time: Instant | None = None
 
 
-def scoring_app(engine: Engine, clock: Clock, model: EarlyWarningModel, default_name: str) -> FastAPI:
+class LikenQuestion(BaseModel):
+    """Which past stays a stored stay is like at the hour of its newest score at a time, or now."""
+
+    stay_id: str
+    time: Instant | None = None
+
+
+def scoring_app(
+    engine: Engine, clock: Clock, model: EarlyWarningModel, default_name: str, past: PastStays
+) -> FastAPI:
     """The questions a worker answers."""
     app = FastAPI(openapi_url=None)
     install_problem_details(app)
@@ -114,12 +124,13 @@ def scoring_app(engine: Engine, clock: Clock, model: EarlyWarningModel, default_
 
     @app.post("/inquire")
     def inquire(question: InquireQuestion) -> Json:
-        row, stay = _stored_stay(engine, question.stay_id, question.time)
-        hour = _newest_hour(row, question.time, clock.now())
-        if hour == row.admitted_at:
-            raise NotFound(f"stay {question.stay_id!r} has no score by {instant(question.time) or 'now'}")
-        refuse_endless(row.admitted_at, hour)
-        return _inquiry(model, stay.until(hour), hour)
+        stay, hour = _scored(engine, clock, question.stay_id, question.time)
+        return _inquiry(model, stay, hour)
+
+    @app.post("/liken")
+    def liken(question: LikenQuestion) -> Json:
+        stay, hour = _scored(engine, clock, question.stay_id, question.time)
+        return similar_stays(past.model(), stay, hour)
 
     return app
 
@@ -155,6 +166,16 @@ def _stored_stay(engine: Engine, stay_id: str, as_of: datetime | None) -> tuple[
         if row is None:
             raise NotFound(f"no stay {stay_id!r}")
         return row, clinical_stay(row, observations_of(session, row.id, known_by=as_of))
+
+
+def _scored(engine: Engine, clock: Clock, stay_id: str, time: datetime | None) -> tuple[Stay, datetime]:
+    """What was known by the hour of a stored stay's newest score at `time`, or now; and that hour."""
+    row, stay = _stored_stay(engine, stay_id, time)
+    hour = _newest_hour(row, time, clock.now())
+    if hour == row.admitted_at:
+        raise NotFound(f"stay {stay_id!r} has no score by {instant(time) or 'now'}")
+    refuse_endless(row.admitted_at, hour)
+    return stay.until(hour), hour
 
 
 def _newest_hour(row: StayRow, as_of: datetime | None, now: datetime) -> datetime:

@@ -18,7 +18,7 @@ class ScoringClient:
         self._url, self._timeout_seconds = url, timeout_seconds
 
     def ask(self, question: str, body: dict[str, Any]) -> dict[str, Any]:
-        """The worker's answer to `question`: score, posterior, explain or inquire.
+        """The worker's answer to `question`: score, posterior, explain, inquire or liken.
 
         Raises ScoringUnavailable when no worker answers in time, ScoringRefused with the worker's own
         problem details when it refuses.

@@ -30,6 +30,7 @@ class Settings(BaseSettings):
     body_limit_bytes: int = Field(default=8 * 1024 * 1024, ge=1024)
 
     model: str = Field(default="default", min_length=1)
+    likeness_model: str = Field(default="dtw", min_length=1)
     policy_file: str | None = Field(default=None, min_length=1)
     policy_threshold: Share | None = None
     policy_release: Share | None = None

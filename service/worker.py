@@ -24,6 +24,7 @@ from service.answers import alert_json
 from service.clock import Clock, wall_now
 from service.context import log_to_stderr, prepare_database
 from service.heartbeat import Heartbeat
+from service.likening import PastStays
 from service.policy import policy_facts, policy_of
 from service.scoring import ScoringEndpoint, scoring_app
 from service.scoring_pass import Scorer, score_stay
@@ -65,8 +66,9 @@ class Worker:
         self._worker_id = f"{socket.gethostname()}:{os.getpid()}:{token_hex(2)}"
         self._lease = timedelta(seconds=settings.lease_seconds)
         self._heartbeat = Heartbeat(self._engine, self._worker_id, self._lease)
+        past = PastStays(model, settings.likeness_model)
         self._endpoint = ScoringEndpoint(
-            settings, scoring_app(self._engine, self._clock, model, settings.model)
+            settings, scoring_app(self._engine, self._clock, model, settings.model, past)
         )
         version_id = self._activate(model, policy)
         self._scorer = Scorer(self._engine, self._clock, self._worker_id, model, version_id, policy)

@@ -1,4 +1,4 @@
-"""Scores of what is not stored, posteriors, explanations: checked here, answered by the worker."""
+"""Scores of what is not stored, posteriors, explanations, similar stays: the worker answers, we check."""
 
 from __future__ import annotations
 
@@ -49,6 +49,16 @@ def explanation(
 ) -> Json:
     """What moved a score: which variables, which observations; and what would make it surer."""
     return parts.scoring.ask("inquire", {"stay_id": stay_id, "time": instant(time)})
+
+
+@router.get("/stays/{stay_id:path}/similar", responses={503: {"description": "No worker answers"}})
+def similar(
+    parts: Parts,
+    stay_id: str,
+    time: Annotated[Instant | None, Query(description="At the hour of the newest score at this time")] = None,
+) -> Json:
+    """The past stays most like this one, and what became of them."""
+    return parts.scoring.ask("liken", {"stay_id": stay_id, "time": instant(time)})
 
 
 def _verdict(raw: object, admitted_at: datetime, now: datetime) -> ObservationFacts | Quarantined:

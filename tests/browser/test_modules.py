@@ -232,3 +232,38 @@ def test_a_score_has_the_decimals_its_threshold_needs(
     run: Run, value: float | None, threshold: float, words: str
 ) -> None:
     assert run("format", "it.scoreText(...given)", [value, threshold]) == words
+
+
+@pytest.mark.parametrize(
+    ("summary", "words"),
+    [
+        ({"count": 5, "septic": 3, "hours_to_onset": [2, 6]}, "3 of 5 became septic, 2 to 6 h later."),
+        ({"count": 5, "septic": 1, "hours_to_onset": [4, 4]}, "1 of 5 became septic, 4 h later."),
+        ({"count": 4, "septic": 1, "hours_to_onset": [0, 0]}, "1 of 4 became septic, in that very hour."),
+        ({"count": 5, "septic": 0, "hours_to_onset": None}, "None of 5 became septic."),
+    ],
+)
+def test_what_became_of_past_stays_is_one_sentence(run: Run, summary: dict[str, Any], words: str) -> None:
+    assert run("similar", "it.sentence(given)", summary) == words
+
+
+def test_past_courses_are_columns_of_their_own_by_outcome(run: Run) -> None:
+    similar = {
+        "hours": [text(NOW - HOUR), text(NOW)],
+        "similar": [
+            {"septic": False, "course": {"lactate": [1, None]}},
+            {"septic": True, "course": {"lactate": [3, 4]}},
+            {"septic": True, "course": {}},
+        ],
+    }
+    span = {"from": NOW - 2 * HOUR, "to": NOW + HOUR}
+    columns = run(
+        "align",
+        "it.variableColumns([], null, given[1], it.pastCourses(given[0], 'lactate'))"
+        ".map((cells) => cells.map((it) => it === undefined ? 'skip' : it))",
+        [similar, span],
+    )
+    assert len(columns) == 17
+    assert sorted(cell for cell in columns[1] if cell != "skip" and cell is not None) == [3, 4]
+    assert [cell for cell in columns[6] if cell != "skip"] == [None, 1, None, None]
+    assert [cell for cell in columns[2][1:-1] if cell != "skip"] == []

@@ -23,22 +23,43 @@ function columns(rows, width, span) {
 export const scoreColumns = (scores, span) =>
   columns(scores.map(({ time, value, low, high }) => ({ at: seconds(time), cells: [low ?? null, high ?? null, value] })), 3, span);
 
+export const MOST_PAST = 5; // past stays laid behind a course
+
+/** The courses of past stays in one variable: those that became septic from 0 on, the others from MOST_PAST on. */
+export function pastCourses(similar, name) {
+  const courses = Array(2 * MOST_PAST).fill(null);
+  for (const [first, outcome] of [[0, true], [MOST_PAST, false]]) {
+    const told = (similar?.similar ?? []).filter(({ septic }) => septic === outcome).slice(0, MOST_PAST);
+    told.forEach(({ course }, index) => {
+      if (course[name]) courses[first + index] = { time: similar.hours, value: course[name] };
+    });
+  }
+  return courses;
+}
+
 /**
- * [time, low, high, mean, prompt, late, ended] of one variable: the band where the posterior has one, then what
- * was observed, split by whether it was known in time and still stands. `band` is {time, mean, low, high} or null.
+ * [time, ...past, low, high, mean, prompt, late, ended] of one variable: a column for each of `past`, {time, value}
+ * or null; the band where the posterior has one; what was observed, split by whether it was known in time and still
+ * stands. `band` is {time, mean, low, high} or null.
  */
-export function variableColumns(observations, band, span) {
+export function variableColumns(observations, band, span, past = []) {
   const none = undefined;
+  const others = past.map(() => none);
   const kind = (observation) => (isEnded(observation) ? 2 : isLate(observation) ? 1 : 0);
   const points = observations.map((observation) => ({
     at: seconds(observation.time),
-    cells: [none, none, none, ...[0, 1, 2].map((column) => (column === kind(observation) ? observation.value : null))],
+    cells: [...others, none, none, none, ...[0, 1, 2].map((column) => (column === kind(observation) ? observation.value : null))],
   }));
   const curve = (band?.time ?? []).map((time, index) => ({
     at: seconds(time),
-    cells: [band.low[index], band.high[index], band.mean[index], null, null, null],
+    cells: [...others, band.low[index], band.high[index], band.mean[index], null, null, null],
   }));
-  return columns([...points, ...curve], 6, span);
+  const courses = past.flatMap((course, place) =>
+    (course?.time ?? []).map((time, index) => ({
+      at: seconds(time),
+      cells: [...others.with(place, course.value[index]), none, none, none, null, null, null],
+    })));
+  return columns([...points, ...curve, ...courses], 6 + past.length, span);
 }
 
 /** The newest of `items` (sorted by time) at or before `time` in milliseconds, or undefined. */

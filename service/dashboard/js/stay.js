@@ -1,4 +1,5 @@
 /** One stay, from left to right: why, the evidence on one time axis, what to do. */
+import { useState } from "../vendor/hooks.js";
 import { attention, stage } from "./attention.js";
 import { serviceNow } from "./clock.js";
 import { Evidence } from "./evidence.js";
@@ -8,8 +9,9 @@ import { html } from "./html.js";
 import { Mark } from "./marks.js";
 import { Reasons } from "./reasons.js";
 import { stayLink } from "./route.js";
+import { Similar } from "./similar.js";
 import { Actions } from "./stay_actions.js";
-import { useStay } from "./stay_data.js";
+import { useSimilar, useStay } from "./stay_data.js";
 
 function changeText(change, threshold) {
   if (change === null) return "";
@@ -49,7 +51,7 @@ function AsOf({ stayId, asOf, ward }) {
 // a variable that moves nothing explains nothing
 const stands = (driver) => driver.share !== 0;
 
-const Why = ({ stay, variables, threshold, now }) => html`<section class="why"><h2>Why</h2>
+const Why = ({ stay, variables, threshold, now, past }) => html`<section class="why"><h2>Why</h2>
   ${!stay.drivers.some(stands) && html`<p class="quiet">No variable stands out.</p>`}
   <ul>${stay.drivers.filter(stands).map((driver) => html`<li key=${driver.variable}>
     <span><b>${driver.label}</b></span>
@@ -57,7 +59,8 @@ const Why = ({ stay, variables, threshold, now }) => html`<section class="why"><
       ${" "}<small>${unitText(driver.unit)}${driver.time ? ` at ${hourMinute(driver.time, now)}` : ""}</small></span>
     <span class="share">${driver.share >= 0 ? "raises" : "lowers"} the score by ${scoreText(Math.abs(driver.share), threshold)}</span>
   </li>`)}</ul>
-  ${stay.score.time && html`<${Reasons} stayId=${stay.stay_id} score=${stay.score} threshold=${threshold} now=${now} />`}
+  ${stay.score.time && html`<${Reasons} stayId=${stay.stay_id} score=${stay.score} threshold=${threshold} now=${now} />
+    <${Similar} ...${past} />`}
 </section>`;
 
 const Source = ({ detail }) => html`<details class="source"><summary>Source and configuration</summary>
@@ -92,10 +95,12 @@ export function StayPage({ stayId, asOf, view }) {
   const { ward, preferences } = view;
   const tile = ward.stays.get(stayId);
   const { detail, failure, beat } = useStay(stayId, asOf, tile);
-  if (!detail) return html`<p class="loading">${failure || "Loading the stay…"} <a href="#/">Board</a></p>`;
+  const [open, setOpen] = useState(false); // here, because the charts draw what the panel tells of
   const live = asOf === null && tile;
+  const stay = detail && (live ? { ...detail.stay, ...tile } : detail.stay);
+  const asked = useSimilar(stayId, stay?.score, open);
+  if (!detail) return html`<p class="loading">${failure || "Loading the stay…"} <a href="#/">Board</a></p>`;
   const now = asOf ? Date.parse(asOf) : serviceNow(ward.clock);
-  const stay = live ? { ...detail.stay, ...tile } : detail.stay;
   const read = attention(stay, now, ward.clock.speed);
   const threshold = detail.policy?.threshold ?? 1;
   return html`<article class="stay">
@@ -103,8 +108,9 @@ export function StayPage({ stayId, asOf, view }) {
     ${failure && html`<p class="failed" role="alert">Not refreshed: ${failure}</p>`}
     <${Heading} stay=${stay} read=${read} threshold=${threshold} now=${now} />
     <div class="stay-body">
-      <${Why} stay=${stay} variables=${detail.variables} threshold=${threshold} now=${now} />
-      <${Evidence} detail=${detail} asOf=${asOf} beat=${beat} theme=${preferences.theme} threshold=${threshold} />
+      <${Why} stay=${stay} variables=${detail.variables} threshold=${threshold} now=${now}
+        past=${{ asked, open, setOpen }} />
+      <${Evidence} detail=${detail} similar=${open ? asked.similar : null} asOf=${asOf} beat=${beat} theme=${preferences.theme} threshold=${threshold} />
       <${Do} read=${read} detail=${detail} asOf=${asOf} view=${view} now=${now} />
     </div>
   </article>`;

@@ -72,10 +72,22 @@ export function usePosterior(stayId, asOf, variables, beat) {
   return { posterior: state.failure ? null : state.answer, failure: state.failure };
 }
 
-/** What stands behind `score`, asked only while `wanted`. An answer for another hour is never shown as this one's. */
-export function useExplanation(stayId, score, wanted) {
-  const path = `v1/stays/${encodeURIComponent(stayId)}/explanation?${new URLSearchParams({ time: score.time })}`;
+/** What the model says of `score`, asked only while `wanted`. An answer for another hour is never shown as this one's. */
+function useAsked(question, stayId, score, wanted) {
+  const path = `v1/stays/${encodeURIComponent(stayId)}/${question}?${new URLSearchParams({ time: score.time })}`;
   const revision = `${score.value} ${score.low} ${score.high}`; // a late result changes the score of an hour
   const state = useFetched(wanted ? path : null, revision);
-  return { explanation: state.path === path ? state.answer : null, failure: state.failure };
+  return { answer: state.path === path ? state.answer : null, failure: state.failure };
+}
+
+/** What stands behind `score`. */
+export function useExplanation(stayId, score, wanted) {
+  const { answer, failure } = useAsked("explanation", stayId, score, wanted);
+  return { explanation: answer, failure };
+}
+
+/** The past stays that were most like this one at the hour of `score`; null until they are known. */
+export function useSimilar(stayId, score, wanted) {
+  const { answer, failure } = useAsked("similar", stayId, score ?? {}, wanted && Boolean(score?.time));
+  return { similar: answer, failure };
 }

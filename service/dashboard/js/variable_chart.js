@@ -1,11 +1,11 @@
 /** One variable over the stay: what was observed, the Gaussian-process mean and 95 % band, the normal range. */
 import { useEffect, useMemo, useRef } from "../vendor/hooks.js";
-import { isLate, latestBefore, standing, variableColumns } from "./align.js";
+import { isLate, latestBefore, MOST_PAST, standing, variableColumns } from "./align.js";
 import { Chart, colour } from "./chart.js";
 import { hourMinute, measured, outside, unitText } from "./format.js";
 import { html } from "./html.js";
 
-const [LOW, HIGH, ENDED] = [1, 2, 6]; // columns of the chart's data
+const [LOW, HIGH, ENDED] = [1, 2, 6].map((column) => 2 * MOST_PAST + column); // columns of the chart's data
 const ARM = 4; // half a cross, in CSS pixels
 
 function shadeNormal(chart, [low, high]) {
@@ -58,12 +58,17 @@ const points = (fill) => ({
   points: { show: true, size: 6, width: 1.5, stroke: colour("text"), fill },
 });
 
+/** A past stay's course, behind the rest. */
+const past = (dash) => ({ stroke: colour("past"), width: 1.25, dash, points: { show: false } });
+
 const make = (normal, showTime) => () => ({
   height: showTime ? 128 : 104,
   showTime,
   range: range(normal),
   bands: [{ series: [HIGH, LOW], fill: colour("band") }],
   series: [
+    ...Array.from({ length: MOST_PAST }, () => past()),
+    ...Array.from({ length: MOST_PAST }, () => past([4, 3])), // did not become septic
     { stroke: "transparent", points: { show: false } },
     { stroke: "transparent", points: { show: false } },
     { stroke: colour("mean"), width: 1.5, points: { show: false } },
@@ -81,9 +86,9 @@ function words(observation, { unit, normal }, none) {
 }
 
 /** The chart with its heading: label, unit, normal range and the last value before the pointer. */
-export function VariableChart({ name, variable, observations, band, span, theme, showTime, onPick }) {
+export function VariableChart({ name, variable, observations, band, past: courses, span, theme, showTime, onPick }) {
   const reading = useRef(null);
-  const data = useMemo(() => variableColumns(observations, band, span), [observations, band, span]);
+  const data = useMemo(() => variableColumns(observations, band, span, courses), [observations, band, courses, span]);
   const stood = useMemo(() => standing(observations), [observations]);
   const none = stood.length ? "not measured yet" : "withdrawn";
   const show = (time) => {

@@ -29,7 +29,7 @@ class PastStays:
     """Whom a worker compares with: the model that scores if it remembers stays, else the one set."""
 
     def __init__(self, scoring: EarlyWarningModel, name_or_folder: str) -> None:
-        self._model = scoring if isinstance(scoring, Likening) else None
+        self._model: Likening | None = scoring if isinstance(scoring, Likening) else None
         self._name = name_or_folder
         self._lock = threading.Lock()
 

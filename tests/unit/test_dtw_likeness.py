@@ -42,9 +42,9 @@ def test_a_variable_that_one_side_does_not_know_has_no_course() -> None:
     assert set(found.course) == {"heart_rate"} == {name for name, _ in found.shares}
 
 
-@pytest.mark.parametrize("hours", [2, 5])
-def test_a_course_is_as_long_as_the_stay_whatever_the_reference_is(hours: int) -> None:
+@pytest.mark.parametrize(("hours", "first"), [(2, 1.0), (5, 0.0)])  # of two hours the first takes two
+def test_a_course_is_as_long_as_the_stay_whatever_the_reference_is(hours: int, first: float) -> None:
     query = series(np.linspace([0.0, 0.0], [1.0, 3.0], hours), variables=NAMES)
     found = nearest(query, series([[0.0, 0.0], [0.5, 1.0], [1.0, 3.0]], variables=NAMES))
     assert [len(course) for course in found.course.values()] == [hours, hours]
-    assert found.course["lactate"][[0, -1]].tolist() == [0.0, 6.0]
+    assert found.course["lactate"][[0, -1]].tolist() == [first, 6.0]

@@ -505,7 +505,7 @@ def train_mgp_tcn(
     config: Experiment = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Ignore a checkpoint of an earlier run.")] = False,
 ) -> None:
-    """Train the MGP-TCN end to end. A stopped run goes on."""
+    """Train the MGP-TCN end to end. A run that was stopped goes on where it was."""
     from rich.console import Console
 
     from pipelines.train import read_settings

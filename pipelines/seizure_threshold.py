@@ -12,10 +12,12 @@ from models.clinical.annotation import AnnotatedSpan
 from models.clinical.errors import InvalidInput
 from models.clinical.recording import UNKNOWN_START
 from models.clinical.score import ScoreSeries
-from pipelines.detect import RELEASED_AT, alarm_events
+from models.seizure import SeizureDetector
+from pipelines.detect import RELEASED_AT, alarm_events, prepared, score_recording
+from pipelines.ingest.recordings.opened import OpenedRecording
 from pipelines.metrics.seizures import Event, ScoredRecording, SeizureMetrics, score_seizures
 
-CANDIDATES = 60
+CANDIDATES = 60  # thresholds that are tried
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +26,12 @@ class ScoredSeizures:
 
     series: ScoreSeries
     truth: AnnotatedSpan
+
+
+def score_opened(opened: OpenedRecording, detector: SeizureDetector) -> ScoredSeizures:
+    """A detector's scores of one recording beside its annotations."""
+    series = score_recording(prepared(opened.recording, detector.rate_hz), detector)
+    return ScoredSeizures(series, opened.span)
 
 
 def figures(scored: Sequence[ScoredSeizures], policy: AlarmPolicy) -> SeizureMetrics:

@@ -31,15 +31,17 @@ from models.mvpa.network import MVPFormer
 from models.mvpa.pretraining import pretraining
 from models.mvpa.training import Training, TrainingConfig
 from models.threads import one_thread
-from pipelines.detect import SEIZURE_POLICY, prepared, score_recording
+from pipelines.detect import SEIZURE_POLICY
 from pipelines.ingest.recordings.opened import OpenedRecording
 from pipelines.seizure_excerpts import Excerpt, Excerpts, excerpt
-from pipelines.seizure_threshold import ScoredSeizures, best_policy, figures
+from pipelines.seizure_threshold import best_policy, figures, score_opened
 from pipelines.simulate.ieeg import IEEGConfig, simulate_ieeg
 
 Say = Callable[[str], None]
 
 BEFORE_SECONDS = 75.0  # of an excerpt's background, before its seizure
+CALM_SECONDS = 300.0  # of a recording, before its seizure's onset, and from it to the end
+SHORTEST_HOURS = 0.2
 CODEBOOK_SCALE = 0.1  # rows of the codebooks that training never meets then say almost nothing
 _TRAINING, _WHOLE = 0, 1  # seeds of a subject's recordings
 
@@ -64,8 +66,8 @@ class Simulated:
     """Who there is: numbers of subjects from the first to before the last, and what is recorded of them.
 
     A subject has `fewest_channels` to `most_channels` contacts. For training an excerpt of `seizure_segments`
-    around one seizure and `calm_excerpts` of `calm_segments`; for the rest a recording of `hours` with
-    `seizures_per_day` on average. Raises InvalidInput where two parts share a subject.
+    around one seizure and `calm_excerpts` of `calm_segments`; for the rest a recording of `hours`, with one
+    seizure. Raises InvalidInput where two parts share a subject.
     """
 
     training: tuple[int, int] = (2000, 2040)
@@ -77,9 +79,15 @@ class Simulated:
     calm_excerpts: int = 2
     calm_segments: int = 24
     hours: float = 0.5
-    seizures_per_day: float = 64.0
 
     def __post_init__(self) -> None:
+        if not self.hours >= SHORTEST_HOURS:
+            raise InvalidInput(
+                f"recordings of {self.hours} h: must be >= {SHORTEST_HOURS} h",
+                value=self.hours,
+                bound=f">= {SHORTEST_HOURS}",
+                unit="h",
+            )
         for one, other in combinations(("training", "validation", "held_out"), 2):
             shared = set(range(*getattr(self, one))) & set(range(*getattr(self, other)))
             if shared:
@@ -94,12 +102,12 @@ class Simulated:
         return self.fewest_channels + 7 * subject % (self.most_channels - self.fewest_channels + 1)
 
     def recordings(self, subjects: tuple[int, int]) -> Iterator[OpenedRecording]:
-        """One recording of each of these subjects."""
+        """One recording of each of these subjects, with a seizure that leaves time before and after it."""
         for subject in range(*subjects):
+            seconds = 3600.0 * self.hours
+            onset = np.random.default_rng([_WHOLE, subject]).uniform(CALM_SECONDS, seconds - CALM_SECONDS)
             config = IEEGConfig(
-                3600.0 * self.hours,
-                channel_count=self.channels(subject),
-                seizures_per_day=self.seizures_per_day,
+                seconds, channel_count=self.channels(subject), seizure_onsets=(float(onset),)
             )
             yield simulate_ieeg(_WHOLE, subject, config)
 
@@ -214,12 +222,6 @@ def _with_threshold(model: MVPFormer, settings: MVPASettings) -> tuple[DetectorC
         scored.append(score_opened(opened, detector))
     policy = best_policy(scored, SEIZURE_POLICY)
     return replace(settings.detector, threshold=policy.threshold), figures(scored, policy).as_json()
-
-
-def score_opened(opened: OpenedRecording, detector: Detector) -> ScoredSeizures:
-    """A detector's scores of one recording beside its annotations."""
-    series = score_recording(prepared(opened.recording, detector.rate_hz), detector)
-    return ScoredSeizures(series, opened.span)
 
 
 def _described(settings: MVPASettings) -> dict[str, Any]:

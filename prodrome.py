@@ -573,7 +573,7 @@ def train_mvpa(
     out: OutFolder,
     config: Experiment = None,
 ) -> None:
-    """Train a small detector of seizures on simulated subjects. A stopped run goes on."""
+    """Train a small seizure detector on simulated subjects. A run that was stopped goes on where it was."""
     from pipelines.train_mvpa import read_settings
     from pipelines.train_mvpa import train_mvpa as train_detector
 

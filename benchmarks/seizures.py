@@ -24,9 +24,7 @@ HEADER = (
 )
 
 
-def scored(
-    simulated: Simulated, subjects: tuple[int, int], model: str
-) -> tuple[list[ScoredSeizures], float]:
+def scored(simulated: Simulated, subjects: tuple[int, int], model: str) -> tuple[list[ScoredSeizures], float]:
     """A fresh detector's scores of each of these subjects, and CPU seconds, simulation included."""
     began = time.process_time()
     found = [score_opened(opened, detector_named(model)) for opened in simulated.recordings(subjects)]
@@ -69,7 +67,9 @@ def main() -> None:
     first, stop = simulated.held_out
     held_out = (first, min(stop, first + chosen.subjects))
     people = held_out[1] - held_out[0]
-    print(f"{people} simulated people, {people * simulated.hours:g} h, {people} seizures\n{HEADER}", flush=True)
+    print(
+        f"{people} simulated people, {people * simulated.hours:g} h, {people} seizures\n{HEADER}", flush=True
+    )
     found, spent = scored(simulated, held_out, chosen.model)
     print(row("mvpa", found, policy_of(detector_named(chosen.model)), spent), flush=True)
     found, spent = scored(simulated, held_out, LineLengthDetector.name)

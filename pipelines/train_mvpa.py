@@ -106,9 +106,7 @@ class Simulated:
         for subject in range(*subjects):
             seconds = 3600.0 * self.hours
             onset = np.random.default_rng([_WHOLE, subject]).uniform(CALM_SECONDS, seconds - CALM_SECONDS)
-            config = IEEGConfig(
-                seconds, channel_count=self.channels(subject), seizure_onsets=(float(onset),)
-            )
+            config = IEEGConfig(seconds, channel_count=self.channels(subject), seizure_onsets=(float(onset),))
             yield simulate_ieeg(_WHOLE, subject, config)
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as save_tensors
 
 from models.clinical.errors import InvalidInput, UnreadableSource
 from models.mvpa.checkpoint import load_checkpoint
@@ -25,7 +26,7 @@ def save_detector(folder: Path, model: MVPFormer, config: DetectorConfig, traini
     """Write a network and its detector's configuration; `training` says what it learnt from."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    save_file(weights, folder / WEIGHTS)
+    (folder / WEIGHTS).write_bytes(save_tensors(weights))
     described = {
         "name": Detector.name,
         "network": asdict(model.config),

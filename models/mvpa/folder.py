@@ -48,8 +48,8 @@ def load_detector(folder: Path) -> Detector:
         network = MVPAConfig(**described["network"])
         config = DetectorConfig(**described["detector"])
         state = load_file(weights)
+    except InvalidInput:
+        raise
     except (OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
-        if isinstance(error, InvalidInput):
-            raise
         raise UnreadableSource(f"{folder}: expected {DESCRIPTION} and {WEIGHTS}, but {error}") from error
     return Detector(load_checkpoint(state, network), config)

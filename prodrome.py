@@ -213,7 +213,12 @@ def detect(
     ],
     *,
     out: Annotated[Path, typer.Option(dir_okay=False, help="The SzCORE table (TSV) to write.")],
-    model: Annotated[str, typer.Option(help="line-length.")] = "line-length",
+    model: Annotated[
+        str, typer.Option(help="line-length, mvpa, a trained detector's folder or a released checkpoint.")
+    ] = "line-length",
+    size: Annotated[
+        str | None, typer.Option(help="Of a released checkpoint: small or medium; research use only.")
+    ] = None,
     line_hz: Annotated[
         float, typer.Option(min=1, help="The mains' frequency, where channels are chosen.")
     ] = 50.0,
@@ -224,13 +229,13 @@ def detect(
     from pipelines.ingest.annotations import write_annotations
     from pipelines.ingest.recordings.readers import open_recording
 
-    detector, opened = detector_named(model), open_recording(recording)
+    detector, opened = detector_named(model, size), open_recording(recording)
     _made(out.parent)
     found = detect_seizures(prepared(opened.recording, detector.rate_hz, line_hz), detector)
     write_annotations(out, [found.span])
     scored = sum(score.value is not None for score in found.series)
     _say(
-        f"{model}: {len(found.span.seizures)} seizures in {opened.recording.seconds / 3600:.2f} h; "
+        f"{detector.name}: {len(found.span.seizures)} seizures in {opened.recording.seconds / 3600:.2f} h; "
         f"{scored} of {len(found.series)} segments with a score; written to {out}"
     )
     _complain(opened.complaints)
@@ -584,6 +589,21 @@ def train_dtw(
     settings = None if config is None else read_settings(config)
     model = build_model(source, out, settings, _say)
     _say(f"{model.name} {model.version}: saved to {out}")
+
+
+@train.command("mvpa")
+def train_mvpa(
+    out: OutFolder,
+    config: Experiment = None,
+) -> None:
+    """Train a small seizure detector on simulated subjects. A run that was stopped goes on where it was."""
+    from pipelines.train_mvpa import read_settings
+    from pipelines.train_mvpa import train_mvpa as train_detector
+
+    settings = None if config is None else read_settings(config)
+    _made(out)
+    detector = train_detector(out, settings, _say)
+    _say(f"{detector.name}: saved to {out}")
 
 
 @contextmanager

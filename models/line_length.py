@@ -26,7 +26,7 @@ import numpy.typing as npt
 from models.clinical.errors import InvalidInput
 from models.clinical.frames import Frame
 from models.clinical.score import Score, ScoreStatus
-from models.mvpa.segmenter import Segment, Segmenter
+from models.clinical.segmenter import Segment, Segmenter
 
 LARGEST_STEP = 10.0  # times the segment's median step
 
@@ -64,6 +64,7 @@ class LineLengthDetector:
     """One stream scored by line length. Memory: one segment, and `past` numbers a channel."""
 
     name = "line-length"
+    threshold = 0.5  # where the ratio is R
 
     def __init__(self, config: LineLengthConfig | None = None) -> None:
         self.config = config or LineLengthConfig()

@@ -19,8 +19,16 @@ class SeizureDetector(Protocol):
     """Follows one stream of one patient's electrodes; it holds its past, so each stream has its own."""
 
     @property
+    def name(self) -> str:
+        """What it is called on the command line and in reports."""
+
+    @property
     def rate_hz(self) -> float:
         """The rate at which frames must come."""
+
+    @property
+    def threshold(self) -> float:
+        """The score from which a segment counts towards an alarm, chosen where the detector was made."""
 
     def feed(self, frame: Frame) -> Sequence[Score]:
         """The scores of the segments that `frame` completes, in order.

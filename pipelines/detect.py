@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +33,7 @@ TOLERANCE_BEFORE, TOLERANCE_AFTER = (
     60.0,
 )  # seconds by which an alarm may miss a seizure, as SzCORE has it
 CANDIDATES = 200  # thresholds that are tried
+RELEASED_AT = 0.9  # of the threshold
 
 # three of the last four segments, so 15 s at the least; over once 10 s were calm; one alarm a minute
 SEIZURE_POLICY = AlarmPolicy(
@@ -53,11 +55,40 @@ class Detection:
     span: AnnotatedSpan
 
 
-def detector_named(name: str) -> SeizureDetector:
-    """A detector by its name. Raises UnknownModel."""
-    if name != LineLengthDetector.name:
-        raise UnknownModel(f"no seizure detector {name!r}; there is {LineLengthDetector.name}")
-    return LineLengthDetector()
+def detector_named(name: str, size: str | None = None) -> SeizureDetector:
+    """A detector: `line-length`, `mvpa` (the shipped weights), a folder that `prodrome train mvpa` wrote, or
+    the file of a released checkpoint, whose `size` (small or medium) must be told.
+
+    Raises UnknownModel for anything else, UnreadableSource and UnfitCheckpoint for a file that is no such.
+    """
+    if name == LineLengthDetector.name:
+        return LineLengthDetector()
+    # torch takes seconds to import, and line length needs none of it
+    from models.mvpa import MEDIUM, SMALL, load_checkpoint  # noqa: PLC0415
+    from models.mvpa.detector import Detector  # noqa: PLC0415
+    from models.mvpa.folder import load_detector  # noqa: PLC0415
+    from models.registry import SHIPPED  # noqa: PLC0415
+
+    path, sizes = Path(name), {"small": SMALL, "medium": MEDIUM}
+    if name == Detector.name or path.is_dir():
+        return load_detector(SHIPPED / name if name == Detector.name else path)
+    if not path.is_file():
+        raise UnknownModel(
+            f"no seizure detector {name!r}; there is {LineLengthDetector.name}, {Detector.name}, "
+            "a trained detector's folder, or a checkpoint file"
+        )
+    if size not in sizes:
+        raise InvalidInput(
+            f"{path.name}: a checkpoint file needs its size, {' or '.join(sizes)}, not {size}",
+            value=size,
+            bound=" or ".join(sizes),
+        )
+    return Detector(load_checkpoint(path, sizes[size]))
+
+
+def policy_of(detector: SeizureDetector) -> AlarmPolicy:
+    """The ward's policy at the detector's own threshold, released a tenth below it."""
+    return replace(SEIZURE_POLICY, threshold=detector.threshold, release=RELEASED_AT * detector.threshold)
 
 
 def prepared(recording: Recording, rate_hz: float, line_hz: float = 50.0) -> Recording:
@@ -91,11 +122,10 @@ def score_recording(recording: Recording, detector: SeizureDetector) -> ScoreSer
     )
 
 
-def detect(
-    recording: Recording, detector: SeizureDetector, policy: AlarmPolicy = SEIZURE_POLICY
-) -> Detection:
-    """The scores of a recording and its seizures by this policy."""
+def detect(recording: Recording, detector: SeizureDetector, policy: AlarmPolicy | None = None) -> Detection:
+    """The scores of a recording and its seizures by this policy; `policy_of` the detector without one."""
     series = score_recording(recording, detector)
+    policy = policy or policy_of(detector)
     began = recording.started_at or UNKNOWN_START
     annotations = tuple(alarm_events(series, policy, began))
     return Detection(series, AnnotatedSpan(annotations, recording.started_at, recording.seconds))

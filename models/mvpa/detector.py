@@ -21,10 +21,10 @@ import torch
 from models.clinical.errors import EarlyWarningError, InvalidInput
 from models.clinical.frames import Frame
 from models.clinical.score import Score, ScoreStatus
+from models.clinical.segmenter import Segment, Segmenter
 from models.mvpa.config import RATE_HZ
 from models.mvpa.context import Context, Entered
 from models.mvpa.network import MVPFormer
-from models.mvpa.segmenter import Segment, Segmenter
 
 _NAMED = 4  # missing channels that a reason lists
 
@@ -34,13 +34,15 @@ class DetectorConfig:
     """When a score means something.
 
     `context` segments, the present one included, that the network reads; `fewest_segments` of them and
-    `fewest_share` of the channels of each that must be there. Raises InvalidInput where these cannot be.
+    `fewest_share` of the channels of each that must be there; `threshold` from which a score counts towards
+    an alarm. Raises InvalidInput where these cannot be.
     """
 
     context: int = 25  # about two minutes: what the benchmark holds in real time on one core
     fewest_segments: int = 6  # half a minute
     fewest_share: float = 0.5
     rate_hz: float = RATE_HZ
+    threshold: float = 0.5
 
     def __post_init__(self) -> None:
         if not 1 <= self.fewest_segments <= self.context:
@@ -55,10 +57,18 @@ class DetectorConfig:
                 value=self.fewest_share,
                 bound="(0, 1]",
             )
+        if not 0.0 < self.threshold <= 1.0:
+            raise InvalidInput(
+                f"threshold = {self.threshold} must be above 0 and at most 1",
+                value=self.threshold,
+                bound="(0, 1]",
+            )
 
 
 class Detector:
     """One stream scored by one network with a classifier head."""
+
+    name = "mvpa"
 
     def __init__(self, model: MVPFormer, config: DetectorConfig | None = None) -> None:
         self.model, self.config = model.eval(), config or DetectorConfig()
@@ -72,6 +82,16 @@ class Detector:
             )
         self._segmenter = Segmenter(model.config.segment_samples, self.config.rate_hz, model.config.channels)
         self._context = Context(self.config.context)
+
+    @property
+    def rate_hz(self) -> float:
+        """The rate at which frames must come."""
+        return self.config.rate_hz
+
+    @property
+    def threshold(self) -> float:
+        """The score from which a segment counts towards an alarm."""
+        return self.config.threshold
 
     def feed(self, frame: Frame) -> list[Score]:
         """The scores of the segments that `frame` completes.

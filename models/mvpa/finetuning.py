@@ -1,4 +1,5 @@
-"""Fine-tuning to seizures: small adapters and a classifier learn, all else stays.
+"""Learning seizures: by fine-tuning, small adapters and a classifier learn and all else stays; a network too
+small for that learns as a whole (`classification`).
 
 The adapters, of rank 8 and scale 16 / 8, sit on the query projection and on the value half of the key and
 value projection. `load_checkpoint(model.state_dict(), config)` merges them when learning is done.
@@ -81,6 +82,20 @@ def finetuning(model: MVPFormer, samples: Samples, config: TrainingConfig) -> Tr
     """A run that teaches the adapters and the classifier of a network from `with_adapters`."""
     if not any(True for _ in adapters(model)):
         raise InvalidInput("fine-tuning needs adapters", value=model.config.lora_rank, bound="lora_rank >= 1")
+    return _learning_seizures(model, samples, config)
+
+
+def classification(model: MVPFormer, samples: Samples, config: TrainingConfig) -> Training:
+    """A run that teaches every weight of a network but those of its generative head."""
+    if model.classifier is None:
+        raise InvalidInput("learning seizures needs a classifier head", value=None, bound="a classifier head")
+    model.generative = None
+    for parameter in model.parameters():
+        parameter.requires_grad_()
+    return _learning_seizures(model, samples, config)
+
+
+def _learning_seizures(model: MVPFormer, samples: Samples, config: TrainingConfig) -> Training:
     weight = class_weights(samples)
 
     def loss(network: MVPFormer, sample: Sample, _: torch.Generator) -> Tensor:

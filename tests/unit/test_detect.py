@@ -15,7 +15,7 @@ import pytest
 
 from models.clinical.alarm import AlarmPolicy
 from models.clinical.annotation import AnnotatedSpan, Annotation
-from models.clinical.errors import InvalidInput, UnknownModel
+from models.clinical.errors import InvalidInput, UnknownModel, UnreadableSource
 from models.clinical.recording import UNKNOWN_START, Channel, Recording, Stretch
 from models.clinical.score import ScoreSeries, ScoreStatus
 from models.line_length import LineLengthDetector
@@ -24,6 +24,7 @@ from pipelines.detect import (
     alarm_events,
     detect,
     detector_named,
+    policy_of,
     prepared,
     score_recording,
     within_budget,
@@ -180,3 +181,20 @@ def test_the_command_refuses_in_one_sentence(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "expected an EDF or BDF header" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_checkpoint_file_needs_its_size(tmp_path: Path) -> None:
+    (tmp_path / "released.pt").write_bytes(b"no checkpoint")
+    with pytest.raises(InvalidInput, match=r"released.pt: a checkpoint file needs its size, small or medium"):
+        detector_named(str(tmp_path / "released.pt"))
+    with pytest.raises(UnreadableSource, match=r"released.pt: not a"):
+        detector_named(str(tmp_path / "released.pt"), "small")
+
+
+def test_the_policy_stands_at_the_detectors_threshold() -> None:
+    assert policy_of(LineLengthDetector()) == SEIZURE_POLICY
+
+
+def test_line_length_needs_no_torch() -> None:
+    program = "import sys, models.line_length; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

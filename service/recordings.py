@@ -99,7 +99,7 @@ def recording_tile(
             "threshold": policy.threshold,
             "segment_seconds": detector.segment.total_seconds(),
             "sparkline_minutes": SPARKLINE / timedelta(minutes=1),
-            "episode": None if episode is None else _episode_json(episode),
+            "episode": _held_episode(stay) if episode is None else _episode_json(episode),
             "shafts": [[shaft, names] for shaft, names in by_shaft(detector.channels).items()],
             "bad": [{"channel": name, "reason": reason} for name, reason in detector.bad.items()],
         },
@@ -110,6 +110,12 @@ def segment_score(row: SegmentScoreRow) -> Json:
     """A segment's score as a tile tells a score."""
     told = {"value": row.value, "status": str(row.status), "reason": row.reason}
     return {"time": instant(row.time), **told, "low": None, "high": None}
+
+
+def _held_episode(stay: StayRow) -> Json | None:
+    """The newest episode of before: an alert may wait for an answer longer than the policy looks back."""
+    held: Json | None = ((stay.tile or {}).get("recording") or {}).get("episode")
+    return None if held is None else held | {"going_on": False}
 
 
 def _episode_json(episode: Episode) -> Json:

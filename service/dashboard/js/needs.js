@@ -42,8 +42,11 @@ function shownValue({ tile, alert, reason }) {
   return reason ? null : tile.score.value;
 }
 
+// of a seizure the moment and the place are told: its score now says nothing of what was
 const headline = (row, threshold) =>
-  row.alert
+  row.alert && row.alert.condition_name === "seizure"
+    ? title("seizure")
+    : row.alert
     ? html`${title(row.alert.condition_name)}${" "}
         <b>${scoreText(shownValue(row), threshold)}</b>${" "}
         ${row.reason ? "" : trend(row.tile.change, threshold)}`

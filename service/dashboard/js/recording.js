@@ -26,8 +26,8 @@ export function Electrodes({ recording }) {
   const wrong = new Set((bad ?? []).map(({ channel }) => channel));
   return html`<section class="why"><h2>Where</h2>
     ${episode
-      ? html`<p><b>${clockTime(episode.began)}</b> ${episodeText(episode)}</p>`
-      : html`<p class="quiet">Nothing detected in the last hour.</p>`}
+      ? html`<p>Last detected at <b>${clockTime(episode.began)}</b>: ${episodeText(episode)}</p>`
+      : html`<p class="quiet">Nothing detected yet.</p>`}
     <h2>Channels by shaft</h2>
     <ul>${shafts.map(([shaft, names]) => html`<li key=${shaft}><span><b>${shaft || "other"}</b></span>
       <span>${names.map((name) => (wrong.has(name) ? html`<del>${name}</del>${" "}` : `${name} `))}</span></li>`)}</ul>

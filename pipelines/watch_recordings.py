@@ -114,7 +114,7 @@ def watch(
 
 def _skip_if_behind(bed: LiveBed, clock: WithService, watched: Watched) -> None:
     """Behind by too much, go on with as much of the newest signal as the shortest wait lets pass."""
-    if -clock.seconds_until(bed.next_due) > LONGEST_LAG_SECONDS:
+    if not bed.ended and -clock.seconds_until(bed.next_due) > LONGEST_LAG_SECONDS:
         before = bed.read_until
         bed.skip_to(clock.now - timedelta(seconds=SHORTEST_WAIT_SECONDS * clock.speed))
         watched.skipped += (bed.read_until - before) // (bed.next_due - bed.read_until)

@@ -117,8 +117,8 @@ def _introduction(demonstration: Demonstration, folder: Path) -> list[str]:
     seconds = 3600 / demonstration.clock_speed
     return [
         what,
-        f"SYNTHETIC: {RECORDED_BEDS} beds more with simulated intracranial EEG.",
         f"SIMULATED CLOCK: one hour passes in {seconds:g} s.",
+        f"SYNTHETIC: {RECORDED_BEDS} beds more with simulated intracranial EEG.",
         "Not a certified medical device. Database and logs: " + str(folder),
     ]
 

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from models.clinical.frames import Frame
 from models.clinical.recording import Channel, Recording, Samples
@@ -139,7 +140,7 @@ class LiveBed:
 def _silent(names: Sequence[str], values: Samples) -> dict[str, str]:
     """Channels without a usable sample in this segment."""
     missing = ~np.isfinite(values).all(axis=1)
-    flat = ~missing & (values.max(axis=1) == values.min(axis=1))
+    flat: npt.NDArray[np.bool_] = ~missing & (np.ptp(values, axis=1) == 0.0)
     reasons = {True: "signal missing", False: "flat"}
     return {name: reasons[bool(missing[row])] for row, name in enumerate(names) if missing[row] or flat[row]}
 

@@ -422,7 +422,7 @@ def watch_recordings(
     from pipelines.replay import connect
     from pipelines.watch_recordings import recorded_bed, simulated_beds, watch
 
-    began = _started(start, url)
+    began = _started(start, url).replace(microsecond=0)
     with connect(url, on_trouble=_say) as client:
         if recordings:
             live = [recorded_bed(path, number, began, detector) for number, path in enumerate(recordings, 1)]

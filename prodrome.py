@@ -428,6 +428,40 @@ def replay(
     _replay_source(open_named(source, path), url, speed, beds, start)
 
 
+@app.command("watch-recordings")
+def watch_recordings(
+    recordings: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[RECORDING]...", help="Each a bed, played as if recorded now; none: simulated."
+        ),
+    ] = None,
+    *,
+    url: Annotated[str, typer.Option("--url", help="Where the service answers.")] = "http://127.0.0.1:8000",
+    beds: Annotated[int, typer.Option(min=1, max=8, help="How many, where they are simulated.")] = 2,
+    seed: Annotated[int, typer.Option(min=0, help="Of simulated beds.")] = 0,
+    detector: Annotated[str, typer.Option(help="Of recordings.")] = "line-length",
+    start: Annotated[
+        str | None,
+        typer.Option(help="Instant (ISO 8601 with offset) signal begins at; else the service's present."),
+    ] = None,
+) -> None:
+    """Score intracranial EEG as time passes and post the scores, segment by segment, to a running service."""
+    from pipelines.replay import connect
+    from pipelines.watch_recordings import recorded_bed, simulated_beds, watch
+
+    began = _started(start, url).replace(microsecond=0)
+    with connect(url, on_trouble=_say) as client:
+        if recordings:
+            live = [recorded_bed(path, number, began, detector) for number, path in enumerate(recordings, 1)]
+        else:
+            live = simulated_beds(seed, beds, began, client.time().speed)
+        with _interruptible(None, None):
+            watched = watch(live, client)
+    counted = ", ".join(f"{count} {status}" for status, count in sorted(watched.verdicts.items()))
+    typer.echo(f"segments: {counted or 'none'}; {watched.skipped} never read")
+
+
 @label.command("sepsis3")
 def label_sepsis3(
     source: SourceName,

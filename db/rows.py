@@ -195,7 +195,7 @@ class QuarantineRow(Row):
 
 
 class ModelVersionRow(Row):
-    """A model that scored here; the one activated last is the one that scores now."""
+    """A model that scored here; of a condition, the one activated last is the one that scores now."""
 
     __tablename__ = "model_versions"
     __table_args__ = (
@@ -206,6 +206,7 @@ class ModelVersionRow(Row):
     id: Mapped[int] = mapped_column(Identifier, primary_key=True)
     name: Mapped[str]
     version: Mapped[str]
+    condition: Mapped[str] = mapped_column(default="sepsis", server_default="sepsis")
     threshold: Mapped[float]
     policy: Mapped[dict[str, Any]]
     activated_at: Mapped[datetime]
@@ -242,6 +243,31 @@ class ScoreRow(Row):
     reason: Mapped[str] = mapped_column(default="")
     observation_watermark: Mapped[int] = mapped_column(Identifier)
     created_at: Mapped[datetime]
+
+
+class SegmentScoreRow(Row):
+    """A detector's score of one segment of a live recording; the first that came stands.
+
+    `time` is the end of the segment, `channels` those that the detector names.
+    """
+
+    __tablename__ = "segment_scores"
+    __table_args__ = (
+        UniqueConstraint("stay_id", "model_version_id", "time"),
+        CheckConstraint("value BETWEEN 0 AND 1", name="value"),
+        CheckConstraint("(status = 'present') = (value IS NOT NULL)", name="present"),
+        CheckConstraint("status = 'present' OR reason <> ''", name="reason"),
+    )
+
+    id: Mapped[int] = mapped_column(Identifier, primary_key=True)
+    stay_id: Mapped[int] = mapped_column(ForeignKey("stays.id"))
+    model_version_id: Mapped[int] = mapped_column(ForeignKey("model_versions.id"), index=True)
+    time: Mapped[datetime]
+    value: Mapped[float | None]
+    status: Mapped[ScoreStatus] = mapped_column(words(ScoreStatus, "status"))
+    reason: Mapped[str] = mapped_column(default="")
+    channels: Mapped[list[str]] = mapped_column(JSON)
+    received_at: Mapped[datetime]
 
 
 class AlertRow(Row):

@@ -15,8 +15,9 @@ C  channels     n  samples of a segment
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -27,8 +28,10 @@ from models.clinical.errors import InvalidInput
 from models.clinical.frames import Frame
 from models.clinical.score import Score, ScoreStatus
 from models.clinical.segmenter import Segment, Segmenter
+from models.seizure import SegmentScore
 
 LARGEST_STEP = 10.0  # times the segment's median step
+MOST_NAMED = 16  # channels that a score names
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,11 @@ class LineLengthDetector:
     name = "line-length"
     threshold = 0.5  # where the ratio is R
 
+    @property
+    def version(self) -> str:
+        """Of the rule and its configuration."""
+        return f"1-{hashlib.sha256(repr(self.config).encode()).hexdigest()[:12]}"
+
     def __init__(self, config: LineLengthConfig | None = None) -> None:
         self.config = config or LineLengthConfig()
         samples = round(self.config.segment_seconds * self.config.rate_hz)
@@ -90,11 +98,11 @@ class LineLengthDetector:
             self._past.clear()
         length = line_length(segment.values)
         present = np.isfinite(length) & (length > 0.0)
-        risen = [
-            float(length[row]) / float(np.median(past))
+        risen = {
+            name: float(length[row]) / float(np.median(past))
             for row, name in enumerate(segment.channels)
             if present[row] and len(past := self._past.get(name, deque())) >= self.config.fewest
-        ]
+        }
         self._remember(segment.channels, length, present)
         if present.mean() < self.config.fewest_share:
             absent = int((~present).sum())
@@ -102,8 +110,14 @@ class LineLengthDetector:
         if len(risen) < self.config.fewest_share * len(present):
             return _none(segment, f"fewer than the {self.config.fewest} segments that a running median needs")
         averaged = max(self.config.least_risen, round(self.config.risen_share * len(risen)))
-        ratio = float(np.mean(sorted(risen)[-averaged:]))
-        return Score(segment.end, ratio / (ratio + self.config.ratio), ScoreStatus.PRESENT)
+        ratio = float(np.mean(sorted(risen.values())[-averaged:]))
+        value = ratio / (ratio + self.config.ratio)
+        return SegmentScore(segment.end, value, ScoreStatus.PRESENT, channels=self._involved(risen))
+
+    def _involved(self, risen: Mapping[str, float]) -> tuple[str, ...]:
+        """The channels whose own ratio reaches R, the most risen first."""
+        high = [name for name, ratio in risen.items() if ratio >= self.config.ratio]
+        return tuple(sorted(high, key=lambda name: -risen[name])[:MOST_NAMED])
 
     def _remember(
         self, names: Sequence[str], length: npt.NDArray[np.float64], present: npt.NDArray[np.bool_]

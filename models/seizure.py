@@ -8,11 +8,21 @@ frames are cut changes no score, so a recording read from a file and the same on
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from models.clinical.frames import Frame
 from models.clinical.score import Score
+
+SEGMENT_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class SegmentScore(Score):
+    """A score with the `channels` that made it high, the most involved first: of a detector that can tell."""
+
+    channels: tuple[str, ...] = ()
 
 
 class SeizureDetector(Protocol):
@@ -30,8 +40,12 @@ class SeizureDetector(Protocol):
     def threshold(self) -> float:
         """The score from which a segment counts towards an alarm, chosen where the detector was made."""
 
+    @property
+    def version(self) -> str:
+        """Changes with weights and configuration: two detectors of one name and version score alike."""
+
     def feed(self, frame: Frame) -> Sequence[Score]:
-        """The scores of the segments that `frame` completes, in order.
+        """The scores of the segments that `frame` completes, in order; see `SegmentScore`.
 
         Raises InvalidInput where the frame is refused (another rate, too many channels, late, repeated or
         out of order); the stream goes on as if it had not been sent.

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Self
+from urllib.parse import quote
 
 import httpx
 
@@ -95,6 +96,15 @@ class ServiceClient:
         if len(verdicts) != len(rows):
             raise ServiceRefused(f"{len(rows)} rows posted, {len(verdicts)} answered", httpx.codes.OK)
         return verdicts
+
+    def post_segments(self, stay_id: str, body: Mapping[str, object]) -> list[str]:
+        """Post scores of a live recording's segments: what became of each, in order.
+
+        Accepted, duplicate, conflict (another score stands) or rejected. Raises ServiceRefused,
+        ServiceUnreachable.
+        """
+        answer = self._request("POST", f"/v1/stays/{quote(stay_id, safe='')}/segment-scores", body)
+        return [one["status"] for one in answer["segments"]]
 
     def time(self) -> ServiceTime:
         """The service clock. Read after the answer has come, so that it is never ahead."""

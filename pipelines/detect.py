@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from models.clinical.alarm import AlarmPolicy
+from models.clinical.alarm import SEIZURE_POLICY, AlarmPolicy
 from models.clinical.annotation import SEIZURE, AnnotatedSpan, Annotation
 from models.clinical.errors import InvalidInput, UnknownModel
 from models.clinical.recording import UNKNOWN_START, Recording
@@ -34,17 +34,6 @@ TOLERANCE_BEFORE, TOLERANCE_AFTER = (
 )  # seconds by which an alarm may miss a seizure, as SzCORE has it
 CANDIDATES = 200  # thresholds that are tried
 RELEASED_AT = 0.9  # of the threshold
-
-# three of the last four segments, so 15 s at the least; over once 10 s were calm; one alarm a minute
-SEIZURE_POLICY = AlarmPolicy(
-    threshold=0.5,
-    release=0.45,
-    k=3,
-    n=4,
-    refractory=timedelta(minutes=1),
-    off_delay=timedelta(seconds=10),
-    condition="seizure",
-)
 
 
 @dataclass(frozen=True, eq=False)

@@ -85,6 +85,11 @@ class WithService:
         """What the service's clock shows at least."""
         return self._time.at(time.monotonic())
 
+    @property
+    def speed(self) -> float:
+        """How fast the service's clock runs."""
+        return self._time.speed
+
     def read_again(self) -> None:
         """Ask the service for its time."""
         self._time = self._client.time()

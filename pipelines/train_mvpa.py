@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from models.clinical.alarm import SEIZURE_POLICY
 from models.clinical.errors import InvalidInput, UnreadableSource
 from models.mvpa.config import MVPAConfig
 from models.mvpa.detector import Detector, DetectorConfig
@@ -31,7 +32,6 @@ from models.mvpa.network import MVPFormer
 from models.mvpa.pretraining import pretraining
 from models.mvpa.training import Training, TrainingConfig
 from models.threads import one_thread
-from pipelines.detect import SEIZURE_POLICY
 from pipelines.ingest.recordings.opened import OpenedRecording
 from pipelines.seizure_excerpts import Excerpt, Excerpts, excerpt
 from pipelines.seizure_threshold import best_policy, figures, score_opened

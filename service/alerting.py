@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
 from db.queries import alerts
-from db.rows import AlertRow, Condition, EventKind, Priority
+from db.rows import AlertRow, Condition, Evaluation, EventKind, Priority
 from models.clinical.alarm import Alarm, AlarmDecision
 
 # a stay that arrives with its history is told of what a shift may still act on, not of last week
@@ -58,6 +58,19 @@ def alarms_to_tell(decisions: Sequence[AlarmDecision], told: Told) -> list[Alarm
 def _new_after(decisions: Sequence[AlarmDecision], told: Told) -> datetime:
     """Hours after this are new: the last one shown, or at first sight the last but a few."""
     return told.shown_through or decisions[-1].time - HISTORY_TOLD
+
+
+def foremost(open_alerts: Iterable[AlertRow]) -> AlertRow | None:
+    """The alert that a bed's tile shows: one that nobody answered before others, then the newest."""
+    found = sorted(open_alerts, key=lambda alert: (alert.raised_at, alert.id))
+    waiting = [
+        alert
+        for alert in found
+        if alert.acknowledged_at is None
+        and alert.evaluation is Evaluation.PENDING
+        and alert.shelved_until is None
+    ]
+    return next(reversed(waiting or found), None)
 
 
 def update_alert(

@@ -49,17 +49,18 @@ def tile(
         ],
         "drivers": list(drivers),
         "alert": alert,
+        "recording": None,
     }
 
 
 def held_tile(stay: StayRow, alert: Json | None) -> Json:
-    """The tile as the worker last made it, with what may have changed since."""
+    """The tile as it was last made, with what may have changed since."""
     held = stay.tile or tile(
         stay, [], last_data_at=stay.last_known_at, usual_gap_minutes=None, drivers=[], alert=None
     )
     score = _NO_NUMBER | held["score"]  # one kept before scores had a spread has no such members
-    kept = {**held, **stay_facts(stay), "score": score}
-    return {**kept, "last_data_at": instant(stay.last_known_at), "alert": alert}
+    kept = {"recording": None, **held, **stay_facts(stay), "score": score, "alert": alert}
+    return kept if kept["recording"] else kept | {"last_data_at": instant(stay.last_known_at)}
 
 
 def stay_facts(stay: StayRow) -> Json:

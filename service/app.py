@@ -19,7 +19,7 @@ from service.access import Access
 from service.body_limit import BodyLimit
 from service.context import Context, log_to_stderr, prepare_database
 from service.problems import PROBLEM_ANSWERS, install_problem_details
-from service.routes import alerts, feed, health, observations, score, stays
+from service.routes import alerts, feed, health, observations, score, segments, stays
 from service.settings import Settings
 
 DASHBOARD = Path(__file__).parent / "dashboard"
@@ -47,7 +47,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(BodyLimit, limit_bytes=settings.body_limit_bytes)
     app.add_middleware(Access, metrics=parts.metrics)
     # stays last: a stay id may hold a slash, so its path takes whatever no other route has taken
-    for noun in (observations, score, alerts, feed, health, stays):
+    for noun in (observations, score, segments, alerts, feed, health, stays):
         app.include_router(noun.router)
     app.mount("/docs", StaticFiles(directory=API_PAGE, html=True), name="api page")
     # not a mount, which would take the routes' wrong methods as well and answer 404 for 405

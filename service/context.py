@@ -16,9 +16,11 @@ from sqlalchemy.orm import Session
 
 from db.schema import migrate
 from db.session import make_engine, writing
+from models.clinical.alarm import AlarmPolicy
 from service.clock import Clock
 from service.feed import Feed
 from service.metrics import Metrics
+from service.policy import seizure_policy_of
 from service.scoring_client import ScoringClient
 from service.settings import Settings
 
@@ -34,6 +36,7 @@ class Context:
     feed: Feed
     scoring: ScoringClient
     turn: AbstractContextManager[Any]
+    seizure_policy: AlarmPolicy
 
     @classmethod
     def of(cls, settings: Settings) -> Context:
@@ -42,7 +45,8 @@ class Context:
         scoring = ScoringClient(str(settings.scoring_url), settings.scoring_timeout_seconds)
         # SQLite has one writer at a time and lets the others sleep and guess: a queue of our own is fair
         turn = threading.Lock() if engine.dialect.name == "sqlite" else nullcontext()
-        return cls(settings, engine, clock, metrics, Feed(engine, clock, metrics), scoring, turn)
+        policy = seizure_policy_of(settings)
+        return cls(settings, engine, clock, metrics, Feed(engine, clock, metrics), scoring, turn, policy)
 
     @contextmanager
     def writing(self) -> Iterator[Session]:

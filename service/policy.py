@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from models.clinical.alarm import AlarmPolicy
+from models.clinical.alarm import SEIZURE_POLICY, AlarmPolicy
 from models.clinical.errors import UnreadableSource
 from service.settings import Settings
 
@@ -30,6 +31,13 @@ def policy_of(settings: Settings, model_threshold: float) -> AlarmPolicy:
         on_delay=timedelta(hours=settings.policy_on_delay_hours),
         off_delay=timedelta(hours=settings.policy_off_delay_hours),
     )
+
+
+def seizure_policy_of(settings: Settings) -> AlarmPolicy:
+    """The policy of seizure alerts: the operator's file, or `SEIZURE_POLICY`. Raises UnreadableSource."""
+    if settings.seizure_policy_file is None:
+        return SEIZURE_POLICY
+    return replace(read_policy(Path(settings.seizure_policy_file)), condition=SEIZURE_POLICY.condition)
 
 
 def read_policy(path: Path) -> AlarmPolicy:

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    WithJsonSchema,
+    model_validator,
+)
 
 from models.clinical.quarantine import YEARS
 
@@ -165,6 +174,66 @@ class ScoreRequest(Shape):
         WithJsonSchema({"type": "array", "items": ObservationIn.model_json_schema()}),
     ]
     model: Text = "default"
+
+
+class ChannelIn(Shape):
+    """An electrode contact of a live recording; a bad one is named on the board with its reason."""
+
+    name: Name
+    bad: bool = False
+    reason: Annotated[str, Field(max_length=200), BeforeValidator(storable)] = ""
+
+
+class SegmentIn(Shape):
+    """A detector's score of the segment that ended at `time`: a value, or none and the reason."""
+
+    time: Instant
+    value: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
+    status: Literal["present", "indeterminate", "absent"]
+    reason: Annotated[str, Field(max_length=500), BeforeValidator(storable)] = ""
+    channels: Annotated[list[Name], Field(max_length=64)] = []
+
+    @model_validator(mode="after")
+    def _value_or_reason(self) -> Self:
+        if (self.status == "present") != (self.value is not None):
+            raise ValueError("a value stands exactly where the status is present")
+        if self.status != "present" and not self.reason:
+            raise ValueError(f"a score that is {self.status} needs a reason")
+        return self
+
+
+class SegmentScoresIn(Shape):
+    """Scores of consecutive segments of one live recording, by one detector."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "detector": "line-length",
+                    "version": "1",
+                    "segment_seconds": 5,
+                    "channels": [
+                        {"name": "LA1", "bad": False, "reason": ""},
+                        {"name": "LA2", "bad": True, "reason": "flat"},
+                    ],
+                    "segments": [
+                        {
+                            "time": "2026-11-02T09:05:05Z",
+                            "value": 0.81,
+                            "status": "present",
+                            "channels": ["LA1"],
+                        }
+                    ],
+                }
+            ]
+        }
+    )
+
+    detector: Name
+    version: Name
+    segment_seconds: float = Field(gt=0, le=60, allow_inf_nan=False)
+    channels: Annotated[list[ChannelIn], Field(min_length=1, max_length=1024)]
+    segments: Annotated[list[SegmentIn], Field(min_length=1, max_length=1000)]
 
 
 class AcknowledgeIn(Shape):

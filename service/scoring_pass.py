@@ -270,6 +270,10 @@ def _publish(
 ) -> None:
     """The tile for the next first paint, and the messages for open boards; last, see `publish`."""
     stay = session.get_one(StayRow, known.stay.id)
+    if (stay.tile or {}).get("recording"):  # a live recording made this tile, and makes the next in seconds
+        if changed is not None:
+            outbox.publish(session, "alert", alert_json(changed), wall_now())
+        return
     alert = open_alert(session, stay.id, known.scorer.policy.condition)
     shown = tile(
         stay,

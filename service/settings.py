@@ -40,6 +40,8 @@ class Settings(BaseSettings):
     policy_on_delay_hours: Hours = 0
     policy_off_delay_hours: Hours = 0
 
+    seizure_policy_file: str | None = Field(default=None, min_length=1)
+
     scoring_url: HttpUrl = HttpUrl("http://127.0.0.1:8001")
     scoring_timeout_seconds: float = Field(default=30, gt=0, allow_inf_nan=False)
     lease_seconds: float = Field(default=15, ge=1, allow_inf_nan=False)

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from db.queries.alerts import alerts_in_state
 from db.queries.observations import observations_of
 from db.queries.scores import latest_scores, score_of, score_revisions
+from db.queries.segments import segments_between
 from db.rows import AlertRow, ModelVersionRow, ObservationRow, ScoreRow, StayRow
 from models.clinical.score import Score
 from models.clinical.variables import CATALOGUE
@@ -23,6 +24,7 @@ from service.answers import (
     tile,
     usual_gap_minutes,
 )
+from service.recordings import SPARKLINE, segment_score
 
 
 def stay_view(
@@ -35,6 +37,7 @@ def stay_view(
     return {
         "stay": {
             **_tile(stay, scores, observations, alerts, as_of),
+            **_recording(session, stay, as_of),
             "subject_id": stay.subject.external_id,
             "age_years": stay.age_years,
             "sex": stay.sex,
@@ -96,6 +99,22 @@ def _tile(
         drivers=[],
         alert=alert,
     )
+
+
+def _recording(session: Session, stay: StayRow, as_of: datetime | None) -> Json:
+    """What a live recording's tile said at `as_of`; which channels were bad then is not kept."""
+    recording = (stay.tile or {}).get("recording")
+    if as_of is None or not recording:
+        return {}
+    found = segments_between(session, stay.id, as_of - SPARKLINE, as_of)
+    known = [row for row in found if row.received_at <= as_of]
+    if not known:
+        return {}
+    return {
+        "score": segment_score(known[-1]),
+        "last_data_at": instant(known[-1].time),
+        "recording": recording | {"episode": None, "bad": None},
+    }
 
 
 def _by_variable(observations: Sequence[ObservationRow], as_of: datetime | None) -> dict[str, list[Json]]:

@@ -1,7 +1,9 @@
-"""The demonstration ward of `make run`: web, worker and replay as child processes on an embedded database.
+"""The demonstration ward of `make run`: web, worker, replay and a seizure detector as child processes on an
+embedded database.
 
 The service clock is simulated: it starts at the wall clock's time and runs faster. Replay fills the beds with
-simulated people, or with past records moved to today, and goes on as that clock runs.
+simulated people, or with past records moved to today, and goes on as that clock runs. The detector watches
+beds with simulated intracranial EEG.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from service.children import Child, Say, stop_signals, supervise
 HOST = "127.0.0.1"
 PORTS_TRIED = 50
 LOOK_EVERY_SECONDS = 1.0
+RECORDED_BEDS = 2  # with simulated intracranial EEG, beside the others
 
 
 class NoFreePort(EarlyWarningError):
@@ -95,7 +98,13 @@ def _commands(demonstration: Demonstration, url: str, started: datetime) -> dict
     """Arguments of the command line. Replay is told the start, so that after a crash it sends the same."""
     source = ["simulate"] if demonstration.data is None else ["cinc2019", str(demonstration.data)]
     beds = ["--url", url, "--beds", str(demonstration.beds), "--start", started.isoformat()]
-    return {"web": ["serve"], "worker": ["worker"], "replay": ["replay", *source, *beds]}
+    watch = ["watch-recordings", "--url", url, "--start", started.isoformat()]
+    return {
+        "web": ["serve"],
+        "worker": ["worker"],
+        "replay": ["replay", *source, *beds],
+        "recordings": [*watch, "--beds", str(RECORDED_BEDS)],
+    }
 
 
 def _introduction(demonstration: Demonstration, folder: Path) -> list[str]:
@@ -109,6 +118,7 @@ def _introduction(demonstration: Demonstration, folder: Path) -> list[str]:
     return [
         what,
         f"SIMULATED CLOCK: one hour passes in {seconds:g} s.",
+        f"SYNTHETIC: {RECORDED_BEDS} beds more with simulated intracranial EEG.",
         "Not a certified medical device. Database and logs: " + str(folder),
     ]
 

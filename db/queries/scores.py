@@ -15,11 +15,18 @@ from models.clinical.score import Score, ScoreSeries
 
 
 def activate_model_version(
-    session: Session, name: str, version: str, *, threshold: float, policy: Mapping[str, Any], at: datetime
+    session: Session,
+    name: str,
+    version: str,
+    *,
+    threshold: float,
+    policy: Mapping[str, Any],
+    at: datetime,
+    condition: str = "sepsis",
 ) -> tuple[ModelVersionRow, bool]:
-    """The row of the model that scores from now on, and whether another one (or none) did before."""
-    before = active_model_version(session)
-    facts = {"threshold": threshold, "policy": dict(policy), "activated_at": at}
+    """The row of the model that scores a condition from now on, and whether another (or none) did before."""
+    before = active_model_version(session, condition)
+    facts = {"condition": condition, "threshold": threshold, "policy": dict(policy), "activated_at": at}
     session.execute(insert_new(session, ModelVersionRow).values(name=name, version=version, **facts))
     chosen = select(ModelVersionRow).where(ModelVersionRow.name == name, ModelVersionRow.version == version)
     row = session.scalars(chosen).one()
@@ -29,10 +36,17 @@ def activate_model_version(
     return row, before is None or before.id != row.id
 
 
-def active_model_version(session: Session) -> ModelVersionRow | None:
-    """The model version activated last; None before a worker has ever started."""
-    newest = select(ModelVersionRow).order_by(ModelVersionRow.activated_at.desc(), ModelVersionRow.id.desc())
+def active_model_version(session: Session, condition: str = "sepsis") -> ModelVersionRow | None:
+    """The model version activated last for a condition; None before one has ever scored."""
+    of_condition = select(ModelVersionRow).where(ModelVersionRow.condition == condition)
+    newest = of_condition.order_by(ModelVersionRow.activated_at.desc(), ModelVersionRow.id.desc())
     return session.scalars(newest.limit(1)).first()
+
+
+def model_version(session: Session, name: str, version: str) -> ModelVersionRow | None:
+    """The row of a model's version; None where it never scored here."""
+    chosen = select(ModelVersionRow).where(ModelVersionRow.name == name, ModelVersionRow.version == version)
+    return session.scalars(chosen).first()
 
 
 def latest_scores(

@@ -10,13 +10,13 @@ nor releases, and stops no delay: the condition keeps its state, because silence
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Self
 
 from models.clinical.errors import InvalidInput
-from models.clinical.score import ScoreSeries
+from models.clinical.score import Score, ScoreSeries
 
 _HOUR = timedelta(hours=1)
 _DURATIONS = ("refractory", "on_delay", "off_delay")
@@ -80,12 +80,16 @@ class AlarmPolicy:
 
     def decide(self, series: ScoreSeries) -> list[AlarmDecision]:
         """One decision for each score of the series, each using only the scores up to its own time."""
+        return self.decide_on(series.stay_id, series)
+
+    def decide_on(self, stay_id: str, scores: Iterable[Score]) -> list[AlarmDecision]:
+        """The same for scores in time order that are on no hourly grid."""
         course = _Course(self)
         decisions = []
-        for score in series:
+        for score in scores:
             alarm = None
             if score.value is not None and course.alarms(score.time, score.value):
-                alarm = Alarm(series.stay_id, self.condition, score.time, score.value)
+                alarm = Alarm(stay_id, self.condition, score.time, score.value)
             decisions.append(AlarmDecision(score.time, course.active, alarm))
         return decisions
 
@@ -118,6 +122,18 @@ class AlarmPolicy:
         except (OverflowError, ValueError):
             raise InvalidInput(f"{durations}: expected numbers of hours", value=durations) from None
         return cls(**given)
+
+
+# three of the last four segments of 5 s, so 15 s at the least; over once 10 s were calm; one alarm a minute
+SEIZURE_POLICY = AlarmPolicy(
+    threshold=0.5,
+    release=0.45,
+    k=3,
+    n=4,
+    refractory=timedelta(minutes=1),
+    off_delay=timedelta(seconds=10),
+    condition="seizure",
+)
 
 
 class _Course:

@@ -12,9 +12,11 @@ live, on one machine with one number of threads.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 import torch
 
@@ -87,6 +89,14 @@ class Detector:
     def rate_hz(self) -> float:
         """The rate at which frames must come."""
         return self.config.rate_hz
+
+    @cached_property
+    def version(self) -> str:
+        """A hash of configuration and weights."""
+        digest = hashlib.sha256(repr((self.model.config, self.config)).encode())
+        for name, value in sorted(self.model.state_dict().items()):
+            digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:12]
 
     @property
     def threshold(self) -> float:

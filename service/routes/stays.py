@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 
@@ -11,10 +12,11 @@ from sqlalchemy.orm import Session
 from db.queries import outbox, scores, stays
 from db.queries.alerts import alerts_in_state
 from db.queries.audit import record
-from db.rows import StayRow
+from db.rows import AlertRow, StayRow
 from db.session import reading
 from models.clinical.errors import InvalidInput
 from models.clinical.quarantine import CLOCK_LEAD
+from service.alerting import foremost
 from service.answers import (
     Json,
     alert_json,
@@ -69,7 +71,7 @@ def ward(parts: Parts, care_unit: str | None = None) -> Json:
     """The board's first paint: every bed that is not discharged, and where the feed goes on."""
     now = parts.clock.now()
     with reading(parts.engine) as session:
-        alerts = {alert.stay_id: alert_json(alert) for alert in alerts_in_state(session, limit=_WARD_ALERTS)}
+        alerts = _by_stay(alerts_in_state(session, limit=_WARD_ALERTS))
         version = scores.active_model_version(session)
         return {
             "now": instant(now),
@@ -122,10 +124,18 @@ def one_stay(parts: Parts, stay_id: str, as_of: AsOf = None) -> Json:
     }
 
 
+def _by_stay(open_alerts: Sequence[AlertRow]) -> dict[int, Json]:
+    found: dict[int, list[AlertRow]] = {}
+    for alert in open_alerts:
+        found.setdefault(alert.stay_id, []).append(alert)
+    chosen = {stay_id: foremost(group) for stay_id, group in found.items()}
+    return {stay_id: alert_json(alert) for stay_id, alert in chosen.items() if alert is not None}
+
+
 def _publish(session: Session, stay: StayRow, what: str, at: datetime) -> None:
     stays.keep_tile(session, stay.id, held_tile(stay, None))
     record(session, "api", what, {"stay_id": stay.external_id}, at)
-    alert = next(iter(alerts_in_state(session, stay_external_id=stay.external_id)), None)
+    alert = foremost(alerts_in_state(session, stay_external_id=stay.external_id))
     shown = held_tile(stay, None if alert is None else alert_json(alert))
     outbox.publish(session, "stay", shown, wall_now())
 

@@ -13,14 +13,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.clinical.alarm import AlarmPolicy
+from models.clinical.alarm import SEIZURE_POLICY, AlarmPolicy
 from models.clinical.annotation import AnnotatedSpan, Annotation
 from models.clinical.errors import InvalidInput, UnknownModel, UnreadableSource
 from models.clinical.recording import UNKNOWN_START, Channel, Recording, Stretch
 from models.clinical.score import ScoreSeries, ScoreStatus
 from models.line_length import LineLengthDetector
 from pipelines.detect import (
-    SEIZURE_POLICY,
     alarm_events,
     detect,
     detector_named,

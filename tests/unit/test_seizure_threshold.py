@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from models.clinical.alarm import SEIZURE_POLICY
 from models.clinical.annotation import AnnotatedSpan, Annotation
 from models.clinical.errors import InvalidInput
 from models.clinical.recording import UNKNOWN_START
 from models.clinical.score import ScoreSeries, ScoreStatus
-from pipelines.detect import SEIZURE_POLICY
 from pipelines.seizure_excerpts import Excerpts, excerpt
 from pipelines.seizure_threshold import ScoredSeizures, best_policy, figures
 from pipelines.simulate.ieeg import IEEGConfig, simulate_ieeg

@@ -164,3 +164,8 @@ def test_replay_is_told_what_to_send_and_people_are_told_what_they_see(tmp_path:
     assert _commands(records, "http://h:1", started)["replay"][:3] == ["replay", "cinc2019", "set_a.zip"]
     assert _introduction(records, tmp_path)[0].startswith("PAST RECORDS: set_a.zip")
     assert "one hour passes in 30 s" in _introduction(records, tmp_path)[1]
+    assert _commands(records, "http://h:1", started)["recordings"] == [
+        *("watch-recordings", "--url", "http://h:1"),
+        *("--start", "2026-11-22T08:00:00+00:00", "--beds", "2"),
+    ]
+    assert "2 beds more with simulated intracranial EEG" in _introduction(records, tmp_path)[2]

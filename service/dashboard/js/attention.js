@@ -27,11 +27,11 @@ export const isAnswered = (alert, now) =>
 export const needsAnswer = (alert, now) =>
   isOpen(alert) && !isShelved(alert, now) && !isAnswered(alert, now);
 
-/** Why there is no number to trust; empty when there is one. A number nobody renewed is no number. */
-export function unscored(score, now, speed) {
+/** Why there is no number to trust; empty when there is one. A number nobody renewed is no number; one is due each `period`. */
+export function unscored(score, now, speed, period = HOUR) {
   if (!score) return "not scored yet";
   if (score.status !== "present" || score.value === null) return score.reason || `score ${score.status}`;
-  const late = now - Date.parse(score.time) > HOUR + Math.max(HOUR, GRACE * speed);
+  const late = now - Date.parse(score.time) > period + Math.max(period, GRACE * speed);
   return late ? `last score is of ${hourMinute(score.time, now)}, not renewed since` : "";
 }
 
@@ -47,7 +47,7 @@ function isStale(tile, ageMinutes, speed) {
 export function attention(tile, now, speed) {
   const alert = isOpen(tile.alert) ? tile.alert : null;
   const shelved = alert !== null && isShelved(alert, now);
-  const reason = unscored(tile.score, now, speed);
+  const reason = unscored(tile.score, now, speed, tile.recording ? tile.recording.segment_seconds * 1000 : HOUR);
   const ageMinutes = tile.last_data_at === null ? null : minutesSince(tile.last_data_at, now);
   const technical = reason ? "technical" : "none";
   return {

@@ -2,6 +2,7 @@
 import { bedText, measured, outside, scoreText, trend, unitText } from "./format.js";
 import { html, memo } from "./html.js";
 import { Mark } from "./marks.js";
+import { episodeText } from "./recording.js";
 
 const Driver = ({ driver }) => html`<span class="driver">
   <b>${driver.short}</b> ${measured(driver.value, driver.censored)} ${outside(driver.value, driver.normal)}
@@ -11,7 +12,14 @@ const raising = (drivers) => drivers.filter((driver) => driver.share > 0);
 
 const title = (name) => name.charAt(0).toUpperCase() + name.slice(1);
 
-function Evidence({ tile, reason }) {
+// a bed may be watched for another condition than the one that alarmed: then its score is not the alert's
+const isOwn = (tile, alert) => !alert || alert.condition_name === (tile.recording?.condition ?? "sepsis");
+
+function Evidence({ tile, alert, reason }) {
+  if (tile.recording) {
+    const where = isOwn(tile, alert) && alert ? episodeText(tile.recording.episode) : "";
+    return html`${where && html`<span class="driver">${where}</span>`} ${reason && html`<span class="reason">${reason}</span>`}`;
+  }
   if (reason) return html`<span class="reason">${reason}</span>`;
   return raising(tile.drivers).map((driver) => html`<${Driver} key=${driver.variable} driver=${driver} />`);
 }
@@ -29,10 +37,18 @@ function Answer({ row, act }) {
   return null;
 }
 
+function shownValue({ tile, alert, reason }) {
+  if (!isOwn(tile, alert)) return alert.value;
+  return reason ? null : tile.score.value;
+}
+
+// of a seizure the moment and the place are told: its score now says nothing of what was
 const headline = (row, threshold) =>
-  row.alert
+  row.alert && row.alert.condition_name === "seizure"
+    ? title("seizure")
+    : row.alert
     ? html`${title(row.alert.condition_name)}${" "}
-        <b>${scoreText(row.reason ? null : row.tile.score.value, threshold)}</b>${" "}
+        <b>${scoreText(shownValue(row), threshold)}</b>${" "}
         ${row.reason ? "" : trend(row.tile.change, threshold)}`
     : "No score";
 
@@ -47,7 +63,7 @@ export const NeedsRow = memo(({ tile, alert, threshold, act, ...rest }) => {
     <span class="bed">${bedText(tile)}</span>
     <span class="headline">${headline(row, threshold)}</span>
     <span class="since">${row.since}${row.fresh && html`<span class="new">new</span>`}</span>
-    <span class="evidence"><${Evidence} tile=${tile} reason=${row.reason} />
+    <span class="evidence"><${Evidence} tile=${tile} alert=${alert} reason=${row.reason} />
       <${Latched} alert=${alert} />
       ${row.old && html`<span class="reason">${row.old}</span>`}
       ${tile.synthetic && html`<span class="synthetic">synthetic</span>`}</span>

@@ -1,7 +1,7 @@
 /** From the ward's tiles to what is on the screen: each stay read at this moment, in the order to show it. */
 import { attention, priorityRank, stage } from "./attention.js";
 import { elapsed, serviceNow } from "./clock.js";
-import { hourMinute, minutesSince, span } from "./format.js";
+import { clockTime, hourMinute, minutesSince, span } from "./format.js";
 
 const NO_POLICY = 1; // before a worker has started there is no score to compare
 const FRESH_MS = 60_000; // how long a new alert keeps its mark
@@ -37,7 +37,7 @@ export function tileProperties({ tile, attention: read }, ward) {
     stale: read.stale,
     age: ageText(read),
     stage: stage(read.alert, serviceNow(ward.clock)),
-    threshold: ward.policy?.threshold ?? NO_POLICY,
+    threshold: tile.recording?.threshold ?? ward.policy?.threshold ?? NO_POLICY,
   };
 }
 
@@ -45,6 +45,10 @@ function stageText(alert, now) {
   const words = stage(alert, now);
   return words === "unacknowledged" ? `${words} ${span(minutesSince(alert.raised_at, now))}` : words;
 }
+
+// a seizure is over in a minute: its second matters, and "since" would say that it goes on
+const sinceText = (alert, now) =>
+  alert.condition_name === "seizure" ? clockTime(alert.raised_at) : `since ${hourMinute(alert.raised_at, now)}`;
 
 /** What a row of the list shows. `pending` is "sending", what went wrong, or undefined. */
 export function rowProperties(item, ward, pending) {
@@ -55,7 +59,7 @@ export function rowProperties(item, ward, pending) {
     ...tileProperties(item, ward),
     alert,
     needsAnswer,
-    since: alert ? `since ${hourMinute(alert.raised_at, now)}` : "",
+    since: alert ? sinceText(alert, now) : "",
     stage: alert ? stageText(alert, now) : "",
     old: item.attention.stale && item.attention.ageMinutes !== null ? `data ${ageText(item.attention)}` : "",
     fresh: arrivedAt !== undefined && needsAnswer && elapsed() - arrivedAt < FRESH_MS,

@@ -35,7 +35,8 @@ function fillShape(context, points, fill) {
   context.stroke();
 }
 
-function paintAlert(chart, alert) {
+/** An alert as a line with the mark of its priority. */
+export function paintAlert(chart, alert) {
   const { left, top, width, height } = chart.bbox;
   const x = chart.valToPos(Date.parse(alert.raised_at) / 1000, "x", true);
   if (x < left || x > left + width) return;
@@ -44,19 +45,21 @@ function paintAlert(chart, alert) {
   fillShape(chart.ctx, SHAPES[alert.priority](x, top + size, size), colour(alert.priority));
 }
 
-function paintThreshold(chart, threshold) {
+/** The threshold as a dashed line. */
+export function paintThreshold(chart, threshold) {
   const y = chart.valToPos(threshold, "y", true);
   const { left, width } = chart.bbox;
   line(chart.ctx, [left, y], [left + width, y], colour("quiet"), [5, 4]);
 }
 
-function paintMissing(chart, scores) {
+/** A strip where there is no score; each score speaks of the `seconds` before it. */
+export function paintMissing(chart, scores, seconds = HOUR_SECONDS) {
   const { left, top, width, height } = chart.bbox;
   const strip = STRIP * devicePixelRatio;
   chart.ctx.fillStyle = colour("technical");
   for (const score of scores.filter(({ value }) => value === null)) {
     const at = Date.parse(score.time) / 1000;
-    const [from, to] = [at - HOUR_SECONDS, at].map((time) => chart.valToPos(time, "x", true));
+    const [from, to] = [at - seconds, at].map((time) => chart.valToPos(time, "x", true));
     const start = Math.max(left, from);
     chart.ctx.fillRect(start, top + height - strip, Math.max(0, Math.min(left + width, to) - start), strip);
   }

@@ -1,8 +1,8 @@
-/** Twelve hours of scores as one small path, the threshold as a line, the newest score's spread as a bar. Gaps stay gaps. */
+/** Twelve hours of scores (of a recording: minutes) as one small path, the threshold as a line, the newest score's spread as a bar. Gaps stay gaps. */
 import { hasSpread } from "./format.js";
 import { html } from "./html.js";
 
-const HOURS = 12;
+const MINUTES = 12 * 60;
 const [WIDTH, HEIGHT, EDGE] = [120, 28, 2];
 
 // the threshold sits at half height unless the score rises above twice the threshold
@@ -13,9 +13,9 @@ const ceiling = (points, threshold) =>
  * The drawing: {path, dots, threshold, spread: [y of low, y of high] or null} in a box of 120 x 28; `points` are
  * [time, value or null], `newest` the newest score. A wide spread is cut off: it must not press the course flat.
  */
-export function sparkline(points, threshold, end, newest) {
+export function sparkline(points, threshold, end, newest, minutes = MINUTES) {
   const top = ceiling(points, threshold);
-  const x = (time) => (WIDTH * (1 - (end - Date.parse(time)) / (HOURS * 3_600_000))).toFixed(1);
+  const x = (time) => (WIDTH * (1 - (end - Date.parse(time)) / (minutes * 60_000))).toFixed(1);
   const y = (value) => (HEIGHT - EDGE - (value / top) * (HEIGHT - 2 * EDGE)).toFixed(1);
   const [strokes, dots] = [[], []];
   points.forEach(([time, value], index) => {
@@ -30,9 +30,9 @@ export function sparkline(points, threshold, end, newest) {
 }
 
 /** The sparkline of a tile; the newest score is at the right edge. */
-export function Sparkline({ points, threshold, newest }) {
+export function Sparkline({ points, threshold, newest, minutes }) {
   const end = points.length ? Date.parse(points[points.length - 1][0]) : 0;
-  const drawing = sparkline(points, threshold, end, newest);
+  const drawing = sparkline(points, threshold, end, newest, minutes);
   return html`<svg class="sparkline" viewBox="0 0 120 28" preserveAspectRatio="none" aria-hidden="true">
     <line class="threshold" x1="0" x2="120" y1=${drawing.threshold} y2=${drawing.threshold} />
     ${drawing.spread && html`<line class="spread" x1="118" x2="118" y1=${drawing.spread[0]} y2=${drawing.spread[1]} />`}

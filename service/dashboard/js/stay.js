@@ -7,6 +7,7 @@ import { bedText, hourMinute, measured, minutesSince, outside, scoreText, span, 
 import { History } from "./history.js";
 import { html } from "./html.js";
 import { Mark } from "./marks.js";
+import { Electrodes, Segments } from "./recording.js";
 import { Reasons } from "./reasons.js";
 import { stayLink } from "./route.js";
 import { Similar } from "./similar.js";
@@ -102,15 +103,22 @@ export function StayPage({ stayId, asOf, view }) {
   if (!detail) return html`<p class="loading">${failure || "Loading the stay…"} <a href="#/">Board</a></p>`;
   const now = asOf ? Date.parse(asOf) : serviceNow(ward.clock);
   const read = attention(stay, now, ward.clock.speed);
-  const threshold = detail.policy?.threshold ?? 1;
+  const { recording } = stay;
+  const threshold = recording?.threshold ?? detail.policy?.threshold ?? 1;
   return html`<article class="stay">
     ${asOf && html`<${AsOf} stayId=${stayId} asOf=${asOf} ward=${ward} />`}
     ${failure && html`<p class="failed" role="alert">Not refreshed: ${failure}</p>`}
     <${Heading} stay=${stay} read=${read} threshold=${threshold} now=${now} />
     <div class="stay-body">
-      <${Why} stay=${stay} variables=${detail.variables} threshold=${threshold} now=${now}
-        past=${{ asked, open, setOpen }} />
-      <${Evidence} detail=${detail} similar=${open ? asked.similar : null} asOf=${asOf} beat=${beat} theme=${preferences.theme} threshold=${threshold} />
+      ${recording
+        ? html`<${Electrodes} recording=${recording} />`
+        : html`<${Why} stay=${stay} variables=${detail.variables} threshold=${threshold} now=${now}
+            past=${{ asked, open, setOpen }} />`}
+      <div>
+        ${recording && html`<${Segments} stay=${stay} asOf=${asOf} beat=${beat} alerts=${detail.alerts} theme=${preferences.theme} />`}
+        ${(!recording || detail.scores.length > 0) && html`<${Evidence} detail=${detail} similar=${open ? asked.similar : null}
+          asOf=${asOf} beat=${beat} theme=${preferences.theme} threshold=${detail.policy?.threshold ?? 1} />`}
+      </div>
       <${Do} read=${read} detail=${detail} asOf=${asOf} view=${view} now=${now} />
     </div>
   </article>`;

@@ -63,6 +63,13 @@ export function useStay(stayId, asOf, tile) {
   return { detail: state.path === path ? state.answer : null, failure: state.failure, beat };
 }
 
+/** The last half hour of a live recording's segments, fetched again at each `beat`. */
+export function useSegments(stayId, asOf, beat) {
+  const path = `v1/stays/${encodeURIComponent(stayId)}/segment-scores${query(asOf)}`;
+  const state = useFetched(path, beat);
+  return { answer: state.path === path ? state.answer : null, failure: state.failure };
+}
+
 /** The Gaussian-process band of `variables`, or null with the reason why there is none. */
 export function usePosterior(stayId, asOf, variables, beat) {
   const path = `v1/stays/${encodeURIComponent(stayId)}/posterior${query(asOf, variables)}`;

@@ -2,6 +2,7 @@
 import { bedText, scoreAndSpread, scoreText, trend } from "./format.js";
 import { html, memo } from "./html.js";
 import { Mark } from "./marks.js";
+import { episodeText } from "./recording.js";
 import { Sparkline } from "./sparkline.js";
 
 /** What a screen reader says for a tile. */
@@ -9,7 +10,7 @@ function spoken({ tile, mark, reason, age, stage, threshold }) {
   const score = reason ? `no score: ${reason}` : `score ${scoreAndSpread(tile.score, threshold)}`;
   const alert = mark === "none" || mark === "technical" ? "" : `${mark} priority alert, ${stage}`;
   const synthetic = tile.synthetic ? "synthetic" : "";
-  return [`Bed ${bedText(tile)}`, alert, score, age, synthetic].filter(Boolean).join(", ");
+  return [`Bed ${bedText(tile)}`, tile.recording?.condition, alert, score, age, synthetic].filter(Boolean).join(", ");
 }
 
 const classes = ({ mark, stale, reason, flashing }) =>
@@ -26,14 +27,14 @@ export const Tile = memo((properties) => {
       data-stay=${tile.stay_id} aria-label=${spoken(properties)}>
     <span class="tile-top">
       <span class="bed">${bedText(tile)}</span>
-      <${Mark} kind=${mark} flashing=${flashing} />
+      <${Mark} kind=${mark} flashing=${flashing} />${tile.recording && html`<span class="kind">${tile.recording.condition}</span>`}
       <span class=${over ? "score over" : "score"} title=${reason ? null : scoreAndSpread(tile.score, threshold)}>${scoreText(value, threshold)}</span>
       <span class="trend">${reason ? "" : trend(tile.change, threshold)}</span>
     </span>
     ${reason
       ? html`<span class="reason" title=${reason}>${reason}</span>`
-      : html`<${Sparkline} points=${tile.sparkline} threshold=${threshold} newest=${tile.score} />`}
-    <span class="tile-foot"><span class="age">${age}</span><span class="stage">${stage}</span></span>
+      : html`<${Sparkline} points=${tile.sparkline} threshold=${threshold} newest=${tile.score} minutes=${tile.recording?.sparkline_minutes} />`}
+    <span class="tile-foot"><span class="age">${age}</span><span class="stage">${stage || episodeText(tile.recording?.episode)}</span></span>
     ${tile.synthetic && html`<span class="synthetic">synthetic</span>`}
   </a>`;
 });

@@ -1,0 +1,131 @@
+"""Watch live recordings: read signal as time passes, score it, post the scores to a running service.
+
+Every bed has a detector of its own, all in one process. What cannot be delivered is sent again, because the
+service keeps the first score of a segment. Where scoring falls behind the clock, signal is skipped: the
+newest signal counts, and what was skipped shows as segments without a score.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from models.clinical.recording import Channel
+from models.clinical.score import Score
+from models.line_length import LineLengthConfig, LineLengthDetector
+from pipelines.bedside import BedsideStay
+from pipelines.client import ServiceClient
+from pipelines.detect import detector_named, prepared
+from pipelines.ingest.recordings.readers import open_recording
+from pipelines.live_recording import WARM_UP, LiveBed, SimulatedPatient, segment_body
+from pipelines.replay import WithService
+
+SHORTEST_WAIT_SECONDS = 2.0  # between two rounds, of this process's time: a segment of real time is longer
+LONGEST_LAG_SECONDS = 10.0  # of this process's time, behind the clock: then signal is skipped
+SEGMENTS_A_POST = 120
+SIMULATED_RATE_HZ = 256.0
+SIMULATED_CONTACTS = 5  # on each of two shafts
+SEIZURE_EVERY_SECONDS = 150.0  # of a viewer's time, whatever the service's clock does
+FIRST_SEIZURE_SECONDS = 40.0
+SHORTEST_PAUSE_SECONDS = 300.0  # of the patient's time, from one onset to the next
+MOST_SIMULATED_BEDS = 8
+_SHAFTS = (("LA", "LH"), ("RA", "RH"))
+
+
+@dataclass
+class Watched:
+    """How far watching has come: the verdicts of the service, and segments that were never read."""
+
+    verdicts: Counter[str] = field(default_factory=Counter)
+    skipped: int = 0
+    at: datetime | None = None
+
+
+def simulated_beds(seed: int, count: int, start: datetime, speed: float) -> list[LiveBed]:
+    """Beds E1, E2, … of simulated people, each with a seizure every few minutes of a viewer's time."""
+    every = max(SEIZURE_EVERY_SECONDS * speed, SHORTEST_PAUSE_SECONDS) // 60 * 60
+    beds = []
+    for number in range(count):
+        shafts = _SHAFTS[number % len(_SHAFTS)]
+        channels = tuple(
+            Channel(f"{shaft}{contact}", SIMULATED_RATE_HZ)
+            for shaft in shafts
+            for contact in range(1, SIMULATED_CONTACTS + 1)
+        )
+        onset = max(FIRST_SEIZURE_SECONDS * speed, 120.0) + number * every / 2
+        subject = seed * MOST_SIMULATED_BEDS + number + 1
+        signal = SimulatedPatient(subject, channels, every, onset % (every - SHORTEST_PAUSE_SECONDS / 2))
+        detector = LineLengthDetector(LineLengthConfig(rate_hz=SIMULATED_RATE_HZ))
+        name = f"ieeg-{seed}-{number + 1}-{start:%Y%m%dT%H%M%S}"
+        stay = BedsideStay(
+            name, f"subject-{name}", start, None, (), bed=f"E{number + 1}", care_unit="iEEG", synthetic=True
+        )
+        beds.append(LiveBed(stay, signal, detector, {}))
+    return beds
+
+
+def recorded_bed(path: Path, number: int, start: datetime, detector_name: str) -> LiveBed:
+    """A recording played as if it began at `start`. Raises UnreadableSource, InvalidInput."""
+    recording = open_recording(path).recording
+    detector = detector_named(detector_name)
+    bad = {channel.name: "marked bad in the recording" for channel in recording.channels if channel.bad}
+    name = f"{recording.recording_id}-{start:%Y%m%dT%H%M%S}"
+    stay = BedsideStay(
+        name,
+        f"subject-{name}",
+        start,
+        None,
+        (),
+        bed=f"E{number}",
+        care_unit="iEEG",
+        synthetic=recording.synthetic,
+    )
+    return LiveBed(stay, prepared(recording, detector.rate_hz), detector, bad)
+
+
+def watch(
+    beds: Sequence[LiveBed], client: ServiceClient, on_progress: Callable[[Watched], None] = lambda _: None
+) -> Watched:
+    """Watch until every signal has ended. Raises ServiceRefused, ServiceUnreachable."""
+    clock, watched = WithService(client), Watched()
+    for bed in beds:
+        client.post_stay(bed.stay)
+        bed.skip_to(clock.now - WARM_UP)
+        _catch_up(bed, client, clock, watched)
+    going_on = list(beds)
+    while going_on:
+        for bed in going_on:
+            _skip_if_behind(bed, clock, watched)
+            _catch_up(bed, client, clock, watched)
+        watched.at = clock.now
+        on_progress(watched)
+        for bed in [bed for bed in going_on if bed.ended]:
+            client.post_stay(bed.stay, discharged_at=bed.read_until)
+            going_on.remove(bed)
+        if going_on:
+            due = min(bed.next_due for bed in going_on)
+            time.sleep(max(clock.seconds_until(due), SHORTEST_WAIT_SECONDS))
+    return watched
+
+
+def _skip_if_behind(bed: LiveBed, clock: WithService, watched: Watched) -> None:
+    """Behind by too much, go on with as much of the newest signal as the shortest wait lets pass."""
+    if not bed.ended and -clock.seconds_until(bed.next_due) > LONGEST_LAG_SECONDS:
+        before = bed.read_until
+        bed.skip_to(clock.now - timedelta(seconds=SHORTEST_WAIT_SECONDS * clock.speed))
+        watched.skipped += (bed.read_until - before) // (bed.next_due - bed.read_until)
+
+
+def _catch_up(bed: LiveBed, client: ServiceClient, clock: WithService, watched: Watched) -> None:
+    """Score and post what is complete by now."""
+    now = clock.now
+    while not bed.ended and bed.next_due <= now:
+        scores: list[Score] = list(bed.scores(now, SEGMENTS_A_POST))
+        # a pause that is told segment by segment may be longer than a post
+        for first in range(0, len(scores), SEGMENTS_A_POST):
+            body = segment_body(bed, scores[first : first + SEGMENTS_A_POST])
+            watched.verdicts.update(client.post_segments(bed.stay.stay_id, body))

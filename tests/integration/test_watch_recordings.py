@@ -1,0 +1,55 @@
+"""A recording watched against a real service, by a process that ends in the middle and by the next one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import httpx
+
+from models.line_length import LineLengthConfig, LineLengthDetector
+from pipelines.bedside import BedsideStay
+from pipelines.client import ServiceClient
+from pipelines.live_recording import LiveBed, segment_body
+from pipelines.simulate.ieeg import IEEGConfig, simulate_ieeg
+from pipelines.watch_recordings import simulated_beds, watch
+
+NOW = datetime(2026, 11, 22, 18, 30, tzinfo=UTC)  # the service clock of `settings`
+RATE_HZ = 128.0
+
+
+def bed() -> LiveBed:
+    """Three minutes that began five minutes ago, with a seizure after two."""
+    config = IEEGConfig(seconds=180.0, rate_hz=RATE_HZ, channel_count=4, seizure_onsets=(120.0,))
+    stay = BedsideStay("eeg-1", "s-1", NOW - timedelta(minutes=5), None, (), bed="E1", synthetic=True)
+    detector = LineLengthDetector(LineLengthConfig(rate_hz=RATE_HZ))
+    return LiveBed(stay, simulate_ieeg(1, 2, config).recording, detector, {})
+
+
+def test_a_process_started_again_repeats_nothing_and_alerts_once(api: httpx.Client) -> None:
+    client = ServiceClient(httpx.Client(base_url=api.base_url, timeout=20))
+    with client:
+        crashed = bed()
+        client.post_stay(crashed.stay)
+        sent = client.post_segments("eeg-1", segment_body(crashed, list(crashed.scores(NOW, 28))))
+        assert sent == ["accepted"] * 28
+        assert len(api.get("/v1/alerts").json()["alerts"]) == 1
+
+        watched = watch([bed()], client)
+    assert watched.verdicts == {"duplicate": 28, "accepted": 8}
+    assert watched.skipped == 0
+    assert len(api.get("/v1/alerts?state=all").json()["alerts"]) == 1
+    segments = api.get("/v1/stays/eeg-1/segment-scores").json()["segments"]
+    assert len(segments) == 36
+    discharged = api.get("/v1/stays/eeg-1").json()["stay"]["discharged_at"]
+    assert discharged == segments[-1]["time"] == "2026-11-22T18:28:00Z"
+
+
+def test_simulated_beds_have_a_seizure_within_a_viewers_minutes_at_any_speed() -> None:
+    for speed in (1.0, 120.0):
+        beds = simulated_beds(0, 2, NOW, speed)
+        assert [one.stay.bed for one in beds] == ["E1", "E2"]
+        assert all(one.stay.synthetic for one in beds)
+        for one in beds:
+            signal = one.signal
+            assert signal.onset_seconds / speed <= 180  # type: ignore[attr-defined]
+            assert signal.every_seconds % 5 == 0  # type: ignore[attr-defined]

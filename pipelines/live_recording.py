@@ -13,7 +13,6 @@ from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from models.clinical.frames import Frame
 from models.clinical.recording import Channel, Recording, Samples
@@ -139,10 +138,13 @@ class LiveBed:
 
 def _silent(names: Sequence[str], values: Samples) -> dict[str, str]:
     """Channels without a usable sample in this segment."""
-    missing = ~np.isfinite(values).all(axis=1)
-    flat: npt.NDArray[np.bool_] = ~missing & (np.ptp(values, axis=1) == 0.0)
-    reasons = {True: "signal missing", False: "flat"}
-    return {name: reasons[bool(missing[row])] for row, name in enumerate(names) if missing[row] or flat[row]}
+    silent = {}
+    for name, row in zip(names, values, strict=True):
+        if not np.isfinite(row).all():
+            silent[name] = "signal missing"
+        elif row.max() == row.min():
+            silent[name] = "flat"
+    return silent
 
 
 def segment_body(bed: LiveBed, scores: Sequence[Score]) -> dict[str, object]:

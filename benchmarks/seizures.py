@@ -12,9 +12,9 @@ import argparse
 import time
 from pathlib import Path
 
-from models.clinical.alarm import AlarmPolicy
+from models.clinical.alarm import SEIZURE_POLICY, AlarmPolicy
 from models.line_length import LineLengthDetector
-from pipelines.detect import SEIZURE_POLICY, detector_named, policy_of
+from pipelines.detect import detector_named, policy_of
 from pipelines.seizure_threshold import ScoredSeizures, best_policy, figures, score_opened
 from pipelines.train_mvpa import Simulated, read_settings
 

@@ -14,6 +14,7 @@ import time
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from statistics import fmean
@@ -155,14 +156,16 @@ def train_mvpa(out: Path, settings: MVPASettings | None = None, say: Say = print
         model = _fresh(settings)
         for name, start in (("pretraining", pretraining), ("classification", classification)):
             run = start(model, samples, getattr(settings, name))
-            _finish(
-                run, out / f"{name}.pt", settings.save_every, lambda line, name=name: say(f"{name} {line}")
-            )
+            _finish(run, out / f"{name}.pt", settings.save_every, partial(_named, say, name))
         config, validation = _with_threshold(model, settings)
     spent = time.process_time() - began
     say(f"threshold {config.threshold:.4f}; validation {validation['event']}; {spent:.0f} CPU s in this run")
     save_detector(out, model, config, {"settings": _described(settings), "validation": validation})
     return load_detector(out)
+
+
+def _named(say: Say, name: str, line: str) -> None:
+    say(f"{name} {line}")
 
 
 def training_samples(settings: MVPASettings) -> Excerpts:

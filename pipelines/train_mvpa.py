@@ -14,7 +14,6 @@ import time
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from itertools import combinations
 from pathlib import Path
 from statistics import fmean
@@ -156,16 +155,12 @@ def train_mvpa(out: Path, settings: MVPASettings | None = None, say: Say = print
         model = _fresh(settings)
         for name, start in (("pretraining", pretraining), ("classification", classification)):
             run = start(model, samples, getattr(settings, name))
-            _finish(run, out / f"{name}.pt", settings.save_every, partial(_named, say, name))
+            _finish(name, run, out / f"{name}.pt", settings.save_every, say)
         config, validation = _with_threshold(model, settings)
     spent = time.process_time() - began
     say(f"threshold {config.threshold:.4f}; validation {validation['event']}; {spent:.0f} CPU s in this run")
     save_detector(out, model, config, {"settings": _described(settings), "validation": validation})
     return load_detector(out)
-
-
-def _named(say: Say, name: str, line: str) -> None:
-    say(f"{name} {line}")
 
 
 def training_samples(settings: MVPASettings) -> Excerpts:
@@ -205,14 +200,14 @@ def _fresh(settings: MVPASettings) -> MVPFormer:
     return model
 
 
-def _finish(run: Training, file: Path, every: int, say: Say) -> None:
+def _finish(name: str, run: Training, file: Path, every: int, say: Say) -> None:
     """Take every step that is left, saving on the way."""
     if file.exists():
         run.resume(file)
     while run.step < run.config.steps:
         loss = fmean(run.run(every))
         run.save(file)
-        say(f"step {run.step} of {run.config.steps}, loss {loss:.3f}")
+        say(f"{name} step {run.step} of {run.config.steps}, loss {loss:.3f}")
 
 
 def _with_threshold(model: MVPFormer, settings: MVPASettings) -> tuple[DetectorConfig, dict[str, Any]]:

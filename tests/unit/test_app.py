@@ -72,7 +72,7 @@ def test_every_request_body_has_an_example(app: FastAPI) -> None:
         for operation in operations.values()
         if "requestBody" in operation
     ]
-    assert len(bodies) == 7
+    assert len(bodies) == 8
     for name in bodies:
         assert schema["components"]["schemas"][name]["examples"], name
 

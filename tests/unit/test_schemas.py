@@ -79,6 +79,6 @@ def test_every_example_is_valid() -> None:
         if issubclass(shape, schemas.Shape)
         for example in (shape.model_config.get("json_schema_extra") or {}).get("examples", [])  # type: ignore[union-attr]
     ]
-    assert len(examples) == 7
+    assert len(examples) == 8
     for shape, example in examples:
         shape.model_validate(example)

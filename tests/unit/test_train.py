@@ -87,7 +87,7 @@ def test_every_experiment_reads(name: str) -> None:
 
 def test_every_experiment_is_expected_here_or_is_another_models() -> None:
     found = {file.stem for file in EXPERIMENTS.glob("*.toml")}
-    assert found == {*EXPECTED, "dtw", "dtw_prototypes", "mvpa_demo"}
+    assert found == {*EXPECTED, "dtw", "dtw_prototypes", "evaluate", "mvpa_demo"}
 
 
 def test_settings_refuse_an_unknown_name_and_a_file_that_is_not_toml(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ import numpy.typing as npt
 
 from models import registry
 from models.base import EarlyWarningModel, Explanation, Inquiry
-from models.calibration import Calibration, logit_of
+from models.calibration import CLOSEST, Calibration, logit_of
 from models.clinical.errors import InvalidInput, UnknownModel
 from models.clinical.score import ScoreSeries, ScoreStatus
 from models.clinical.stay import LabelledStay, Stay
@@ -164,20 +164,27 @@ class Ensemble:
         return f"the models disagree more than in {usual} of stays: {', '.join(told)}"
 
     def explain(self, stay: Stay, time: datetime) -> Explanation:
-        """How much lower the score of the last grid hour not after `time` would be without what each variable
-        adds to the members' scores.
+        """What each variable adds to the score of the last grid hour not after `time`, over all members.
 
-        Empty where there is no score. Raises InvalidInput if `time` lies before the first grid hour.
+        A member's shares become shares of its logit by the slope of the curve at its score, are weighed, and
+        become shares of the ensemble's score likewise: what raises and what lowers a low score are then seen
+        alike. Empty where there is no score. Raises InvalidInput if `time`
+        lies before the first grid hour.
         """
         at, _, known = as_at(stay, time)
-        x = self.inputs([member.score(known, at) for member in self.members])[-1]
-        share: dict[str, float] = defaultdict(float)  # of the logit
-        for member, own, weight in zip(self.members, x, self.learnt.stacking.weight, strict=True):
-            for one in member.explain(known, at).contributions if weight else ():
-                share[one.variable] += weight * _lost(member, own, one.share)
-        logit = float(self.learnt.stacking.logit(x[np.newaxis])[0])
-        without = self.learnt.calibration(logit - np.array([0.0, *share.values()]))
-        return Explanation(at, contributions(dict(zip(share, without[0] - without[1:], strict=True)), known))
+        scores = [member.score(known, at).value[-1] for member in self.members]
+        if np.isnan(scores[0]):
+            return Explanation(at, ())
+        x = said(self.members, [np.array([one]) for one in scores])
+        scale = self.learnt.calibration.slope * _steepness(float(self._calibrated(x)[0]))
+        share: dict[str, float] = defaultdict(float)
+        for member, score, weight in zip(self.members, scores, self.learnt.stacking.weight, strict=True):
+            if weight == 0.0 or np.isnan(score):
+                continue
+            own = 1.0 if member.name in registry.RULES else _steepness(float(score))
+            for one in member.explain(known, at).contributions:
+                share[one.variable] += scale * weight * one.share / own
+        return Explanation(at, contributions(share, known))
 
     def inquire(self, stay: Stay, time: datetime) -> Inquiry:
         """The observations that moved the score at `time` most, and what to measure next to narrow it."""
@@ -260,11 +267,6 @@ def disagreement(members: Sequence[EarlyWarningModel], x: Floats) -> Floats:
     return np.asarray(np.nan_to_num(widest, nan=0.0))
 
 
-def _lost(member: EarlyWarningModel, said: float, share: float) -> float:
-    """How much less a member would say, had it a score lower by `share`."""
-    if np.isnan(said):
-        return 0.0
-    if member.name in registry.RULES:
-        return share
-    score = 0.5 + 0.5 * np.tanh(0.5 * said)
-    return said - float(logit_of(np.array(np.clip(score - share, 0.0, 1.0))))
+def _steepness(score: float) -> float:
+    """By how much a score rises for a unit of its logit; no less than at the closest score to 0 and 1."""
+    return max(score * (1.0 - score), CLOSEST)

@@ -129,8 +129,9 @@ class HourlyTrees:
         return channels(stay, encoded, self.learnt.standardisation.learnt)
 
     def explain(self, stay: Stay, time: datetime) -> Explanation:
-        """How much lower the score of the last grid hour not after `time` would be without what each variable
-        adds along the trees' paths; what patient, clock and charting add is nobody's.
+        """What each variable adds to the score of the last grid hour not after `time` along the trees' paths:
+        its share of the logit, times the slope of the curve at the score. What patient, clock and charting
+        add is nobody's.
 
         Empty where there is no score. Raises InvalidInput if `time` lies before the first grid hour.
         """
@@ -140,9 +141,9 @@ class HourlyTrees:
             return Explanation(at, ())
         row = self._rows(known, encoded)[-1:]
         added = self.learnt.trees.contributions(row)[0]
-        (logit,) = self.learnt.trees.logit(row)
+        (score,) = self.learnt.calibration(self.learnt.trees.logit(row))
         own = np.array([added[of_variable(m)].sum() for m in range(len(VARIABLES))])
-        share = self.learnt.calibration(np.array([logit])) - self.learnt.calibration(logit - own)
+        share = self.learnt.calibration.slope * score * (1.0 - score) * own
         return Explanation(at, contributions(dict(zip(VARIABLES, share.tolist(), strict=True)), known))
 
     def save(self, folder: Path) -> None:

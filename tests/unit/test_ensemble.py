@@ -99,22 +99,20 @@ def test_hours_in_which_the_members_part_have_no_score_and_say_who_said_what(
     assert "90%" in strict.reason[hour]
 
 
-def test_an_explanation_is_what_the_score_would_lose(
+def test_an_explanation_weighs_the_members_shares(
     members: list[EarlyWarningModel], random_stay: RandomStay
 ) -> None:
-    """With the rule alone beside the network, by hand: a rule's points are its share of the sum."""
+    """With the rule alone beside the network, by hand: its points are shares of the sum itself."""
     model, stay = ensemble([members[0], members[2]]), random_stay(6)
     share = {one.variable: one.share for one in model.explain(stay, AT).contributions}
     score = float(model.score(stay.until(AT), AT).value[-1])
-    logit = (np.log(score / (1 - score)) - 0.2) / 1.5
-    led = members[0].score(stay.until(AT), AT).value[-1]
+    led = float(members[0].score(stay.until(AT), AT).value[-1])
     network = {one.variable: one.share for one in members[0].explain(stay, AT).contributions}
-    rule = {one.variable: one.share for one in members[1 + 1].explain(stay, AT).contributions}
-    for name in ("heart_rate", "lactate"):
-        lost = 0.7 * (logit_of(np.array(led)) - logit_of(np.clip(led - network.get(name, 0.0), 0, 1)))
-        lost += 0.5 * rule.get(name, 0.0)
-        expected = score - 1 / (1 + np.exp(-(1.5 * (logit - lost) + 0.2)))
-        assert share.get(name, 0.0) == pytest.approx(float(expected), abs=1e-9)
+    rule = {one.variable: one.share for one in members[2].explain(stay, AT).contributions}
+    assert share
+    for name, found in share.items():
+        of_logit = 0.7 * network.get(name, 0.0) / (led * (1 - led)) + 0.5 * rule.get(name, 0.0)
+        assert found == pytest.approx(1.5 * score * (1 - score) * of_logit, rel=1e-9)
 
 
 def test_members_must_be_led_by_a_network_and_weighed_one_by_one(members: list[EarlyWarningModel]) -> None:

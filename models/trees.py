@@ -57,10 +57,13 @@ class Trees:
         root = np.cumsum([0, *(len(one) for one in trees[:-1])])
         first = np.repeat(root, [len(one) for one in trees])
         leaf = together["is_leaf"].astype(bool)
+        # scikit-learn has shrunk the leaves by the learning rate and left the inner nodes as they were
+        rates = [one.learning_rate for one in grown for _ in one._predictors]
+        shrunk = np.where(leaf, 1.0, np.repeat(rates, [len(one) for one in trees]))
         nodes = Nodes(
             feature=np.where(leaf, LEAF, together["feature_idx"]).astype(np.int32),
             threshold=np.where(leaf, 0.0, together["num_threshold"]),
-            value=together["value"] / len(grown),
+            value=together["value"] * shrunk / len(grown),
             left=np.where(leaf, 0, first + together["left"]).astype(np.int32),
             right=np.where(leaf, 0, first + together["right"]).astype(np.int32),
             missing_left=together["missing_go_to_left"].astype(bool),

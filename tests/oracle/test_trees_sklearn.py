@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.ensemble import HistGradientBoostingClassifier  # type: ignore[import-untyped]
 
-from models.trees import Trees
+from models.trees import LEAF, Trees
 
 
 def grown(seed: int) -> HistGradientBoostingClassifier:
@@ -30,6 +30,7 @@ def forests() -> list[HistGradientBoostingClassifier]:
     return [grown(seed) for seed in range(3)]
 
 
+@settings(deadline=None)  # the first call compiles
 @given(seed=st.integers(0, 10_000))
 def test_the_logit_is_the_mean_decision_function(
     forests: list[HistGradientBoostingClassifier], seed: int
@@ -46,6 +47,17 @@ def test_contributions_add_up_to_the_logit(forests: list[HistGradientBoostingCla
     added = trees.contributions(rows)
     np.testing.assert_allclose(added.sum(axis=1) + rooted, trees.logit(rows), rtol=0, atol=1e-12)
     assert np.abs(added[:, 0]).mean() > 3 * np.abs(added[:, 1:]).mean()  # the feature that made the labels
+
+
+def test_a_node_says_something_between_what_its_successors_say(
+    forests: list[HistGradientBoostingClassifier],
+) -> None:
+    """Without a penalty a node's value is a weighted mean of its successors'."""
+    nodes = Trees.of(forests).nodes
+    inner = np.flatnonzero(nodes.feature != LEAF)
+    both = np.sort([nodes.value[nodes.left[inner]], nodes.value[nodes.right[inner]]], axis=0)
+    assert (both[0] - 1e-9 <= nodes.value[inner]).all()
+    assert (nodes.value[inner] <= both[1] + 1e-9).all()
 
 
 def test_arrays_make_the_same_trees(forests: list[HistGradientBoostingClassifier]) -> None:

@@ -85,7 +85,6 @@ def test_processes_write_what_one_process_writes(
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
     """Two nodes on this machine, each with a core, and a connection to them."""
-    os.environ.setdefault("RAY_raylet_start_wait_time_s", f"{PATIENCE_SECONDS:g}")  # before ray is imported
     ray = pytest.importorskip("ray", reason="ray is an optional extra")
     cluster_utils = pytest.importorskip("ray.cluster_utils")
     node = {"num_cpus": 1, "object_store_memory": 200 * 2**20, "include_dashboard": False}

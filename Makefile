@@ -39,7 +39,7 @@ run: setup ## live ward board on simulated stays, or DATA=path to a CinC 2019 zi
 
 test: setup browser ## every test; real records where PRODROME_DATA has them
 	$(BIN)/pytest --numprocesses 2 --dist loadfile tests/unit tests/property tests/oracle
-	$(BIN)/pytest tests/integration tests/browser
+	$(BIN)/pytest --numprocesses 2 --dist loadfile tests/integration tests/browser
 
 nightly: setup ## the tests of whole data sets that take minutes each
 	$(BIN)/pytest -m nightly

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from models.clinical.errors import InvalidInput
 
 ENVIRONMENT_PREFIX = "PRODROME_"
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 Instant = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -67,6 +68,15 @@ class Settings(BaseSettings):
         if self.policy_file is not None and others != ["policy_file"]:
             named = next(name for name in others if name != "policy_file")
             raise ValueError(f"policy_file is the whole policy: unset {named} or policy_file")
+        return self
+
+    @model_validator(mode="after")
+    def _ports_are_two(self) -> Self:
+        """The web process and the worker's scoring endpoint cannot listen on one port of one machine."""
+        if self.scoring_url.port == self.port and self.scoring_url.host in {self.host, *LOOPBACK}:
+            raise ValueError(
+                f"scoring_url {self.scoring_url} must not be port {self.port}, the web process's own"
+            )
         return self
 
     @model_validator(mode="after")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -21,7 +20,8 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
-HOST = "127.0.0.1"
+from tests.ports import HOST, free_port
+
 PATIENCE_SECONDS = 90.0  # a busy machine starts two Python processes slowly
 EXPECT_MS = 20_000.0
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
@@ -51,12 +51,6 @@ SICK = {
     "temperature": (39.4, "degC"),
 }
 Readings = dict[str, tuple[float, str]]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 def until(true: Callable[[], bool], what: str) -> None:

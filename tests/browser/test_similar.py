@@ -14,7 +14,9 @@ from models.warm import example
 from service.settings import Settings
 from service.worker import Worker
 
-from .conftest import CALM, HOST, SICK, Desk, Service, screenshot, until
+from tests.ports import HOST
+
+from .conftest import CALM, SICK, Desk, Service, screenshot, until
 
 pytestmark = pytest.mark.browser
 

@@ -17,7 +17,9 @@ from models.rules import NEWS2
 from service.settings import Settings
 from service.worker import Worker
 
-from .conftest import CALM, HOST, SICK, Desk, Service, screenshot, until
+from tests.ports import HOST
+
+from .conftest import CALM, SICK, Desk, Service, screenshot, until
 
 pytestmark = pytest.mark.browser
 

@@ -8,7 +8,6 @@ database that was migrated once; `empty_database_url` is one without any table.
 from __future__ import annotations
 
 import shutil
-import socket
 import threading
 import time
 import warnings
@@ -31,6 +30,7 @@ from db.schema import migrate
 from db.session import make_engine, writing
 from service.app import create_app, server
 from service.settings import Settings
+from tests.ports import HOST, free_port
 
 _database_number = count(1)
 
@@ -115,7 +115,7 @@ def settings(database_url: str) -> Settings:
     return Settings(
         database_url=database_url,
         port=free_port(),
-        scoring_url=HttpUrl(f"http://127.0.0.1:{free_port()}"),
+        scoring_url=HttpUrl(f"http://{HOST}:{free_port()}"),
         model="news2",
         clock_start=datetime(2026, 11, 22, 18, 30, tzinfo=UTC),
         clock_anchor=datetime.now(UTC),
@@ -134,13 +134,6 @@ def api(settings: Settings) -> Iterator[httpx.Client]:
         yield client
     served.should_exit = True
     thread.join()
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from pipelines.simulate.checked import checked
 from pipelines.simulate.course import CourseKind
 from pipelines.simulate.stays import EPOCH, Seed, Wish, simulate_stay
 from pipelines.timeline import from_stay
-from service.supervisor import HOST, free_port
+from tests.ports import HOST, free_port
 
 WEB = "from service.app import serve as run"
 WORKER = "from service.worker import run"
@@ -80,11 +80,11 @@ class Service:
 
 @contextmanager
 def running(folder: Path, model: str, **settings: str) -> Iterator[Service]:
-    port = free_port(18000 + os.getpid() % 2000)
+    port = free_port()
     environment = {
         "PRODROME_DATABASE_URL": f"sqlite:///{folder / 'prodrome.db'}",
         "PRODROME_PORT": str(port),
-        "PRODROME_SCORING_URL": f"http://{HOST}:{free_port(port + 1)}",
+        "PRODROME_SCORING_URL": f"http://{HOST}:{free_port()}",
         "PRODROME_MODEL": model,
         **settings,
     }

@@ -12,7 +12,7 @@ from threading import Thread
 import httpx
 import pytest
 
-from service.supervisor import HOST, free_port
+from tests.ports import HOST, free_port
 
 SECONDS = 100.0  # the promise is two minutes
 
@@ -21,7 +21,7 @@ class Run:
     """The command and what it has printed so far."""
 
     def __init__(self, folder: Path, *options: str) -> None:
-        self.port = free_port(20000 + os.getpid() % 2000)
+        self.port = free_port()
         self.lines: list[str] = []
         self.process = subprocess.Popen(
             [sys.executable, "-m", "prodrome", "run", "--port", str(self.port), "--beds", "4", *options],

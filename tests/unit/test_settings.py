@@ -47,6 +47,7 @@ def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         ("CLOCK_SPEED", "360", "needs clock_start"),
         ("CLOCK_START", "2026-11-22T10:00:00", "PRODROME_CLOCK_START"),
         ("CLOCK_START", "2026-11-22T10:00:00Z", "belong together"),
+        ("PORT", "8001", "must not be port 8001"),
         ("SCORING_URL", "worker", "PRODROME_SCORING_URL='worker'"),
         ("BODY_LIMIT_BYTES", "0", "PRODROME_BODY_LIMIT_BYTES='0'"),
     ],

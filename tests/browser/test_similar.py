@@ -13,7 +13,6 @@ from models.base import Likening
 from models.warm import example
 from service.settings import Settings
 from service.worker import Worker
-
 from tests.ports import HOST
 
 from .conftest import CALM, SICK, Desk, Service, screenshot, until

@@ -16,7 +16,6 @@ from models.clinical.stay import Stay
 from models.rules import NEWS2
 from service.settings import Settings
 from service.worker import Worker
-
 from tests.ports import HOST
 
 from .conftest import CALM, SICK, Desk, Service, screenshot, until

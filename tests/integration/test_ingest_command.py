@@ -133,7 +133,7 @@ def test_a_database_that_does_not_answer_is_one_sentence(ward: Path) -> None:
 # a run in the background of a shell, as of CI, begins with interrupts ignored
 HEARING = (
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    "import prodrome; prodrome.command_line()"
+    "from prodrome.__main__ import command_line; command_line()"
 )
 
 

@@ -19,7 +19,7 @@ from pipelines.metrics.alarm_report import KEYS
 from pipelines.metrics.alarms import MICROSECONDS_AN_HOUR, NEVER_ENDS, AlarmRule, fire
 from pipelines.prediction_files import PredictionTable
 from pipelines.predictions import StayPrediction
-from prodrome import app
+from prodrome.__main__ import app
 
 SCORES = "stay_id,time,score\na,1,0.2\na,2,0.8\nb,1,0.1\n"
 ONSETS = "stay_id,onset\na,4\nb,\n"

@@ -19,7 +19,7 @@ from pipelines.metrics.alarms import Events, Watched
 from pipelines.metrics.burden import Ward, burden_figures, simulate
 from pipelines.metrics.ward_files import read_ward
 from pipelines.split import split_of
-from prodrome import app
+from prodrome.__main__ import app
 from service.policy import policy_of
 from service.settings import Settings
 

@@ -13,7 +13,7 @@ from db.schema import migrated
 from db.session import make_engine
 from pipelines.ingest.cinc2019 import COLUMNS, FACTS
 from pipelines.ingest.sources import SOURCES
-from prodrome import app
+from prodrome.__main__ import app
 
 HEADER = (*COLUMNS, *FACTS)
 PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")

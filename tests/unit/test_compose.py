@@ -7,7 +7,7 @@ import pytest
 import yaml
 from typer.main import get_command
 
-from prodrome import app
+from prodrome.__main__ import app
 from service.settings import Settings
 
 REPOSITORY = Path(__file__).parents[2]

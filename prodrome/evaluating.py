@@ -1,0 +1,124 @@
+"""What would have happened: the evaluation, its page, and the policy it leads to."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.ingest.sources import SOURCES
+
+from .options import OutFolder
+from .terminal import complain, say, writable
+
+commands = typer.Typer()
+
+
+@commands.command()
+def evaluate(
+    source: Annotated[
+        str | None, typer.Argument(metavar="[SOURCE]", help=f"What the path holds: {', '.join(SOURCES)}.")
+    ] = None,
+    path: Annotated[
+        Path | None, typer.Argument(metavar="[PATH]", help="The file or folder of the source.")
+    ] = None,
+    *,
+    out: OutFolder,
+    config: Annotated[
+        Path | None, typer.Option(help="Evaluation file (TOML), in place of SOURCE, PATH and the flags.")
+    ] = None,
+    model: Annotated[list[str] | None, typer.Option(help="A model; give the option once a model.")] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="Table (Parquet or CSV) of stay and onset_hour, for a source without labels."),
+    ] = None,
+    subjects: Annotated[
+        str, typer.Option(help="held-out (never seen in training), validation, train or all.")
+    ] = "held-out",
+    engine: Annotated[str | None, typer.Option(help="single, processes (the default) or ray.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes to score with; 2 unless the file says.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print evaluation.json.")] = False,
+) -> None:
+    """Score past stays and write what would have happened: evaluation.json, scores, the worst stays.
+
+    A run that was stopped goes on where it was. `prodrome report` makes a page of the folder.
+    """
+    from rich.console import Console
+
+    from pipelines.evaluate.flags import settings_of
+    from pipelines.evaluate.run import evaluate as evaluate_models
+
+    settings = settings_of(
+        config, source, path, models=model, labels=labels, part=subjects, engine=engine, workers=workers
+    )
+    writable(out)
+    found = evaluate_models(settings, out, console=Console(stderr=True))
+    if as_json:
+        typer.echo(json.dumps(found.as_json(), indent=1))
+    say(found.sentence())
+    complain(found.unreadable)
+
+
+@commands.command()
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="What prodrome evaluate wrote.")],
+) -> None:
+    """Make one HTML page of an evaluation, and its figures as PNG and SVG, in the same folder."""
+    from rich.console import Console
+
+    from pipelines.evaluate.progress import Stages
+    from pipelines.report.document import SECTIONS, write_report
+
+    with Stages(Console(stderr=True)) as stages:
+        stages.begin("drawing", SECTIONS)
+        page = write_report(folder, stages.advance)
+    say(f"report: {page}")
+
+
+@commands.command("choose-policy")
+def choose_policy(
+    scores: Annotated[
+        Path,
+        typer.Argument(metavar="SCORES", help="Predictions of validation and test subjects, all in one."),
+    ],
+    *,
+    alarms_per_bed_day: Annotated[float, typer.Option(help="How many alarms a bed and day are bearable.")],
+    out: Annotated[Path, typer.Option(dir_okay=False, help="The policy file to write (JSON).")],
+    onsets: Annotated[
+        Path | None, typer.Option(help="Table of onsets, where SCORES has no column label.")
+    ] = None,
+    window: Annotated[str, typer.Option(help="How long before an event an alarm foretells it.")] = "8h",
+    page: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="HTML page to try policies on the test stays with.")
+    ] = None,
+) -> None:
+    """The alarm policy of highest recall within a budget: chosen on validation, reported on test stays."""
+    from pipelines.choose_policy import choose_policy as choose
+    from pipelines.choose_policy import part, report
+    from pipelines.metrics.alarm_columns import read_duration
+    from pipelines.metrics.ward_files import read_ward
+    from pipelines.prediction_files import replacing
+
+    ahead = read_duration(window)
+    for file in filter(None, (out, page)):
+        writable(file.parent)
+    read = read_ward(scores, onsets)
+    chosen = choose(read.ward, alarms_per_bed_day, ahead)
+    with replacing(out) as unfinished:
+        unfinished.write_text(json.dumps(chosen.as_json(), indent=2) + "\n", encoding="utf-8")
+    typer.echo("\n".join(report(chosen)))
+    if read.untold:
+        say(f"{read.untold} stays are left out: positive from their first row, they tell no onset")
+    say(f"policy: {out}; start the service with PRODROME_POLICY_FILE={out}")
+    if page is not None:
+        from pipelines.report.burden_page import burden_page
+
+        test = part(read.ward, "test")
+        html = burden_page(test, chosen.policy, ahead, scores.name, budget=alarms_per_bed_day)
+        with replacing(page) as unfinished:
+            unfinished.write_text(html, encoding="utf-8")
+        say(f"page: {page}")

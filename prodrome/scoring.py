@@ -1,0 +1,74 @@
+"""Ask a model about what has been: stays hour by hour, recordings segment by segment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.ingest.sources import open_named
+
+from .options import OutFolder, SourceName, SourcePath, Workers
+from .terminal import complain, progress_bar, say, writable
+
+commands = typer.Typer()
+
+
+@commands.command()
+def score(
+    source: SourceName,
+    path: SourcePath,
+    *,
+    out: OutFolder,
+    model: Annotated[str, typer.Option(help="default, a registered name, or a folder.")] = "default",
+    workers: Workers = 2,
+) -> None:
+    """Score every stay hour by hour: predictions.parquet, and a PSV a stay for cinc2019, else a CSV."""
+    from pipelines.prediction_files import score_challenge, score_source
+
+    opened = open_named(source, path)
+    score_stays = score_challenge if source == "cinc2019" else score_source
+    with progress_bar("scoring", opened) as advance:
+        done = score_stays(opened, model, out, workers=workers, progress=advance)
+    say(
+        f"{done.model} {done.version}: {done.stays} stays, {done.hours} hours, "
+        f"{done.hours_with_score} with a score, threshold {done.threshold:g}"
+    )
+    say(done.ingest.sentence())
+    complain(done.unreadable)
+
+
+@commands.command()
+def detect(
+    recording: Annotated[
+        Path, typer.Argument(metavar="RECORDING", help="EDF, BDF, BrainVision, SWEC (.h5, .mat) or .npz.")
+    ],
+    *,
+    out: Annotated[Path, typer.Option(dir_okay=False, help="The SzCORE table (TSV) to write.")],
+    model: Annotated[
+        str, typer.Option(help="line-length, mvpa, a trained detector's folder or a released checkpoint.")
+    ] = "line-length",
+    size: Annotated[
+        str | None, typer.Option(help="Of a released checkpoint: small or medium; research use only.")
+    ] = None,
+    line_hz: Annotated[
+        float, typer.Option(min=1, help="The mains' frequency, where channels are chosen.")
+    ] = 50.0,
+) -> None:
+    """Find seizures in a recording of electrodes, read in windows; write when an alarm would have sounded."""
+    from pipelines.detect import detect as detect_seizures
+    from pipelines.detect import detector_named, prepared
+    from pipelines.ingest.annotations import write_annotations
+    from pipelines.ingest.recordings.readers import open_recording
+
+    detector, opened = detector_named(model, size), open_recording(recording)
+    writable(out.parent)
+    found = detect_seizures(prepared(opened.recording, detector.rate_hz, line_hz), detector)
+    write_annotations(out, [found.span])
+    scored = sum(score.value is not None for score in found.series)
+    say(
+        f"{detector.name}: {len(found.span.seizures)} seizures in {opened.recording.seconds / 3600:.2f} h; "
+        f"{scored} of {len(found.series)} segments with a score; written to {out}"
+    )
+    complain(opened.complaints)

@@ -80,6 +80,11 @@ def of_variable(variable: int) -> Integers:
     return np.concatenate([own, vital])
 
 
+def measured_in_the_hour(variable: int) -> int:
+    """The channel that is 1 where a variable was measured in the last hour, else 0."""
+    return 2 * len(VARIABLES) + variable
+
+
 @compiled
 def chart(
     time_hours: Floats,

@@ -79,6 +79,7 @@ class Recipe:
         Stage("joint", epochs=1, network_rate=1e-4, kernel_rate=2e-3),
     )
     batch: int = 48  # stays a step
+    controls_a_case: float | None = None  # an epoch has all septic stays, and so many others each; None: all
     draws: int = 2  # courses a stay learnt from besides its mean
     positive_weight: float = 4.0  # one hour in fifty is positive; calibration takes the weight out again
     weight_decay: float = 0.1
@@ -191,7 +192,7 @@ class Fit:
         torch.manual_seed(int(np.random.default_rng(seed).integers(2**31)))  # for dropout
         feed.begin(seed)
         self.network.train()
-        order, losses = batches(self.train, self.recipe.batch, seed), []
+        order, losses = batches(self.train, self.recipe.batch, seed, self.recipe.controls_a_case), []
         for done, batch in enumerate(order, start=1):
             _anneal(optimiser, stage, self.progress.steps, stage.epochs * len(order))
             loss = batch_loss(self.network, feed, batch, self.recipe.positive_weight)

@@ -15,17 +15,18 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from models.channels import CHANNELS, of_variable
+from models.channels import CHANNELS, measured_in_the_hour, of_variable
 from models.clinical.errors import InvalidInput
 from models.gru import GRU, GRUConfig
 from models.mgp.hyperparameters import Hyperparameters
 from models.mgp.standardise import VARIABLES
+from models.mvpa.grid import Columns, GridMVPA, GridMVPAConfig
 from models.sufficiency import SufficiencyRule
 from models.tcn import TCN, State, TCNConfig
 
 Feed = Literal["filtered", "smoothed", "carried"]
 INPUTS = 2 * len(VARIABLES) + CHANNELS
-_READERS = {"tcn": TCNConfig, "gru": GRUConfig}
+_READERS = {"tcn": TCNConfig, "gru": GRUConfig, "mvpa": GridMVPAConfig}
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class MGPTCNConfig:
     lengthscale_hours: tuple[float, ...] = (4.0, 72.0)  # where training starts: a nurse's round, a stay
     deviation: bool = True  # whether the network reads how sure the process is, too
     rank: int = 8  # shared factors a time scale: a quarter of a full covariance's parameters
-    reader: TCNConfig | GRUConfig = field(default_factory=TCNConfig)
+    reader: TCNConfig | GRUConfig | GridMVPAConfig = field(default_factory=TCNConfig)
     horizons_hours: tuple[int, ...] = (0, 2, 4, 6, 9, 12)
     horizon_hours: int = 6  # the score's: CinC 2019 labels hours from 6 h before the onset
     draws: int = 20  # courses behind a score's spread: its 10th and 90th percentile rest on two of them
@@ -68,7 +69,9 @@ class MGPTCNConfig:
 
     def as_json(self) -> dict[str, Any]:
         """Numbers, names and lists, for `from_json`."""
-        return asdict(self) | {"network": "gru" if isinstance(self.reader, GRUConfig) else "tcn"}
+        return asdict(self) | {
+            "network": next(name for name, kind in _READERS.items() if type(self.reader) is kind)
+        }
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> MGPTCNConfig:
@@ -110,7 +113,7 @@ class MGPTCNNetwork(nn.Module):
         )
         self.hyperparameters.separate(learnt)
         outputs = len(config.horizons_hours)
-        self.reader = _reader(config, outputs)
+        self.reader = _reader(config, learnt, outputs)
         self.register_buffer("learnt", learnt.float())
         self.register_buffer("typical", torch.zeros(INPUTS))
         self.register_buffer("mask", _mask(learnt, deviation=config.deviation), persistent=False)
@@ -157,7 +160,18 @@ def _mask(learnt: Tensor, *, deviation: bool) -> Tensor:
     return mask
 
 
-def _reader(config: MGPTCNConfig, outputs: int) -> TCN | GRU:
+def columns_of(learnt: Tensor) -> Columns:
+    """Whose the inputs are: of each variable that training saw, and of everybody."""
+    own = [tuple(inputs_of(variable)) for variable in range(len(VARIABLES))]
+    seen = torch.nonzero(learnt).flatten().tolist()
+    measured = [2 * len(VARIABLES) + measured_in_the_hour(variable) for variable in seen]
+    patient = set(range(INPUTS)).difference(*own)
+    return Columns(tuple(own[one] for one in seen), tuple(measured), tuple(sorted(patient)))
+
+
+def _reader(config: MGPTCNConfig, learnt: Tensor, outputs: int) -> TCN | GRU | GridMVPA:
+    if isinstance(config.reader, GridMVPAConfig):
+        return GridMVPA(columns_of(learnt), outputs, config.reader)
     if isinstance(config.reader, GRUConfig):
         return GRU(INPUTS, outputs, config.reader)
     return TCN(INPUTS, outputs, config.reader)

@@ -76,13 +76,20 @@ def prepare(one: LabelledStay, standardisation: Standardisation, config: MGPTCNC
     )
 
 
-def batches(stays: Sequence[TrainingStay], size: int, seed: Sequence[int]) -> list[list[list[int]]]:
+def batches(
+    stays: Sequence[TrainingStay], size: int, seed: Sequence[int], controls_a_case: float | None = None
+) -> list[list[list[int]]]:
     """Batches of `size` stays drawn at random without replacement, each as groups of like length.
+
+    All stays, or all with a positive hour and `controls_a_case` times as many others.
 
     Where a ward discharges whoever is well, length tells the outcome: a batch of like lengths would be nearly
     all septic or all not, and its gradient would speak of length. Groups only save padding.
     """
     order = np.random.default_rng(list(seed)).permutation(len(stays))
+    if controls_a_case is not None:
+        case = np.array([bool(stays[index].label.any()) for index in order])
+        order = order[case | (np.cumsum(~case) <= controls_a_case * case.sum())]
     return [groups(stays, order[first : first + size]) for first in range(0, len(order), size)]
 
 

@@ -12,6 +12,7 @@ from models.inquiry import NAMED, SMALLEST
 from models.mgp.standardise import VARIABLES
 from models.mgp_tcn import MGPTCN, Learnt
 from models.network import Feed
+from models.tcn import TCN
 
 from .conftest import RandomStay, TinyModel
 
@@ -27,6 +28,7 @@ def reading_only(model: MGPTCN, name: str) -> MGPTCN:
         for index in network.hyperparameters.tasks:
             index.get_parameter("covar_factor").zero_()
         network.hyperparameters.raw_noise.fill_(-6.0)
+        assert isinstance(network.reader, TCN)
         enter = network.reader.enter.weight
         column = enter[:, 3].clone()
         enter.zero_()

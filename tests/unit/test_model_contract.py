@@ -13,6 +13,7 @@ from models.clinical.score import ScoreSeries, ScoreStatus
 from models.clinical.stay import GRID_STEP, OBSERVATION_COLUMNS, Stay, observation_table
 from models.clinical.variables import CATALOGUE
 from models.gru import GRUConfig
+from models.mvpa.grid import GridMVPAConfig
 
 from .conftest import TinyModel
 
@@ -32,6 +33,7 @@ SPREAD = {
 TINY: dict[str, dict[str, object]] = {
     "smoothed": {"feed": "smoothed"},
     "carried": {"feed": "carried"},
+    "attention": {"feed": "carried", "reader": GridMVPAConfig(width=4, inner=4, hours=6)},
     "recurrent": {"reader": GRUConfig(channels=6, receptive_hours=9)},
 }
 

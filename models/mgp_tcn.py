@@ -42,17 +42,19 @@ from models.clinical.stay import LabelledStay, Stay
 from models.clinical.variables import variable as catalogued
 from models.feed import Course, course_of, smoothed_course
 from models.mgp.encoding import EncodedStay, encode
+from models.mgp.hourly import HourlyPath
 from models.mgp.kernel import Kernel
 from models.mgp.posterior import filtered
 from models.mgp.standardise import VARIABLES, Standardisation
+from models.mgp.statespace import state_space
 from models.network import MGPTCNConfig, MGPTCNNetwork
+from models.reading import reader_of
 from models.revisions import as_at, score_as_known, stretches
-from models.tcn import State
 from models.threads import one_thread
 
 Floats = npt.NDArray[np.float64]
 
-BLOCK_HOURS = 8  # the network reads whole blocks of this length, whatever a stay's end
+SHARED_HOURS = 720  # 8 MB of draws from the prior are kept; a longer stay makes its own
 DRAW_SEED = 2019  # of the common random numbers behind the draws
 SPREAD = (10.0, 90.0)  # percentiles of the score over draws
 
@@ -96,6 +98,8 @@ class MGPTCN:
         self._threshold = learnt.threshold
         with torch.no_grad():
             self._kernel = self.network.hyperparameters.kernel()
+        self.reader = reader_of(self.network)
+        self._drawn: HourlyPath | None = None
         self._version = hashlib.sha256(self._description().encode() + self._weights()).hexdigest()[:12]
 
     @property
@@ -226,8 +230,24 @@ class MGPTCN:
     def _course(self, stay: Stay, encoded: EncodedStay, draws: int) -> tuple[Course, Tensor]:
         """The process as it looks from the last encoded hour, and the channels (T, C) beside it."""
         beside = self.beside(stay, encoded)
-        course = course_of(self.config.feed, self._kernel, encoded, draws=draws, seed=DRAW_SEED)
+        course = course_of(
+            self.config.feed,
+            self._kernel,
+            encoded,
+            draws=draws,
+            seed=DRAW_SEED,
+            path=self._path(encoded, draws),
+        )
         return course, beside
+
+    def _path(self, encoded: EncodedStay, draws: int) -> HourlyPath | None:
+        """The prior's draws that stays of usual length share."""
+        shared = draws == self.config.draws and encoded.hours <= SHARED_HOURS
+        if not shared or self.config.feed != "filtered" or (encoded.time_hours < 0.0).any():
+            return None
+        if self._drawn is None:
+            self._drawn = HourlyPath(state_space(self._kernel), draws, DRAW_SEED)
+        return self._drawn
 
     def beside(self, stay: Stay, encoded: EncodedStay) -> Tensor:
         return torch.from_numpy(channels(stay, encoded, self.standardisation.learnt))
@@ -253,21 +273,7 @@ class MGPTCN:
 
     def _read(self, inputs: Tensor) -> Tensor:
         """Inputs (1 + D, T, F) from their first hour through the network: (1 + D, T, K)."""
-        return self.read(inputs, self.network.start(len(inputs)))[0]
-
-    def read(self, inputs: Tensor, past: State) -> tuple[Tensor, State]:
-        """Inputs (1 + D, T, F) through the network from what it remembers, in blocks of BLOCK_HOURS: logits
-        (1 + D, T, K), and what it remembers after the last whole block.
-        """
-        hours, found, whole = inputs.shape[1], [], past
-        padded = torch.nn.functional.pad(inputs, (0, 0, 0, -hours % BLOCK_HOURS))
-        for block in torch.split(padded, BLOCK_HOURS, dim=1) if hours else ():
-            whole = past
-            # a view would be multiplied in another order
-            logits, past = self.network(block.contiguous(), past)
-            found.append(logits)
-        none = inputs.new_empty(len(inputs), 0, len(self.config.horizons_hours))
-        return torch.cat([none, *found], dim=1)[:, :hours], whole if hours % BLOCK_HOURS else past
+        return self.reader.read(inputs, self.reader.start(len(inputs)))[0]
 
     def save(self, folder: Path) -> None:
         """Write model.json and weights.safetensors to `folder`."""

@@ -44,5 +44,8 @@ class SufficiencyRule:
         self, since_hours: npt.NDArray[np.float64]
     ) -> tuple[tuple[ScoreStatus, ...], tuple[str, ...]]:
         """`judge` of every hour of (T, M)."""
-        judged = [self.judge(hour) for hour in since_hours]
-        return tuple(status for status, _ in judged), tuple(reason for _, reason in judged)
+        status, reason = [ScoreStatus.PRESENT] * len(since_hours), [""] * len(since_hours)
+        fresh = (since_hours[:, _INDICES] < self.window_hours).sum(axis=1)
+        for hour in np.flatnonzero(fresh < self.fewest).tolist():
+            status[hour], reason[hour] = self.judge(since_hours[hour])
+        return tuple(status), tuple(reason)

@@ -20,8 +20,9 @@ from models.clinical.stay import Stay
 from models.feed import fed
 from models.mgp.course import Course
 from models.mgp.encoding import encode
-from models.mgp_tcn import BLOCK_HOURS, DRAW_SEED, MGPTCN
+from models.mgp_tcn import DRAW_SEED, MGPTCN
 from models.network import INPUTS
+from models.reading import BLOCK_HOURS
 from models.threads import one_thread
 
 
@@ -43,7 +44,7 @@ class Watch:
         self._model = model
         self._course = Course(model.kernel, model.config.draws, DRAW_SEED)
         sides = 1 + model.config.draws
-        self._remembered = model.network.start(sides)
+        self._remembered = model.reader.start(sides)
         self._begun = torch.empty(sides, 0, INPUTS)  # inputs of the block that is not whole yet
         self._hours = 0
 
@@ -59,7 +60,7 @@ class Watch:
             beside = model.beside(stay, encoded)[first:]
             new = fed(self._course.advance(encoded)).inputs(model.network, beside)
             begun = torch.cat([self._begun, new], dim=1)
-            logits, self._remembered = model.read(begun, self._remembered)
+            logits, self._remembered = model.reader.read(begun, self._remembered)
             logits = logits[:, self._begun.shape[1] :, model.config.primary]
         self._begun, self._hours = begun[:, begun.shape[1] // BLOCK_HOURS * BLOCK_HOURS :], len(time)
         return model.judged(stay.stay_id, time[first:], encoded.since_hours[first:], logits)

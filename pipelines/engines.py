@@ -15,6 +15,8 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from typing import Any, Literal, TypeVar, get_args
 
+from threadpoolctl import threadpool_limits
+
 from models.clinical.errors import InvalidInput, ScoringFailed
 
 Engine = Literal["single", "processes", "ray"]
@@ -41,8 +43,14 @@ def mapped(
     if engine == "ray":
         return _on_ray(work, tasks, workers)
     if engine == "single" or workers <= 1:
-        return (work(task) for task in tasks)
+        return _here(work, tasks)
     return _in_processes(work, tasks, workers)
+
+
+def _here(work: Callable[[Task], Answer], tasks: Iterable[Task]) -> Iterator[Answer]:
+    with threadpool_limits(1):
+        for task in tasks:
+            yield work(task)
 
 
 def _in_processes(work: Callable[[Task], Answer], tasks: Iterable[Task], workers: int) -> Iterator[Answer]:
@@ -106,5 +114,9 @@ def _ray() -> Any:
 
 
 def one_thread_each() -> None:
-    """Processes are the unit of parallelism; read by torch and numba when a model imports them."""
+    """Processes are the unit of parallelism: threads within one spin for one another, and double its time.
+
+    Torch and numba read the environment when a model imports them; what is imported already is told.
+    """
     os.environ.update(_ONE_THREAD)
+    threadpool_limits(1)

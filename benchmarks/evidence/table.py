@@ -15,6 +15,7 @@ from pipelines.metrics.bootstrap import Interval
 
 CALIBRATION = ("slope", "intercept", "error", "brier")
 ASKED = range(8)  # hours before onset, as in the paper
+LONG_BEFORE = 7  # of the summary: time enough to act
 Row = Callable[[str, Figures], list[str]]
 
 
@@ -45,6 +46,24 @@ def tables(rows: Mapping[str, Figures], milliseconds: Mapping[str, float]) -> st
     )
 
 
+def summary(settings: Mapping[str, Mapping[str, Figures]]) -> str:
+    """One table of every model in every setting, without intervals: AUROC, AUPRC, utility, AUPRC at 7 h."""
+    names = sorted({name for rows in settings.values() for name in rows}, key=_first_seen(settings))
+    lines = [f"| model | {' | '.join(settings)} |", "|---" * (len(settings) + 1) + "|"]
+    told = [[_in_short(rows.get(name)) for rows in settings.values()] for name in names]
+    return "\n".join(
+        [*lines, *(f"| {name} | {' | '.join(cells)} |" for name, cells in zip(names, told, strict=True))]
+    )
+
+
+def _in_short(one: Figures | None) -> str:
+    if one is None:
+        return "-"
+    ahead = next(horizon.auprc for horizon in one.horizons if horizon.hours == LONG_BEFORE)
+    figures = (one.hourly.auroc, one.hourly.auprc, one.hourly.utility, ahead)
+    return " · ".join("-" if figure is None else f"{figure:.3f}" for figure in figures)
+
+
 def cell(value: float | None, ends: Interval) -> str:
     """A figure with its interval; a dash where it is undefined."""
     if value is None:
@@ -60,7 +79,8 @@ def plot(settings: Mapping[str, Mapping[str, Figures]], path: Path) -> None:
         figure = Figure(figsize=(4.6 * len(settings), 4.2), layout="constrained")
         panels = figure.subplots(1, len(settings), sharey=True, squeeze=False)[0]
         names = sorted({name for rows in settings.values() for name in rows}, key=_first_seen(settings))
-        colours = dict(zip(names, mpl.colormaps["tab10"].colors, strict=False))  # type: ignore[attr-defined]
+        shades = mpl.colormaps["tab20"].colors  # type: ignore[attr-defined]
+        colours = dict(zip(names, [*shades[::2], *shades[1::2]], strict=False))
         for panel, (setting, rows) in zip(panels, settings.items(), strict=True):
             for name, one in rows.items():
                 _line(panel, name, one, colours[name])

@@ -6,6 +6,7 @@ label itself, so nothing of this table may reach a score.
 
 from __future__ import annotations
 
+from datetime import UTC
 from enum import StrEnum
 from functools import cache
 from typing import Any
@@ -63,7 +64,9 @@ def intervention_table(start: object, end: object, kind: object, rate: object, a
 
 def microseconds(time: Any) -> pd.DatetimeIndex:
     """Times as a column of a stay's tables holds them: datetime64[us, UTC]."""
-    return pd.DatetimeIndex(pd.to_datetime(time, utc=True)).as_unit("us")
+    if not (isinstance(time, pd.DatetimeIndex) and time.tz is UTC):
+        time = pd.DatetimeIndex(pd.to_datetime(time, utc=True))
+    return time.as_unit("us")
 
 
 @cache

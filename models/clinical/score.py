@@ -80,9 +80,20 @@ class ScoreSeries:
             raise InvalidInput(
                 f"stay {self.stay_id}: time, value, status, reason, low, high differ in length {lengths}"
             )
-        for score in self:
-            _check(self.stay_id, score)
-            _check_spread(self.stay_id, score)
+        if not self._sound():
+            for score in self:
+                _check(self.stay_id, score)
+                _check_spread(self.stay_id, score)
+
+    def _sound(self) -> bool:
+        """Whether no score breaks a rule, all at once: naming the one that does takes a look at each."""
+        present = np.array([one is ScoreStatus.PRESENT for one in self.status], dtype=bool)
+        inside = (self.value >= 0.0) & (self.value <= 1.0)
+        unstated = np.isnan(self.low) & np.isnan(self.high)
+        spread = inside & (self.low >= 0.0) & (self.low <= self.high) & (self.high <= 1.0)
+        silent = all(self.reason[hour] for hour in np.flatnonzero(~present).tolist())
+        told = np.where(present, inside, np.isnan(self.value)) & (unstated | spread)
+        return silent and bool(told.all())
 
     def __len__(self) -> int:
         return len(self.time)

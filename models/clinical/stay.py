@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -47,22 +48,34 @@ def observation_table(
     limit that the measured quantity lies beyond, else ""). The order is total, so two tables of the same
     rows are equal.
     """
-    times, knowns = microseconds(time), microseconds(known_at)
-    names, values = np.asarray(variable, dtype=np.str_), np.asarray(value, dtype=np.float64)
+    times = microseconds(time)
+    knowns = times if known_at is time else microseconds(known_at)
+    values = np.asarray(value, dtype=np.float64)
     untils = microseconds(np.full(len(times), _NEVER) if known_until is None else known_until)
-    signs = np.asarray([""] * len(times) if censored is None else censored, dtype=np.str_)
-    # sorted before it is a table: a third of the time of sort_values, and every stay passes here
+    name, names = _coded(variable)
+    sign, signs = _coded([""] * len(times) if censored is None else censored)
+    # sorted before it is a table, and by codes: a tenth of the time of sort_values, and every stay passes here
     order = np.lexsort((signs, untils.asi8, values, names, times.asi8, knowns.asi8))
     return pd.DataFrame(
         {
             "time": times[order],
             "known_at": knowns[order],
             "known_until": untils[order],
-            "variable": pd.Series(names[order], dtype="str"),
+            "variable": name.take(names[order]),
             "value": values[order],
-            "censored": pd.Series(signs[order], dtype="str"),
-        }
+            "censored": sign.take(signs[order]),
+        },
+        copy=False,  # nobody else holds these columns
     )
+
+
+def _coded(text: object) -> tuple[pd.api.extensions.ExtensionArray, npt.NDArray[np.int64]]:
+    """The different words in `text` (n,) in order, as a column holds them, and which each is (n,)."""
+    words = np.asarray(text, dtype=np.str_).tolist()
+    different = sorted(set(words))
+    place = {word: code for code, word in enumerate(different)}
+    codes = np.array([place[word] for word in words], dtype=np.int64)
+    return pd.array(different, dtype="str"), codes
 
 
 @dataclass(frozen=True)
@@ -97,7 +110,7 @@ class Stay:
         missing = set(OBSERVATION_COLUMNS) - set(self.observations.columns)
         if missing:
             raise InvalidInput(f"stay {self.stay_id}: observations lack the columns {sorted(missing)}")
-        early = self.observations["known_at"] < self.observations["time"]
+        early = self.observations["known_at"].array < self.observations["time"].array
         if early.any():
             row = self.observations[early].iloc[0]
             raise InvalidInput(
@@ -127,9 +140,7 @@ class Stay:
         """
         covered = max((end or self.last_known_at) - self.admitted_at, timedelta(0))
         steps = -(-covered // GRID_STEP)  # ceiling division, exact on timedeltas
-        return pd.date_range(
-            pd.Timestamp(self.admitted_at) + GRID_STEP, periods=steps, freq=GRID_STEP, unit="us"
-        )
+        return _grid(self.admitted_at, steps)
 
     def standing(self, time: datetime) -> Stay:
         """The stay without what was corrected or withdrawn by `time`; itself where that is nothing."""
@@ -150,6 +161,11 @@ class Stay:
             interventions=self.interventions[begun].reset_index(drop=True),
             discharged_at=self.discharged_at if self.discharged_at and self.discharged_at <= time else None,
         )
+
+
+@lru_cache(maxsize=64)  # every member of an ensemble asks for the same one
+def _grid(admitted_at: datetime, steps: int) -> pd.DatetimeIndex:
+    return pd.date_range(pd.Timestamp(admitted_at) + GRID_STEP, periods=steps, freq=GRID_STEP, unit="us")
 
 
 @dataclass(frozen=True)

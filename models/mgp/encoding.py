@@ -17,6 +17,7 @@ from models.clinical.stay import Stay
 from models.clinical.variables import variable as catalogued
 from models.mgp.standardise import VARIABLES, Standardisation
 
+_PLACE = {name: place for place, name in enumerate(VARIABLES)}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 HOUR_US = 3_600_000_000
 
@@ -91,10 +92,11 @@ def read(
 
     Raises UnknownVariable, and InvalidInput for a value that is not finite.
     """
-    which = pd.Index(VARIABLES).get_indexer(pd.Index(table["variable"])).astype(np.int64)
+    names = table["variable"].tolist()
+    which = np.array([_PLACE.get(name, -1) for name in names], dtype=np.int64)
     ours = which >= 0
     if not ours.all():
-        for name in table["variable"][~ours].unique():
+        for name in dict.fromkeys(names):
             catalogued(str(name))
     value = table["value"].to_numpy(dtype=np.float64)
     bad = ours & ~np.isfinite(value)
@@ -106,11 +108,13 @@ def read(
             bound="a finite number",
         )
     # whole microseconds since admission, so that moving a stay in time changes no bit
-    time, known_at = (
-        np.asarray(table[column], dtype="datetime64[us]").astype(np.int64) - admitted_us
-        for column in ("time", "known_at")
-    )
+    time, known_at = (_microseconds(table[column]) - admitted_us for column in ("time", "known_at"))
     return time[ours], known_at[ours], which[ours], value[ours], ours
+
+
+def _microseconds(column: pd.Series) -> Integers:
+    """Times as whole microseconds since 1970."""
+    return np.asarray(pd.DatetimeIndex(column).as_unit("us").asi8)
 
 
 def _since(time: Integers, known_at: Integers, which: Integers, grid: Integers) -> Floats:

@@ -158,17 +158,24 @@ def posteriors(kernel: Kernel, stays: Sequence[Observed], grids: Sequence[Column
     return [_posterior(kernel, stay, grid) for stay, grid in pairs]
 
 
-def filtered(kernel: Kernel, stays: Sequence[Observed], draws: int = 0, seed: int = 0) -> list[Filtered]:
+def filtered(
+    kernel: Kernel,
+    stays: Sequence[Observed],
+    draws: int = 0,
+    seed: int = 0,
+    *,
+    path: HourlyPath | None = None,
+) -> list[Filtered]:
     """The filtered posterior of each stay on its grid hours, with `draws` that depend on (stay, seed) alone.
 
     A result that becomes known late enters at the time it was measured, from the hour on in which it is
-    known. Rows known by the same hour may stand in any order. Raises InvalidInput as `posterior` does, and
-    for `known` that decreases or exceeds n.
+    known. Rows known by the same hour may stand in any order. Calls of one kernel, `draws` and `seed` may
+    share their `path`. Raises InvalidInput as `posterior` does, and for `known` that decreases or exceeds n.
     """
     space = state_space(kernel)
     rows = [rows_of(kernel, stay) for stay in stays]
     counts = [counts_of(stay, len(time)) for stay, (time, _, _) in zip(stays, rows, strict=True)]
-    path = HourlyPath(space, draws, seed)
+    path = path or HourlyPath(space, draws, seed)
     return [
         _filtered(kernel, stay, row, known, path)
         for stay, row, known in zip(stays, rows, counts, strict=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa  # type: ignore[import-untyped]
 
 from models.clinical.interventions import InterventionKind
@@ -86,7 +87,25 @@ def measurement_rows(ingested: Sequence[IngestedStay]) -> pa.Table:
 
 def fact_rows(site: str, ingested: Sequence[IngestedStay]) -> pa.Table:
     """`FACTS` of some labelled stays."""
-    return pa.Table.from_pylist([_facts(site, one) for one in ingested], schema=FACTS)
+    rows = [_facts(site, one) | measured for one, measured in zip(ingested, _measured(ingested), strict=True)]
+    return pa.Table.from_pylist(rows, schema=FACTS)
+
+
+def _measured(ingested: Sequence[IngestedStay]) -> list[dict[str, float]]:
+    """How often each variable of each stay was measured, and its median; of all stays in one pass."""
+    tables = [one.stay.observations for one in ingested]
+    whose = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
+    names = [name for table in tables for name in table["variable"].tolist()]
+    values = pd.Series(np.concatenate([table["value"].to_numpy() for table in tables] + [np.empty(0)]))
+    found: list[dict[str, float]] = [{f"count_{name}": 0 for name in VARIABLES} for _ in tables]
+    if not names:
+        return found
+    groups = values.groupby([whose, np.array(names, dtype=object)])
+    for (stay, name), median in groups.median().items():
+        found[stay][f"median_{name}"] = median
+    for (stay, name), count in groups.size().items():
+        found[stay][f"count_{name}"] = count
+    return found
 
 
 def _facts(site: str, ingested: IngestedStay) -> dict[str, object]:
@@ -94,7 +113,6 @@ def _facts(site: str, ingested: IngestedStay) -> dict[str, object]:
     assert hour is not None
     assert label is not None  # nobody else is evaluated
     found = onsets(np.array([len(hour)], dtype=np.int64), hour, label)
-    values = stay.observations.groupby("variable")["value"]
     return {
         "site": site,
         "stay_id": stay.stay_id,
@@ -108,9 +126,6 @@ def _facts(site: str, ingested: IngestedStay) -> dict[str, object]:
         "recognised_hour": recognised_hour(stay),
         "observations": len(stay.observations),
         "quarantined": len(ingested.quarantine) + len(ingested.facts_quarantined),
-        **{f"count_{name}": 0 for name in VARIABLES},
-        **{f"median_{name}": value for name, value in values.median().items()},
-        **{f"count_{name}": count for name, count in values.size().items()},
     }
 
 

@@ -82,7 +82,7 @@ def key_of(configuration: str, chunk: Chunk) -> str:
         found.update(repr((*facts, stay.hospital_admitted_at, len(stay.interventions))).encode())
         for column in ("time", "known_at", "known_until"):
             found.update(table[column].array.asi8.tobytes())
-        found.update("\n".join([*table["variable"], *table["censored"]]).encode())
+        found.update("\n".join(table["variable"].tolist() + table["censored"].tolist()).encode())
         found.update(table["value"].to_numpy().tobytes())
         for array in (one.hour, one.label):
             found.update(b"" if array is None else array.tobytes())

@@ -177,9 +177,9 @@ def _check_columns(name: str, columns: tuple[str, ...], content: bytes) -> None:
 
 def _numbers(body: bytes, width: int) -> tuple[npt.NDArray[np.float64], dict[tuple[int, int], str]]:
     cells = body.split(b"|")
-    if b"_" not in body:  # numpy reads 1_000 as a number, the one rule does not
+    if b"_" not in body:  # float reads 1_000 as a number, the one rule does not
         with suppress(ValueError):
-            return np.array(cells).astype(np.float64).reshape(-1, width), {}
+            return np.fromiter(map(float, cells), np.float64, len(cells)).reshape(-1, width), {}
     texts = [cell.decode("utf-8", "replace").strip() for cell in cells]
     number = np.array([read_number(text) for text in texts]).reshape(-1, width)
     return number, {

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from models.clinical.alarm import AlarmPolicy
 from pipelines.metrics.burden import burden_figures, simulate
@@ -53,42 +55,13 @@ def swept(material: Material) -> list[AtThreshold]:
 
 def draw(material: Material) -> Drawing:
     """Alarms against threshold; sensitivity, precision and lead time against alarms."""
-    points, budget = swept(material), material.settings["alarms_per_bed_day"]
-    alarms = [one.alarms_per_bed_day for one in points]
-    with drawing(1, 3, 11.2, 3.7) as (figure, (cost, gain, lead)):
-        cost.plot([one.threshold for one in points], alarms, color=COLOURS[0])
-        cost.set(xscale="log", yscale="log", title="Alarms a bed and day", xlabel="threshold")
-        cost.axvline(material.first["threshold"], color=SOFT, linewidth=0.9, linestyle=(0, (1, 2)))
-        cost.axhline(budget, color=ALARM, linewidth=1.1)
-        cost.annotate(
-            f"budget {budget:g}",
-            (1, budget),
-            xycoords=("axes fraction", "data"),
-            ha="right",
-            va="bottom",
-            color=ALARM,
-            fontsize=8.5,
-        )
-        for key, label, colour, mark in (
-            ("recall", "sensitivity", COLOURS[0], "-"),
-            ("precision", "precision (PPV)", COLOURS[2], "--"),
-        ):
-            told = [
-                (one.alarms_per_bed_day, getattr(one, key)) for one in points if getattr(one, key) is not None
-            ]
-            gain.plot(*zip(*told, strict=True), color=colour, linestyle=mark, label=label)
-        gain.set(title="What they give", xlabel="alarms a bed and day", ylim=(0, 1))
-        gain.legend(loc="upper left")
-        told = [
-            (one.alarms_per_bed_day, one.lead_time_hours) for one in points if one.lead_time_hours is not None
-        ]
-        lead.plot(*zip(*told, strict=True), color=COLOURS[3])
-        lead.set(title="Median lead time, hours", xlabel="alarms a bed and day")
-        lead.set_ylim(0, material.settings["window_hours"])
+    points = swept(material)
+    with drawing(1, 3, 9.4, 3.6) as (figure, (cost, gain, lead)):
+        _cost(cost, material, points)
+        _gain(gain, points)
+        _lead(lead, points, material.settings["window_hours"])
         for panel in (gain, lead):
-            panel.set_xlim(0, max(2.5 * budget, 1.2 * _own(material)))
-            panel.axvline(budget, color=ALARM, linewidth=1.1)
-            panel.axvline(_own(material), color=SOFT, linewidth=0.9, linestyle=(0, (1, 2)))
+            _against_alarms(panel, material)
         for panel in (cost, gain, lead):
             quiet(panel)
         return saved(
@@ -101,6 +74,50 @@ def draw(material: Material) -> Drawing:
             "alarms foretell fewer events, a first alarm came too early, and the condition was still active "
             "when the window opened.",
         )
+
+
+def _cost(panel: Axes, material: Material, points: Sequence[AtThreshold]) -> None:
+    budget = material.settings["alarms_per_bed_day"]
+    panel.plot(
+        [one.threshold for one in points], [one.alarms_per_bed_day for one in points], color=COLOURS[0]
+    )
+    panel.set(xscale="log", yscale="log", title="Alarms a bed and day", xlabel="threshold")
+    panel.axvline(material.first["threshold"], color=SOFT, linewidth=0.9, linestyle=(0, (1, 2)))
+    panel.axhline(budget, color=ALARM, linewidth=1.1)
+    panel.annotate(
+        f"budget {budget:g}",
+        (1, budget),
+        xycoords=("axes fraction", "data"),
+        ha="right",
+        va="bottom",
+        color=ALARM,
+        fontsize=8.5,
+    )
+
+
+def _gain(panel: Axes, points: Sequence[AtThreshold]) -> None:
+    recall = [(one.alarms_per_bed_day, one.recall) for one in points if one.recall is not None]
+    precision = [(one.alarms_per_bed_day, one.precision) for one in points if one.precision is not None]
+    panel.plot(*zip(*recall, strict=True), color=COLOURS[0], label="sensitivity")
+    panel.plot(*zip(*precision, strict=True), color=COLOURS[2], linestyle="--", label="precision (PPV)")
+    panel.set(title="What they give", xlabel="alarms a bed and day", ylim=(0, 1))
+    panel.legend(loc="upper left", frameon=True, framealpha=0.9, edgecolor="none")
+
+
+def _lead(panel: Axes, points: Sequence[AtThreshold], window_hours: float) -> None:
+    told = [
+        (one.alarms_per_bed_day, one.lead_time_hours) for one in points if one.lead_time_hours is not None
+    ]
+    panel.plot(*zip(*told, strict=True), color=COLOURS[3])
+    panel.set(title="Median lead time, hours", xlabel="alarms a bed and day", ylim=(0, window_hours))
+
+
+def _against_alarms(panel: Axes, material: Material) -> None:
+    """As far as anybody would go, with the budget and what the model's own threshold costs."""
+    budget = material.settings["alarms_per_bed_day"]
+    panel.set_xlim(0, max(2.5 * budget, 1.2 * _own(material)))
+    panel.axvline(budget, color=ALARM, linewidth=1.1)
+    panel.axvline(_own(material), color=SOFT, linewidth=0.9, linestyle=(0, (1, 2)))
 
 
 def _own(material: Material) -> float:

@@ -15,7 +15,7 @@ from pipelines.report.words import model_name
 def draw_reliability(material: Material) -> Drawing:
     """What each model said, and what came true, in ten equally full bins; and how scores are spread."""
     looks, ends = named(material.models), [0.01]
-    with drawing(1, 2, 10.2, 4.2) as (figure, (curve, spread)):
+    with drawing(1, 2, 9.2, 4.2) as (figure, (curve, spread)):
         for name in _probabilities(material):
             probability, (colour, _) = material.evidence.scores[name].probability, looks[name]
             found = reliability(material.evidence.label, probability)

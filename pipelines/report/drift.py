@@ -92,7 +92,7 @@ def draw(material: Material) -> Drawing:
     first, other = sites(material)[:2]
     shown = between(material.evidence, first, other)[:18]
     place = np.arange(len(shown))
-    with drawing(1, 2, 10.2, 1.2 + 0.24 * len(shown)) as (figure, (psi, missing)):
+    with drawing(1, 2, 9.2, 1.2 + 0.24 * len(shown)) as (figure, (psi, missing)):
         psi.barh(
             place,
             [one.psi or 0 for one in shown],

@@ -70,7 +70,7 @@ def draw(material: Material) -> Drawing:
         "alarms_per_100_patient_days": 100 * (whole["alarms_per_bed_day"] or 0),
     }
     place = _places(told)
-    with drawing(1, len(_PANELS), 11.2, 0.9 + 0.27 * (max(place) + 1)) as (figure, axes):
+    with drawing(1, len(_PANELS), 9.4, 0.9 + 0.27 * (max(place) + 1)) as (figure, axes):
         for panel, (key, title, share) in zip(axes, _PANELS, strict=True):
             scale = 100 if share else 1
             if reference[key] is not None:

@@ -21,7 +21,7 @@ _PANELS = (
 def draw(material: Material) -> Drawing:
     """AUPRC and AUROC at 0 to `horizon_hours` before onset, among controls at the same hour of stay."""
     looks = named(material.models)
-    with drawing(1, 2, 10.2, 3.9) as (figure, axes):
+    with drawing(1, 2, 9.2, 3.9) as (figure, axes):
         for panel, (key, title, chance) in zip(axes, _PANELS, strict=True):
             for one in reversed(material.whole["models"]):  # the first on top
                 _line(panel, one, key, looks[one["model"]], banded=one is material.first)

@@ -1,4 +1,4 @@
-"""The little Markdown of a model card as HTML: headings, paragraphs, tables, lists, bold, italics and code.
+"""The little Markdown of a model card as HTML: headings, paragraphs, tables, lists, bold, italics and code; of a link its text.
 
 Everything else is text and is escaped.
 """
@@ -71,4 +71,5 @@ def _inline(text: str) -> str:
     safe = str(escape(text))
     safe = re.sub(r"`([^`]+)`", r"<code>\1</code>", safe)
     safe = re.sub(r"\*\*([^*]+)\*\*", r"<b>\1</b>", safe)
+    safe = re.sub(r"\[([^\]]+)\]\([^)\s]+\)", r"\1", safe)  # the page has no files beside it to lead to
     return re.sub(r"\*([^*\s][^*]*)\*", r"<i>\1</i>", safe)

@@ -24,6 +24,7 @@ INK, SOFT, LINE, PAPER = "#1c2430", "#5d6775", "#dfe3e8", "#ffffff"
 # Okabe and Ito 2008, darkened where it stands on white
 COLOURS = ("#00628f", "#c8590a", "#007f5f", "#8d4f86", "#6b7480", "#a6761d")
 MARKS = ("-", "--", (0, (4, 1.2, 1, 1.2)), (0, (1, 1.1)), (0, (6, 2, 1, 2, 1, 2)), "-")
+LARGEST = 1.6  # pixels a point: text as large as that of the page
 ONSET, ALARM, BAND = "#b3261e", "#c8590a", "#9cc3d8"
 
 _RC: dict[Any, Any] = {
@@ -100,7 +101,7 @@ def _inline(svg: str, title: str) -> str:
     assert box is not None  # matplotlib always writes one
     width = float(box[1].split()[2])
     head = (
-        f'<svg viewBox="{box[1]}" style="max-width: {width * 4 / 3:.0f}px" role="img" aria-label="{title}" '
+        f'<svg viewBox="{box[1]}" style="max-width: {width * LARGEST:.0f}px" role="img" aria-label="{title}" '
     )
     links = 'xmlns:xlink="http://www.w3.org/1999/xlink" xmlns="http://www.w3.org/2000/svg">'
     return head + links + body[body.index(">") + 1 :]

@@ -175,7 +175,7 @@ def _leakage(material: Material) -> str:
     if not shuffled:
         return text
     mean = sum(shuffled) / len(shuffled)
-    verdict = "at chance, as it must be" if at_chance(shuffled) else "above chance: look for a leak"
+    verdict = "not above chance, as it must be" if at_chance(shuffled) else "above chance: look for a leak"
     return f"{text} Fitted to shuffled labels the same learner has {number(mean, 3)}: {verdict}."
 
 

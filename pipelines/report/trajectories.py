@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -26,36 +27,37 @@ def draw_all(material: Material) -> dict[str, list[Drawing]]:
 
 def _draw(material: Material, one: dict[str, Any], name: str, place: int) -> Drawing:
     variables = one["variables"]
-    begin, end = _window(one)
-    with drawing(1 + len(variables), 1, 10.2, 1.8 + 1.2 * len(variables)) as (figure, axes):
+    with drawing(1 + len(variables), 1, 9.2, 1.4 + 0.95 * len(variables)) as (figure, axes):
         _score(axes[0], material, one)
         for panel, variable in zip(axes[1:], variables, strict=True):
             _variable(panel, variable)
         for panel in axes:
-            panel.set_xlim(begin, end)
-            if one["onset_hour"] is not None:
-                panel.axvline(one["onset_hour"], color=ONSET, linewidth=1.3)
+            panel.set_xlim(*_window(one))
             quiet(panel, grid="both")
             panel.label_outer()
         axes[-1].set_xlabel("hours since admission")
         if one["onset_hour"] is not None:
-            window = material.settings["window_hours"]
-            axes[0].axvspan(
-                one["onset_hour"] - window, one["onset_hour"], color=ONSET, alpha=0.07, linewidth=0
-            )
-            axes[0].annotate(
-                "onset ",
-                (one["onset_hour"], 1.0),
-                xycoords=("data", "axes fraction"),
-                ha="right",
-                va="top",
-                color=ONSET,
-                fontsize=8.8,
-            )
+            _onset(axes, one["onset_hour"], material.settings["window_hours"])
         for panel in axes:  # what lies outside the hours that are shown makes no room for itself
             for artist in (*panel.lines, *panel.collections, *panel.patches, *panel.texts):
                 artist.set_in_layout(False)
         return saved(figure, material.figures, name, title=_title(one, place), caption=_caption(one))
+
+
+def _onset(axes: Sequence[Axes], onset_hour: float, window_hours: float) -> None:
+    """The onset through all panels, and in the first the hours in which an alarm would have been in time."""
+    for panel in axes:
+        panel.axvline(onset_hour, color=ONSET, linewidth=1.3)
+    axes[0].axvspan(onset_hour - window_hours, onset_hour, color=ONSET, alpha=0.07, linewidth=0)
+    axes[0].annotate(
+        "onset ",
+        (onset_hour, 1.0),
+        xycoords=("data", "axes fraction"),
+        ha="right",
+        va="top",
+        color=ONSET,
+        fontsize=8.8,
+    )
 
 
 def _score(panel: Axes, material: Material, one: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.evidence.figures import Figures, figures, read_predictions
-from benchmarks.evidence.table import cell, tables
+from benchmarks.evidence.table import cell, summary, tables
 from benchmarks.sepsis import SETTINGS, show
 from models.clinical.score import ScoreStatus
 from pipelines.metrics.bootstrap import Bootstrap, Interval
@@ -110,3 +110,16 @@ def test_an_undefined_figure_is_a_dash() -> None:
     assert cell(None, Interval(None, None)) == "-"
     assert cell(0.5, Interval(None, None)) == "0.500"
     assert cell(0.5, Interval(0.4, 0.6)) == "0.500 (0.400 to 0.600)"
+
+
+def test_the_summary_has_every_model_in_every_setting(tmp_path: Path) -> None:
+    one, two = (made(keep(tmp_path, name, list(range(40)))) for name in ("one", "two"))
+    lines = summary({"A to B": {"one": one}, "B to A": {"one": one, "two": two}}).splitlines()
+    assert lines[0] == "| model | A to B | B to A |"
+    ahead = next(horizon.auprc for horizon in one.horizons if horizon.hours == 7)
+    assert one.hourly.auroc is not None
+    assert ahead is not None
+    assert lines[2].startswith(f"| one | {one.hourly.auroc:.3f} · ")
+    assert lines[2].endswith(f" · {ahead:.3f} |")
+    assert lines[3].startswith("| two | - | ")
+    assert len(lines) == 4

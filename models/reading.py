@@ -2,8 +2,9 @@
 
 The sums are the network's own, but
 
-    once an hour         what the process does not say (deviations, channels) is the same for the mean and every
-                         draw, so the first layer multiplies it once: W u = W_process u_process + W_rest u_rest
+    once an hour         what the process does not say (deviations, channels) is the same for the mean and
+                         every draw, so the first layer multiplies it once:
+                         W u = W_process u_process + W_rest u_rest
     once a layer         normalising, shifting and rectifying see all hours at once
     once a block         a matrix product sees BLOCK_HOURS hours: a product of another shape rounds otherwise,
                          and an hour must have the same bits however long its stay becomes
@@ -47,7 +48,7 @@ def reader_of(network: MGPTCNNetwork) -> HourReader:
 
 
 class _Layer(NamedTuple):
-    """A residual block's `dilation`, its `taps`, and weights and biases in the order in which they are used."""
+    """A residual block's `dilation`, its `taps`, and weights and biases in the order of their use."""
 
     dilation: int
     taps: int

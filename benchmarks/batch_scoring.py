@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from resource import RUSAGE_CHILDREN, getrusage
 from time import perf_counter, process_time
 from typing import TypeVar
 from zipfile import ZipFile
@@ -61,8 +62,9 @@ def main() -> None:
             stages(asked.model, records, min(count, 300))
         begun = perf_counter()
         score_challenge(open_source(records), asked.model, out, workers=2)
-        wall = perf_counter() - begun
+        wall, used = perf_counter() - begun, sum(getrusage(RUSAGE_CHILDREN)[:2])
         print(f"\ntwo processes: {count} stays in {wall:.1f} s, {count / wall:.0f} a second, start included")
+        print(f"processor time of the two: {used:.1f} s, start included")
 
 
 def write_held_out(data: Path, folder: Path, most: int) -> int:

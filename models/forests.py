@@ -43,7 +43,7 @@ def grow(
     label: npt.NDArray[np.int8],
     among: npt.NDArray[np.int64] | None = None,
 ) -> Iterator[HistGradientBoostingClassifier]:
-    """One forest after the other, each on every `growth.forests`-th of the rows (N, F), or of those `among`."""
+    """One forest after the other, each on every `growth.forests`-th row (N, F), or of those `among`."""
     chosen = np.arange(len(rows)) if among is None else among
     for first in range(growth.forests):
         own = chosen[first :: growth.forests]

@@ -46,9 +46,7 @@ class Course:
 def course_of(
     feed: Feed, kernel: Kernel, encoded: EncodedStay, *, draws: int, seed: int, path: HourlyPath | None = None
 ) -> Course:
-    """What the encoded hours look like from the last of them. `carried` has no draws; `path` as in
-    `filtered`.
-    """
+    """What the encoded hours look like from the last of them. `carried` has no draws; `path`: `filtered`."""
     if feed == "filtered":
         return filtered_course(kernel, encoded, draws, seed, path)
     if feed == "smoothed":

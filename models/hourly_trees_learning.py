@@ -1,9 +1,6 @@
 """How the hourly trees grow: on labelled hours of training stays, calibrated on validation subjects.
 
-Neighbouring hours say nearly the same, so each forest grows on every third hour only, and the mean of several
-errs less than one on all of them.
-
-    N  labelled hours     C  channels
+N  labelled hours     C  channels
 """
 
 from __future__ import annotations
@@ -12,13 +9,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.ensemble import HistGradientBoostingClassifier  # type: ignore[import-untyped]
 from sklearn.metrics import average_precision_score, roc_auc_score  # type: ignore[import-untyped]
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from models.calibration import best_f1, calibrate, check_both_labels
 from models.channels import CHANNELS, channels
 from models.clinical.stay import GRID_STEP, LabelledStay
+from models.forests import grow
 from models.hourly_trees import HourlyTreesConfig, Learnt
 from models.mgp.encoding import encode
 from models.mgp.standardise import Standardisation
@@ -48,12 +44,7 @@ def learn(
 def grown(config: HourlyTreesConfig, rows: Rows, label: Labels) -> Trees:
     """The mean of forests grown on thinned `rows` (N, C) with their `label` (N,)."""
     check_both_labels(label)
-    with threadpool_limits(1):  # two threads that wait for each other on a busy machine take minutes
-        forests = [
-            _forest(config).fit(rows[first :: config.forests], label[first :: config.forests])
-            for first in range(config.forests)
-        ]
-    return Trees.of(forests)
+    return Trees.of(list(grow(config, config.channels_a_split, rows, label)))
 
 
 def labelled_hours(stays: Sequence[LabelledStay], standardisation: Standardisation) -> tuple[Rows, Labels]:
@@ -67,17 +58,3 @@ def labelled_hours(stays: Sequence[LabelledStay], standardisation: Standardisati
         rows[first : first + len(one.hour)] = read[one.hour - 1]
         first += len(one.hour)
     return rows, label
-
-
-def _forest(config: HourlyTreesConfig) -> HistGradientBoostingClassifier:
-    return HistGradientBoostingClassifier(
-        learning_rate=config.rate,
-        max_iter=config.trees,
-        max_leaf_nodes=config.leaves,
-        min_samples_leaf=config.smallest_leaf,
-        l2_regularization=config.l2,
-        max_features=config.channels_a_split,
-        max_bins=127,
-        early_stopping=False,
-        random_state=config.seed,
-    )

@@ -3,11 +3,10 @@
 The sums are the network's own, but
 
     once an hour         what the process does not say (deviations, channels) is the same for the mean and
-                         every draw, so the first layer multiplies it once:
-                         W u = W_process u_process + W_rest u_rest
+                         every draw: the first layer, W u = W_process u_process + W_rest u_rest, does it once
     once a layer         normalising, shifting and rectifying see all hours at once
-    once a block         a matrix product sees BLOCK_HOURS hours: a product of another shape rounds otherwise,
-                         and an hour must have the same bits however long its stay becomes
+    once a block         a product, or an exponential, sees BLOCK_HOURS hours: one of another shape rounds
+                         otherwise, and an hour must have the same bits however long its stay becomes
 
     S  sides, the mean and the draws     T  grid hours     F  inputs     M  variables     C  hidden channels
     K  horizons
@@ -48,7 +47,7 @@ def reader_of(network: MGPTCNNetwork) -> HourReader:
 
 
 class _Layer(NamedTuple):
-    """A residual block's `dilation`, its `taps`, and weights and biases in the order of their use."""
+    """A residual block's `dilation`, its `taps`, and weights and biases in order of their use."""
 
     dilation: int
     taps: int
@@ -68,7 +67,7 @@ class ConvolutionReader:
         self._layers = [_layer(block) for block in reader.blocks if isinstance(block, CausalBlock)]
         self._norm = reader.norm.weight.detach().clone(), reader.norm.bias.detach().clone()
         self._leave = _transposed(reader.leave)
-        self._primary = network.primary
+        self._primary, self._horizons = network.primary, reader.leave.out_features
 
     def start(self, sides: int) -> State:
         """The tails before the first hour: nothing was there, (reach S, C) each."""
@@ -79,6 +78,8 @@ class ConvolutionReader:
     def read(self, inputs: Tensor, past: State) -> tuple[Tensor, State]:
         """As `HourReader.read`."""
         sides, hours = inputs.shape[:2]
+        if not hours:
+            return inputs.new_empty(sides, 0, self._horizons), past
         padded = functional.pad(inputs, (0, 0, 0, -hours % BLOCK_HOURS))
         x = self._enter(padded)  # (T S, C)
         whole, tails = hours // BLOCK_HOURS * BLOCK_HOURS * sides, []
@@ -86,8 +87,10 @@ class ConvolutionReader:
             x, extended = _through(layer, x, before, sides)
             tails.append(extended[whole : whole + len(before)])
         out = _product(torch.relu_(_normalised(x, self._norm)), self._leave, sides)  # (T S, K)
-        logits = out.view(len(out) // sides, sides, out.shape[1])[:hours].transpose(0, 1)
-        return rising(logits, self._primary), tails
+        blocks = out.view(-1, BLOCK_HOURS, sides, self._horizons)
+        # by blocks: the end of a vectorised loop rounds differently, and where it falls depends on the length
+        logits = [rising(block, self._primary) for block in blocks]
+        return torch.cat(logits)[:hours].transpose(0, 1), tails
 
     def _enter(self, inputs: Tensor) -> Tensor:
         """Inputs (S, T, F), of whole blocks, through the first layer: (T S, C)."""
@@ -95,7 +98,7 @@ class ConvolutionReader:
         process = inputs[:, :, :variables].transpose(0, 1).reshape(-1, variables)  # (T S, M)
         rest = _product(inputs[0, :, variables:].contiguous(), (self._rest, self._entered), 1)  # (T, C)
         nothing = torch.zeros_like(self._entered)
-        x = _product(process, (self._process, nothing), sides).view(len(rest), sides, -1)
+        x = _product(process, (self._process, nothing), sides).view(len(rest), sides, len(nothing))
         return x.add_(rest.unsqueeze(1)).view(len(rest) * sides, -1)
 
 

@@ -22,11 +22,11 @@ from hashlib import sha256
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.ensemble import HistGradientBoostingClassifier  # type: ignore[import-untyped]
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from torch import Tensor
 
 from models.clinical.errors import InvalidInput
+from models.forests import grow
 from models.network import INPUTS, MGPTCNNetwork
 from models.training_feed import TrainingFeed
 from models.training_stays import TrainingStay
@@ -75,28 +75,12 @@ class Teacher:
     def _forests(
         self, rows: Rows, label: npt.NDArray[np.int8], learn: Folds, asked: Rows
     ) -> npt.NDArray[np.float64]:
-        """The mean probability of `asked` (A, F) by forests on thinned rows: neighbouring hours say nearly
-        the same, so a forest misses little, and the mean of several errs less than one on all rows.
-        """
+        """The mean probability of `asked` (A, F) by forests grown on the rows `learn`."""
         expected = np.zeros(len(asked))
-        with threadpool_limits(1):  # two threads that wait for each other on a busy machine take minutes
-            for first in range(self.forests):
-                own = learn[first :: self.forests]
-                expected += self._trees().fit(rows[own], label[own]).predict_proba(asked)[:, -1]
+        for forest in grow(self, self.inputs_a_split, rows, label, learn):
+            with threadpool_limits(1):
+                expected += forest.predict_proba(asked)[:, -1]
         return expected / self.forests
-
-    def _trees(self) -> HistGradientBoostingClassifier:
-        return HistGradientBoostingClassifier(
-            learning_rate=self.rate,
-            max_iter=self.trees,
-            max_leaf_nodes=self.leaves,
-            min_samples_leaf=self.smallest_leaf,
-            l2_regularization=self.l2,
-            max_features=self.inputs_a_split,
-            max_bins=127,
-            early_stopping=False,
-            random_state=self.seed,
-        )
 
 
 def taught(

@@ -64,9 +64,9 @@ def intervention_table(start: object, end: object, kind: object, rate: object, a
 
 def microseconds(time: Any) -> pd.DatetimeIndex:
     """Times as a column of a stay's tables holds them: datetime64[us, UTC]."""
-    if not (isinstance(time, pd.DatetimeIndex) and time.tz is UTC):
-        time = pd.DatetimeIndex(pd.to_datetime(time, utc=True))
-    return time.as_unit("us")
+    there = isinstance(time, pd.DatetimeIndex) and time.tz is UTC
+    index: pd.DatetimeIndex = time if there else pd.DatetimeIndex(pd.to_datetime(time, utc=True))
+    return index.as_unit("us")
 
 
 @cache

@@ -54,7 +54,7 @@ def observation_table(
     untils = microseconds(np.full(len(times), _NEVER) if known_until is None else known_until)
     name, names = _coded(variable)
     sign, signs = _coded([""] * len(times) if censored is None else censored)
-    # sorted before it is a table, and by codes: a tenth of sort_values' time, and every stay passes here
+    # sorted before it is a table, and by codes, because every stay passes here
     order = np.lexsort((signs, untils.asi8, values, names, times.asi8, knowns.asi8))
     return pd.DataFrame(
         {

@@ -1,6 +1,6 @@
 """The little Markdown of a model card as HTML: headings, paragraphs, tables, lists, bold, italics and code.
 
-Of a link there is its text. Everything else is text and is escaped.
+Of a link its text is left. Everything else is text and is escaped.
 """
 
 from __future__ import annotations

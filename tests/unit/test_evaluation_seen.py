@@ -30,11 +30,24 @@ def test_a_subject_of_the_training_is_refused_by_name() -> None:
         ON_A.require_unseen(Path("some folder"), STAY)  # may be any of them
 
 
+def refuses(seen: Seen, source: Path, stay: Stay) -> bool:
+    try:
+        seen.require_unseen(source, stay)
+    except InvalidInput:
+        return True
+    return False
+
+
 def test_everybody_else_may_be_evaluated() -> None:
-    ON_A.require_unseen(SET_B, STAY)
-    ON_A.require_unseen(SET_A, replace(STAY, subject_id=HELD_OUT))
-    ON_A.require_unseen(SET_A, replace(STAY, source="mimic4"))
-    Seen("news2", frozenset()).require_unseen(SET_A, STAY)
+    asked = {
+        "whom it learnt from": (ON_A, SET_A, STAY),
+        "another set": (ON_A, SET_B, STAY),
+        "held out": (ON_A, SET_A, replace(STAY, subject_id=HELD_OUT)),
+        "another source": (ON_A, SET_A, replace(STAY, source="mimic4")),
+        "by a rule": (Seen("news2", frozenset()), SET_A, STAY),
+    }
+    refused = [name for name, (seen, source, stay) in asked.items() if refuses(seen, source, stay)]
+    assert refused == ["whom it learnt from"]
 
 
 def test_parts_split_the_subjects_of_the_challenge_and_no_others() -> None:

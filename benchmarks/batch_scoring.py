@@ -23,7 +23,7 @@ from typing import TypeVar
 from zipfile import ZipFile
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from models import registry
 from models.base import EarlyWarningModel

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -104,7 +103,8 @@ def warn(
     """What the alarms of a policy were worth, with intervals of the figures of `ALARM_FIGURES`."""
     name, policy = named
     burden = burden_of(evidence, model, policy, window_hours)
-    drawn = [_plain(burden, weight) for weight in subject_weights(evidence.subjects, bootstrap)]
+    weights = subject_weights(evidence.subjects, bootstrap)
+    drawn = [_told(burden_figures(burden, weight)) for weight in weights]
     return WarningFigures(
         policy=name,
         threshold=policy.threshold,
@@ -114,9 +114,10 @@ def warn(
     )
 
 
-def _plain(burden: Burden, weight: npt.NDArray[np.int64]) -> dict[str, Any]:
-    found = burden_figures(burden, weight)
-    return asdict(found.outside) | {"alarms_per_bed_day": found.alarms_per_bed_day}
+def _told(found: BurdenFigures) -> dict[str, float | None]:
+    """The figures of `ALARM_FIGURES` by name."""
+    whose = {name: found if hasattr(found, name) else found.outside for name in ALARM_FIGURES}
+    return {name: getattr(one, name) for name, one in whose.items()}
 
 
 def _before_recognition(
@@ -133,5 +134,5 @@ def _before_recognition(
     return figures(judge(ward.watched, ward.events, alarm, window, recognised=moment))
 
 
-def _interval(drawn: list[Any], level: float) -> Interval:
+def _interval(drawn: list[float | None], level: float) -> Interval:
     return interval(np.array([np.nan if one is None else one for one in drawn], dtype=np.float64), level)

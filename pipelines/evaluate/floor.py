@@ -14,7 +14,7 @@ Source: Agniel et al. 2018, doi:10.1136/bmj.k1479, on what the timing of tests t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -94,7 +94,7 @@ def check_leakage(folder: Path, evidence: Evidence, shuffles: int) -> LeakageChe
     return LeakageChecks(Scores(probability, np.nan_to_num(probability)), tuple(known))
 
 
-def folds(subjects: list[str]) -> npt.NDArray[np.int64]:
+def folds(subjects: Sequence[str]) -> npt.NDArray[np.int64]:
     """(S,) which half each stay's subject belongs to, by a hash: the same in every run."""
     return np.array([sha256(one.encode()).digest()[0] % _FOLDS for one in subjects], dtype=np.int64)
 

@@ -101,10 +101,10 @@ def _measured(ingested: Sequence[IngestedStay]) -> list[dict[str, float]]:
     if not names:
         return found
     groups = values.groupby([whose, np.array(names, dtype=object)])
-    for (stay, name), median in groups.median().items():
-        found[stay][f"median_{name}"] = median
-    for (stay, name), count in groups.size().items():
-        found[stay][f"count_{name}"] = count
+    for figure, of_groups in (("median", groups.median()), ("count", groups.size())):
+        stay, name = (of_groups.index.get_level_values(level).tolist() for level in range(2))
+        for one, called, value in zip(stay, name, of_groups.tolist(), strict=True):
+            found[one][f"{figure}_{called}"] = value
     return found
 
 

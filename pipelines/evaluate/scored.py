@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -50,12 +51,11 @@ class Evidence:
     label: npt.NDArray[np.int8]
     scores: Mapping[str, Scores]
 
-    @property
-    def subjects(self) -> list[str]:
+    @cached_property
+    def subjects(self) -> tuple[str, ...]:
         """Whose each stay is (S,): subjects of two sites are two, whatever they are called."""
-        return [
-            f"{site}\t{one}" for site, one in zip(self.stays["site"], self.stays["subject_id"], strict=True)
-        ]
+        columns = self.stays["site"].tolist(), self.stays["subject_id"].tolist()
+        return tuple(f"{site}\t{subject}" for site, subject in zip(*columns, strict=True))
 
     @property
     def septic(self) -> Booleans:
@@ -76,7 +76,7 @@ class Evidence:
         """One model's scores as a ward of these stays: an hour without a score raises no alarm."""
         watched = Watched.hourly(self.rows, self.hour, self.scores[model].value)
         units = self.stays["care_unit"].fillna("").tolist()
-        return Ward(watched, self.events, tuple(self.subjects), tuple(units), dated=False)
+        return Ward(watched, self.events, self.subjects, tuple(units), dated=False)
 
     def of(self, kept: Booleans) -> Evidence:
         """The stays where `kept` (S,), and their hours."""

@@ -1,8 +1,8 @@
 """Seizures of a recording: prepared for a detector, scored by segment, alarms turned into annotations.
 
 The same detector and the same `AlarmPolicy` as at the bedside, so an annotation begins when the alarm would
-have sounded (the end of the segment that decided it; decision 20) and ends when the condition was released: the
-latency that `prodrome metrics seizures` then measures is the one people would have known.
+have sounded (the end of the segment that decided it; decision 20) and ends when the condition was released:
+the latency that `prodrome metrics seizures` then measures is the one people would have known.
 """
 
 from __future__ import annotations

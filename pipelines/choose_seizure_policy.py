@@ -62,7 +62,7 @@ def choose_seizure_policy(
     Raises UnreadableSource where a recording or its table cannot be read, InvalidInput where no threshold
     keeps the budget.
     """
-    scored, complaints = [], []
+    scored, complaints = [], list[str]()
     for path in paths:
         opened = open_recording(path)
         complaints += opened.complaints

@@ -270,6 +270,15 @@ class SegmentScoreRow(Row):
     received_at: Mapped[datetime]
 
 
+class SegmentTracesRow(Row):
+    """A picture of a segment's signal, a channel each; only of a recording's last minutes."""
+
+    __tablename__ = "segment_traces"
+
+    segment_id: Mapped[int] = mapped_column(ForeignKey("segment_scores.id"), primary_key=True)
+    traces: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
+
+
 class AlertRow(Row):
     """One alert: condition, acknowledgement, evaluation and suppression are independent facts.
 

@@ -20,9 +20,14 @@ SEGMENT_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class SegmentScore(Score):
-    """A score with the `channels` that made it high, the most involved first: of a detector that can tell."""
+    """A score with what a detector can tell besides.
+
+    `channels` that made it high, the most involved first; `surprise`, for each channel that was forecast, how
+    far its segment was from the forecast: 0 foreseen, 2 opposite.
+    """
 
     channels: tuple[str, ...] = ()
+    surprise: tuple[tuple[str, float], ...] = ()
 
 
 class SeizureDetector(Protocol):

@@ -2,10 +2,13 @@
 
 Signal comes from a recording that is played as if it were recorded now, or from the simulator. Segments lie
 on a grid that counts from the bed's start, so a process that was started again scores the same segments.
+With the newest scores goes a picture of the signal, never the signal.
 """
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,6 +17,7 @@ from typing import Protocol
 
 import numpy as np
 
+from models.clinical.envelope import envelope
 from models.clinical.frames import Frame
 from models.clinical.recording import Channel, Recording, Samples
 from models.clinical.score import Score
@@ -22,7 +26,11 @@ from pipelines.bedside import BedsideStay
 from pipelines.simulate.ieeg import IEEGConfig, simulate_ieeg
 
 WARM_UP = timedelta(minutes=10)  # read again after a restart, so that a detector knows its past
+PICTURED_SEGMENTS = 60  # five minutes, what the service keeps
+STRETCHES = 20  # of a segment's picture: a lowest and a highest value for each quarter of a second
 _SEGMENT = timedelta(seconds=SEGMENT_SECONDS)
+
+Picture = dict[str, dict[str, list[float | None]]]  # channel: low and high, in microvolt
 
 
 class Signal(Protocol):
@@ -95,6 +103,7 @@ class LiveBed:
         self.stay, self.signal, self.detector = stay, signal, detector
         self._marked, self._silent = bad, dict[str, str]()
         self._read = 0.0  # seconds of the signal
+        self._pictures: deque[tuple[datetime, Picture]] = deque(maxlen=PICTURED_SEGMENTS)
 
     @property
     def read_until(self) -> datetime:
@@ -116,6 +125,11 @@ class LiveBed:
         """Channels not to be trusted and why: marked by the source, or silent in the last segment."""
         return self._marked | self._silent
 
+    @property
+    def pictures(self) -> dict[datetime, Picture]:
+        """Of the newest segments, by their ends."""
+        return dict(self._pictures)
+
     def skip_to(self, time: datetime) -> None:
         """Read nothing before `time` (to the grid); what was skipped is missing, never calm."""
         passed = (time - self.stay.admitted_at) // _SEGMENT * SEGMENT_SECONDS
@@ -133,6 +147,7 @@ class LiveBed:
         names = tuple(channel.name for channel in self.signal.channels)
         self._silent = _silent(names, values)
         start, self._read = self.read_until, self._read + SEGMENT_SECONDS
+        self._pictures.append((self.read_until, _picture(names, values)))
         return self.detector.feed(Frame(start, self.detector.rate_hz, names, values))
 
 
@@ -147,9 +162,21 @@ def _silent(names: Sequence[str], values: Samples) -> dict[str, str]:
     return silent
 
 
+def _picture(names: Sequence[str], values: Samples) -> Picture:
+    low, high = (_numbers(bound) for bound in envelope(values, STRETCHES))
+    return {name: {"low": low[row], "high": high[row]} for row, name in enumerate(names)}
+
+
+def _numbers(values: Samples) -> list[list[float | None]]:
+    """To a tenth of a microvolt; None where a sample is missing."""
+    rounded: list[list[float]] = np.round(values.astype(np.float64), 1).tolist()
+    return [[value if math.isfinite(value) else None for value in row] for row in rounded]
+
+
 def segment_body(bed: LiveBed, scores: Sequence[Score]) -> dict[str, object]:
     """Scores as `POST /v1/stays/{stay_id}/segment-scores` takes them."""
     names = [*dict.fromkeys([channel.name for channel in bed.signal.channels] + list(bed.bad))]
+    pictures = bed.pictures
     return {
         "detector": bed.detector.name,
         "version": bed.detector.version,
@@ -164,7 +191,21 @@ def segment_body(bed: LiveBed, scores: Sequence[Score]) -> dict[str, object]:
                 "status": str(score.status),
                 "reason": score.reason,
                 "channels": list(score.channels) if isinstance(score, SegmentScore) else [],
+                "signal": _traces(score, pictures.get(score.time, {})),
             }
             for score in scores
         ],
     }
+
+
+def _traces(score: Score, picture: Picture) -> list[dict[str, object]]:
+    """What the service shows of a segment's signal, a channel each; nothing where there is no picture."""
+    surprise = dict(score.surprise) if isinstance(score, SegmentScore) else {}
+    return [
+        {"channel": name, **bounds, "surprise": _rounded(surprise.get(name))}
+        for name, bounds in picture.items()
+    ]
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)

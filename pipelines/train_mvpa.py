@@ -1,11 +1,12 @@
 """Training of the demonstration detector of seizures: simulated subjects in, a detector's folder out.
 
     out/model.json, weights.safetensors     the detector (`models.mvpa.folder`)
-    out/pretraining.pt, classification.pt   how far a run has come; it goes on from there
+    out/{pretraining,classification,forecasting}.pt   how far a run has come; it goes on from there
 
 The network is pre-trained to say what comes next and then learns seizures as a whole: it is too small for
-adapters. Subjects of simulation are numbered, and their numbers say who trains, who validates (the threshold
-of the alarm) and who is held out.
+adapters. Last a head learns to forecast from what the network has become; it changes no score. Subjects of
+simulation are numbered, and their numbers say who trains, who validates (the threshold of the alarm) and who
+is held out.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from models.mvpa.detector import Detector, DetectorConfig
 from models.mvpa.finetuning import classification
 from models.mvpa.folder import load_detector, save_detector
 from models.mvpa.network import MVPFormer
-from models.mvpa.pretraining import pretraining
+from models.mvpa.pretraining import forecasting, pretraining
 from models.mvpa.training import Training, TrainingConfig
 from models.threads import one_thread
 from pipelines.ingest.recordings.opened import OpenedRecording
@@ -59,6 +60,8 @@ NETWORK = MVPAConfig(
 DETECTOR = DetectorConfig(context=6, fewest_segments=6)  # a place in time means the same in every context
 PRETRAINING = TrainingConfig(steps=40, batch=4, learning_rate=1e-3)
 CLASSIFICATION = TrainingConfig(steps=400, batch=12, learning_rate=1e-3)
+FORECASTING = TrainingConfig(steps=100, batch=4, learning_rate=2e-3)
+STAGES = {"pretraining": pretraining, "classification": classification, "forecasting": forecasting}
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,7 @@ class MVPASettings:
     simulated: Simulated = field(default_factory=Simulated)
     pretraining: TrainingConfig = PRETRAINING
     classification: TrainingConfig = CLASSIFICATION
+    forecasting: TrainingConfig = FORECASTING
     seed: int = 0
     save_every: int = 20  # steps
 
@@ -153,7 +157,7 @@ def train_mvpa(out: Path, settings: MVPASettings | None = None, say: Say = print
         samples = training_samples(settings)
         say(f"{len(samples.excerpts)} excerpts, {len(samples)} samples")
         model = _fresh(settings)
-        for name, start in (("pretraining", pretraining), ("classification", classification)):
+        for name, start in STAGES.items():
             run = start(model, samples, getattr(settings, name))
             _finish(name, run, out / f"{name}.pt", settings.save_every, say)
         config, validation = _with_threshold(model, settings)
@@ -222,7 +226,7 @@ def _with_threshold(model: MVPFormer, settings: MVPASettings) -> tuple[DetectorC
 
 def _described(settings: MVPASettings) -> dict[str, Any]:
     described = asdict(settings)
-    return {name: described[name] for name in ("simulated", "pretraining", "classification", "seed")}
+    return {name: described[name] for name in ("simulated", *STAGES, "seed")}
 
 
 def _tuples(fields: dict[str, Any]) -> dict[str, Any]:

@@ -122,3 +122,32 @@ def choose_policy(
         with replacing(page) as unfinished:
             unfinished.write_text(html, encoding="utf-8")
         say(f"page: {page}")
+
+
+@commands.command("choose-seizure-policy")
+def choose_seizure_policy(
+    recordings: Annotated[
+        list[Path], typer.Argument(metavar="RECORDING...", help="Annotated recordings to choose on.")
+    ],
+    *,
+    false_alarms_per_hour: Annotated[float, typer.Option(min=0, help="How many are bearable.")],
+    out: Annotated[Path, typer.Option(dir_okay=False, help="The policy file to write (JSON).")],
+    annotations: Annotated[
+        Path | None,
+        typer.Option(help="Folder with a SzCORE table NAME.tsv for each NAME.edf; else the recording's own."),
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="line-length, mvpa or a trained detector's folder.")
+    ] = "line-length",
+) -> None:
+    """The seizure alarm policy of lowest threshold that keeps within a budget of false alarms an hour."""
+    from pipelines.choose_seizure_policy import choose_seizure_policy as choose
+    from pipelines.prediction_files import replacing
+
+    writable(out.parent)
+    chosen = choose(recordings, false_alarms_per_hour, model, annotations)
+    with replacing(out) as unfinished:
+        unfinished.write_text(json.dumps(chosen.as_json(), indent=2) + "\n", encoding="utf-8")
+    typer.echo(chosen.sentence())
+    say(f"policy: {out}; start the service with PRODROME_SEIZURE_POLICY_FILE={out}")
+    complain(chosen.complaints)

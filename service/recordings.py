@@ -14,6 +14,7 @@ from service.answers import Json, instant, stay_facts
 
 JUDGED = timedelta(hours=1)  # what the policy is shown: far more than its delays and its refractory time
 KEPT = timedelta(hours=24)  # after that a stay's segments are forgotten: at most 17,280 of 5 s
+PICTURED = timedelta(minutes=5)  # of signal, as lowest and highest values: at most 60 pictures of 5 s
 SPARKLINE = timedelta(minutes=10)
 _MOST_NAMED = (
     6  # channels of an episode, the most involved of its first segment: where it began, not where it went

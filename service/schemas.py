@@ -184,6 +184,33 @@ class ChannelIn(Shape):
     reason: Annotated[str, Field(max_length=200), BeforeValidator(storable)] = ""
 
 
+Microvolt = Annotated[float, Field(ge=-1e9, le=1e9, allow_inf_nan=False)]
+Bounds = Annotated[list[Microvolt | None], Field(min_length=1, max_length=60)]
+
+
+class TraceIn(Shape):
+    """A channel's segment as a picture: lowest and highest of each stretch, null where signal is missing.
+
+    `surprise`: how far the segment was from what was forecast of it, 0 foreseen to 2 opposite.
+    """
+
+    channel: Name
+    low: Bounds
+    high: Bounds
+    surprise: float | None = Field(default=None, ge=0, le=2, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _low_below_high(self) -> Self:
+        if len(self.low) != len(self.high):
+            raise ValueError(
+                f"{len(self.low)} lowest values and {len(self.high)} highest: as many are needed"
+            )
+        for low, high in zip(self.low, self.high, strict=True):
+            if (low is None) != (high is None) or (low is not None and high is not None and low > high):
+                raise ValueError(f"{low} to {high}: both or neither are there, and low <= high")
+        return self
+
+
 class SegmentIn(Shape):
     """A detector's score of the segment that ended at `time`: a value, or none and the reason."""
 
@@ -192,6 +219,7 @@ class SegmentIn(Shape):
     status: Literal["present", "indeterminate", "absent"]
     reason: Annotated[str, Field(max_length=500), BeforeValidator(storable)] = ""
     channels: Annotated[list[Name], Field(max_length=64)] = []
+    signal: Annotated[list[TraceIn], Field(max_length=128)] = []
 
     @model_validator(mode="after")
     def _value_or_reason(self) -> Self:
@@ -199,6 +227,8 @@ class SegmentIn(Shape):
             raise ValueError("a value stands exactly where the status is present")
         if self.status != "present" and not self.reason:
             raise ValueError(f"a score that is {self.status} needs a reason")
+        if len({trace.channel for trace in self.signal}) < len(self.signal):
+            raise ValueError("a channel has two pictures in one segment")
         return self
 
 
@@ -222,6 +252,14 @@ class SegmentScoresIn(Shape):
                             "value": 0.81,
                             "status": "present",
                             "channels": ["LA1"],
+                            "signal": [
+                                {
+                                    "channel": "LA1",
+                                    "low": [-81.5, None],
+                                    "high": [64.0, None],
+                                    "surprise": 0.4,
+                                }
+                            ],
                         }
                     ],
                 }

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from db.rows import SegmentScoreRow
+from db.rows import SegmentScoreRow, SegmentTracesRow
+
+Traces = list[dict[str, Any]]  # a channel each, as `service.schemas.TraceIn`
 
 
 def segments_between(
@@ -35,7 +38,28 @@ def newest_segment_time(
     return session.scalar(chosen)
 
 
+def traces_after(session: Session, stay_id: int, after: datetime) -> list[tuple[datetime, Traces]]:
+    """The ends of a stay's segments that end later than `after` and have a picture, with it, by time."""
+    chosen = (
+        select(SegmentScoreRow.time, SegmentTracesRow.traces)
+        .join(SegmentTracesRow, SegmentTracesRow.segment_id == SegmentScoreRow.id)
+        .where(SegmentScoreRow.stay_id == stay_id, SegmentScoreRow.time > after)
+        .order_by(SegmentScoreRow.time, SegmentScoreRow.id)
+    )
+    return [(time, traces) for time, traces in session.execute(chosen)]
+
+
+def forget_traces(session: Session, stay_id: int, until: datetime) -> None:
+    """Delete the pictures of a stay's segments of `until` and before."""
+    segments = select(SegmentScoreRow.id).where(
+        SegmentScoreRow.stay_id == stay_id, SegmentScoreRow.time <= until
+    )
+    old = delete(SegmentTracesRow).where(SegmentTracesRow.segment_id.in_(segments))
+    session.execute(old.execution_options(synchronize_session=False))
+
+
 def forget_segments(session: Session, stay_id: int, until: datetime) -> None:
-    """Delete a stay's segments of `until` and before."""
+    """Delete a stay's segments of `until` and before, with their pictures."""
+    forget_traces(session, stay_id, until)
     old = delete(SegmentScoreRow).where(SegmentScoreRow.stay_id == stay_id, SegmentScoreRow.time <= until)
     session.execute(old.execution_options(synchronize_session=False))

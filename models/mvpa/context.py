@@ -49,6 +49,11 @@ class Context:
     def __len__(self) -> int:
         return len(self._past)
 
+    @property
+    def newest(self) -> Entered:
+        """The segment that came last; there must be one."""
+        return self._past[-1]
+
     def append(self, segment: Entered) -> None:
         """Remember one more segment; the oldest goes when there are too many."""
         self._past.append(segment)

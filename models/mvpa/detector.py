@@ -19,6 +19,7 @@ from datetime import datetime
 from functools import cached_property
 
 import torch
+from torch import Tensor, nn
 
 from models.clinical.errors import EarlyWarningError, InvalidInput
 from models.clinical.frames import Frame
@@ -27,6 +28,7 @@ from models.clinical.segmenter import Segment, Segmenter
 from models.mvpa.config import RATE_HZ
 from models.mvpa.context import Context, Entered
 from models.mvpa.network import MVPFormer
+from models.seizure import SegmentScore
 
 _NAMED = 4  # missing channels that a reason lists
 
@@ -84,6 +86,7 @@ class Detector:
             )
         self._segmenter = Segmenter(model.config.segment_samples, self.config.rate_hz, model.config.channels)
         self._context = Context(self.config.context)
+        self._forecast: dict[str, Tensor] = {}  # of the next segment: an embedding (D,) a channel
 
     @property
     def rate_hz(self) -> float:
@@ -122,7 +125,9 @@ class Detector:
     def _score(self, segment: Segment) -> Score:
         if segment.restarted:
             self._context.clear()
+            self._forecast.clear()
         present = self._remember(segment)
+        surprise = self._surprise(segment, present)
         lacking = self._lacking(segment, present)
         if lacking:
             return Score(segment.end, None, ScoreStatus.INDETERMINATE, lacking)
@@ -132,9 +137,9 @@ class Detector:
             return Score(segment.end, None, ScoreStatus.ABSENT, f"the network failed: {error}")
         if not 0.0 <= value <= 1.0:
             return Score(segment.end, None, ScoreStatus.ABSENT, "the network gave no number")
-        return Score(segment.end, value, ScoreStatus.PRESENT)
+        return SegmentScore(segment.end, value, ScoreStatus.PRESENT, surprise=surprise)
 
-    def _remember(self, segment: Segment) -> torch.Tensor:
+    def _remember(self, segment: Segment) -> Tensor:
         """Embed a segment; returns which channels (C,) it has: all samples there, and not all alike."""
         values = torch.from_numpy(segment.values)
         whole = torch.isfinite(values).all(-1)
@@ -144,7 +149,23 @@ class Detector:
         self._context.append(Entered(segment.channels, tokens, present))
         return present
 
-    def _lacking(self, segment: Segment, present: torch.Tensor) -> str:
+    def _surprise(self, segment: Segment, present: Tensor) -> tuple[tuple[str, float], ...]:
+        """1 - cosine of forecast and embedding for each channel that has both; the forecast is used up."""
+        forecast, self._forecast = self._forecast, {}
+        names = [
+            name
+            for name, has in zip(segment.channels, present.tolist(), strict=True)
+            if has and name in forecast
+        ]
+        if not names:
+            return ()
+        rows = [segment.channels.index(name) for name in names]
+        came = self._context.newest.tokens[rows, : self.model.config.width]
+        expected = torch.stack([forecast[name] for name in names])
+        far = 1.0 - nn.functional.cosine_similarity(expected, came, dim=-1).double()
+        return tuple(zip(names, far.clamp(0.0, 2.0).tolist(), strict=True))
+
+    def _lacking(self, segment: Segment, present: Tensor) -> str:
         """Why there can be no score, or nothing."""
         share = self.config.fewest_share
         if float(present.float().mean()) < share:
@@ -159,5 +180,13 @@ class Detector:
     def _probability(self) -> float:
         layout = self._context.layout()
         with torch.inference_mode():
-            logits = self.model.classify_entered(layout.tokens, layout.missing)
+            last = self.model.transform_entered(layout.tokens, layout.missing, asked=1)[:, 0]  # (1, C, D)
+            logits = self.model.classify_last(last, layout.missing)
+            if self.model.generative is not None:
+                newest = self._context.newest
+                expected = self.model.generative(last[0])[newest.present]
+                there = [
+                    name for name, has in zip(newest.channels, newest.present.tolist(), strict=True) if has
+                ]
+                self._forecast = dict(zip(there, expected, strict=True))
         return float(torch.softmax(logits.double(), dim=-1)[0, 1])

@@ -126,8 +126,11 @@ class MVPFormer(nn.Module):
 
     def classify_entered(self, entered: Tensor, missing: Tensor | None = None) -> Tensor:
         """`classify` of what `enter` gave: only the last segment's queries pass the last layer."""
+        return self.classify_last(self.transform_entered(entered, missing, asked=1)[:, 0], missing)
+
+    def classify_last(self, last: Tensor, missing: Tensor | None = None) -> Tensor:
+        """`classify` of the last segment's hidden states (B, C, D)."""
         head = _present(self.classifier, "classifier")
-        last = self.transform_entered(entered, missing, asked=1)[:, 0]  # (B, C, D)
         logits: Tensor = head(last.mean(1) if missing is None else _mean(last, ~missing[:, -1]))
         return logits
 

@@ -62,3 +62,17 @@ def pretraining(model: MVPFormer, samples: Samples, config: TrainingConfig) -> T
     if model.classifier is not None:
         model.classifier.weight.requires_grad = False
     return Training(model, samples, generative_loss, config)
+
+
+def forecasting(model: MVPFormer, samples: Samples, config: TrainingConfig) -> Training:
+    """A run that teaches the generative head alone, fresh where there is none: what seizures taught stays."""
+    for parameter in model.parameters():
+        parameter.requires_grad = False
+    if model.generative is None:
+        width, device = model.config.width, model.positional_embedding.weight.device
+        model.generative = nn.Linear(width, width, bias=False, device=device)
+        fresh = torch.randn(width, width, generator=torch.Generator().manual_seed(config.seed))
+        with torch.no_grad():
+            model.generative.weight.copy_(fresh / width**0.5)
+    model.generative.weight.requires_grad = True
+    return Training(model, samples, generative_loss, config)

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from db.queries import outbox, scores, segments, stays
 from db.queries.alerts import alerts_in_state
 from db.queries.audit import record
-from db.rows import AlertRow, ModelVersionRow, SegmentScoreRow, StayRow
+from db.rows import AlertRow, ModelVersionRow, SegmentScoreRow, SegmentTracesRow, StayRow
 from db.session import reading
 from models.clinical.alarm import AlarmPolicy
 from models.clinical.errors import InvalidInput
@@ -25,7 +25,15 @@ from service.clock import wall_now
 from service.context import Parts
 from service.policy import policy_facts
 from service.problems import NotFound
-from service.recordings import JUDGED, KEPT, Detector, decisions_on, recording_tile, segment_score
+from service.recordings import (
+    JUDGED,
+    KEPT,
+    PICTURED,
+    Detector,
+    decisions_on,
+    recording_tile,
+    segment_score,
+)
 from service.schemas import Instant, SegmentIn, SegmentScoresIn
 
 router = APIRouter(prefix="/v1/stays", tags=["recordings"])
@@ -57,6 +65,7 @@ def take(parts: Parts, stay_id: str, body: SegmentScoresIn) -> Json:
             facts = {"stay_id": stay_id, "conflicts": counts["conflict"], "detector": body.detector}
             record(session, _ACTOR, "segment scores contradicted", facts, now)
         if counts["accepted"]:
+            _picture(session, stay, version, body.segments, verdicts)
             _judge(session, stay, version, body, policy, shown_through=shown, at=now)
     return {**{status: counts[status] for status in _STATUSES}, "segments": verdicts}
 
@@ -82,6 +91,26 @@ def segments_of_stay(
             decision.time for decision in decisions_on(stay, known, parts.seizure_policy) if decision.active
         }
     return {"stay_id": stay_id, "segments": [_segment(row, row.time in active) for row in known]}
+
+
+@router.get("/{stay_id:path}/signal", responses={404: {"description": "No such stay"}})
+def signal_of_stay(
+    parts: Parts,
+    stay_id: str,
+    after: Annotated[Instant | None, Query(description="Only of segments that end later")] = None,
+) -> Json:
+    """Pictures of the newest five minutes of signal, a segment each by time; older ones are not kept."""
+    with reading(parts.engine) as session:
+        stay = stays.stay_by_external_id(session, stay_id)
+        if stay is None:
+            raise NotFound(f"no stay {stay_id!r}")
+        newest = segments.newest_segment_time(session, stay.id)
+        if newest is None:
+            return {"stay_id": stay_id, "segments": []}
+        begin = newest - PICTURED
+        found = segments.traces_after(session, stay.id, begin if after is None else max(begin, after))
+    told = [{"time": instant(time), "channels": traces} for time, traces in found]
+    return {"stay_id": stay_id, "segments": told}
 
 
 def _segment(row: SegmentScoreRow, active: bool) -> Json:
@@ -172,6 +201,31 @@ def _row(given: SegmentIn, stay_id: int, version_id: int, at: datetime) -> Segme
         channels=list(given.channels),
         received_at=at,
     )
+
+
+def _picture(
+    session: Session,
+    stay: StayRow,
+    version: ModelVersionRow,
+    given: Sequence[SegmentIn],
+    verdicts: Sequence[Json],
+) -> None:
+    """Keep the pictures of segments that were accepted, as long as they are of the newest minutes."""
+    newest = segments.newest_segment_time(session, stay.id)
+    assert newest is not None  # one was just accepted
+    accepted = zip(given, verdicts, strict=True)
+    pictured = {
+        one.time: one.signal for one, verdict in accepted if verdict["status"] == "accepted" and one.signal
+    }
+    stored = segments.segments_between(
+        session, stay.id, newest - PICTURED, newest, model_version_id=version.id
+    )
+    for row in stored:
+        if row.time in pictured:
+            traces = [trace.model_dump() for trace in pictured[row.time]]
+            session.add(SegmentTracesRow(segment_id=row.id, traces=traces))
+    session.flush()
+    segments.forget_traces(session, stay.id, newest - PICTURED)
 
 
 def _judge(

@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from models.clinical.annotation import Annotation
 from models.clinical.errors import UnreadableSource
 from models.clinical.recording import Stretch
 from pipelines.ingest.recordings.edf import edf_annotations, open_edf
+from prodrome.__main__ import app
 
 RECORDS, RATE = 6, 100
 SIGNAL = np.sin(np.arange(RECORDS * RATE) / 7.0) * 150.0
@@ -181,7 +183,6 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "no header": (lambda path: path.write_bytes(b"0       short"), "expected an EDF or BDF header"),
     "other bytes": (lambda path: path.write_bytes(b"\0" * 600), "expected an EDF or BDF header"),
     "header cut": (lambda path: path.write_bytes(path.read_bytes()[:300]), "inside its header, at byte 300"),
-    "data cut": (lambda path: path.write_bytes(path.read_bytes()[:-100]), r"5\.50 records .* expected 6"),
     "no signals": (lambda path: patched(path, 252, b"0   "), "number of signals is '0'; expected in"),
     "header length": (lambda path: patched(path, 184, b"768     "), "header bytes is '768'; expected 512"),
     "record count": (lambda path: patched(path, 236, b"six     "), "number of records is 'six'"),
@@ -218,6 +219,41 @@ def test_what_is_wrong_is_named(damage: Callable[[Path], object], named: str, tm
     with pytest.raises(UnreadableSource, match=named) as raised:
         open_edf(path)
     assert "broken.edf" in str(raised.value)
+
+
+@pytest.mark.parametrize(("cut", "kept"), [(1, 5), (199, 5), (200, 5), (201, 4), (1000, 1), (1199, 0)])
+def test_whole_records_of_a_truncated_file_are_kept_and_what_is_lost_is_named(
+    cut: int, kept: int, tmp_path: Path
+) -> None:
+    signal = edfio.EdfSignal(SIGNAL, RATE, label="A1", physical_dimension="uV", physical_range=(-200, 200))
+    path = tmp_path / "cut.edf"
+    edfio.Edf([signal], data_record_duration=1).write(path)
+    whole = open_edf(path)
+    assert whole.complaints == ()
+    expected = whole.recording.window(0.0, float(kept))
+    path.write_bytes(path.read_bytes()[:-cut])
+    if kept == 0:
+        with pytest.raises(UnreadableSource, match=r"truncated: 0\.\d+ records of 200 bytes; expected 6"):
+            open_edf(path)
+        return
+    opened = open_edf(path)
+    lost = RECORDS - kept
+    assert opened.recording.seconds == kept
+    np.testing.assert_array_equal(opened.recording.window(0.0, float(kept)), expected)
+    assert opened.complaints == (
+        f"{path}: truncated: {lost} of 6 records are lost, {lost} s from record {kept} on",
+    )
+    with pytest.raises(UnreadableSource, match=f"{lost} of 6 records are lost"):
+        edf_annotations(path)
+
+
+def test_the_command_detects_in_what_is_left_and_says_so_by_its_exit_code(tmp_path: Path) -> None:
+    path, out = write(tmp_path / "cut.edf"), tmp_path / "found.tsv"
+    path.write_bytes(path.read_bytes()[:-150])
+    done = CliRunner().invoke(app, ["detect", str(path), "--out", str(out)])
+    assert done.exit_code == 1
+    assert "1 of 6 records are lost, 1 s from record 5 on" in done.stderr
+    assert out.exists()
 
 
 def test_a_file_that_shrinks_while_it_is_read(tmp_path: Path) -> None:

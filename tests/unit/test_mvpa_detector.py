@@ -16,6 +16,7 @@ from models.clinical.score import Score, ScoreStatus
 from models.mvpa import MVPAConfig, MVPFormer
 from models.mvpa.context import Context, Entered, classify_together
 from models.mvpa.detector import Detector, DetectorConfig
+from models.seizure import SegmentScore
 
 RATE, SAMPLES, CHANNELS = 16.0, 80, ("A1", "A2", "B1", "B2")
 CONFIG = MVPAConfig(24, 2, 6, 2, 40, 8, 6, SAMPLES, content_window=2)
@@ -226,3 +227,35 @@ def test_an_empty_context_has_no_layout() -> None:
         Context(3).layout()
     with pytest.raises(InvalidInput, match="at least 1"):
         Context(0)
+
+
+def test_surprise_is_against_the_forecast_made_before_the_segment_came(model: MVPFormer) -> None:
+    values = signal(7)
+    values[3, 6 * SAMPLES + 5] = np.nan  # of a channel that lacks a sample nothing is told
+    *_, last = Detector(model, SETTINGS).run(frames(values, 80))
+    assert isinstance(last, SegmentScore)
+    assert [name for name, _ in last.surprise] == ["A1", "A2", "B1"]
+    segments = torch.from_numpy(values).view(4, 7, SAMPLES).transpose(0, 1)[None]
+    expected = model.predict_next(segments[:, 1:6])[0, -1]
+    came = model.embed(segments[:, 6:, :3])[0, 0]
+    wanted = 1.0 - torch.nn.functional.cosine_similarity(expected[:3], came, dim=-1)
+    np.testing.assert_allclose([far for _, far in last.surprise], wanted.detach(), atol=1e-5)
+
+
+def test_a_network_without_a_generative_head_scores_the_same_and_tells_no_surprise(model: MVPFormer) -> None:
+    plain = MVPFormer(CONFIG)
+    plain.load_state_dict(model.state_dict())
+    plain.generative = None
+    told, silent = (list(Detector(one, SETTINGS).run(frames(signal(7), 80))) for one in (model, plain))
+    assert [one.value for one in told] == [one.value for one in silent]
+    assert [bool(one.surprise) for one in told if isinstance(one, SegmentScore)] == [False] + [True] * 5
+    assert not any(one.surprise for one in silent if isinstance(one, SegmentScore))
+
+
+def test_after_a_pause_there_is_no_forecast_to_be_surprised_by(model: MVPFormer) -> None:
+    values = signal(4)
+    gone = Detector(model, SETTINGS)
+    list(gone.run(frames(values, 80)))
+    later = list(gone.run(frames(signal(3), 80, first=20 * SAMPLES)))
+    first = next(one for one in later if isinstance(one, SegmentScore))
+    assert first.surprise == ()

@@ -12,7 +12,7 @@ from torch import Tensor
 from models.clinical.errors import InvalidInput, UnreadableSource
 from models.mvpa import MVPAConfig, MVPAttention, MVPFormer, load_checkpoint
 from models.mvpa.finetuning import adapters, class_weights, finetuning, with_adapters
-from models.mvpa.pretraining import contrast, generative_loss, pretraining
+from models.mvpa.pretraining import contrast, forecasting, generative_loss, pretraining
 from models.mvpa.samples import Sample, check_split
 from models.mvpa.training import Training, TrainingConfig
 
@@ -217,3 +217,18 @@ def test_a_run_that_cannot_be_is_refused(field: str, value: float) -> None:
         TrainingConfig(**{"steps": 5, field: value})  # type: ignore[arg-type]
     with pytest.raises(InvalidInput, match="no samples"):
         pretraining(model(), [], RUN)
+
+
+def test_forecasting_teaches_a_fresh_head_alone_and_the_same_from_the_same_seed() -> None:
+    found = []
+    for _ in range(2):
+        network = model()
+        network.generative = None
+        before = {name: value.clone() for name, value in network.state_dict().items()}
+        losses = list(forecasting(network, samples(), RUN).run())
+        after = network.state_dict()
+        assert len(losses) == RUN.steps
+        assert all(torch.equal(after[name], value) for name, value in before.items())
+        found.append(after["generative.weight"])
+        torch.rand(3)  # draws from elsewhere change nothing
+    assert torch.equal(*found)

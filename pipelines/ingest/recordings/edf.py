@@ -69,7 +69,10 @@ class EdfSamples:
 
 
 def open_edf(path: Path) -> OpenedRecording:
-    """The file as a recording. Raises UnreadableSource where it is truncated, or not what its header says."""
+    """The file as a recording; of a truncated one the whole records, and a complaint that says what is lost.
+
+    Raises UnreadableSource where not one record is whole, or the file is not what its header says.
+    """
     header = read_header(path)
     times = read_record_times(path, header)
     places = tuple(place for place, signal in enumerate(header.signals) if not signal.is_annotation)
@@ -96,6 +99,8 @@ def open_edf(path: Path) -> OpenedRecording:
 def edf_annotations(path: Path) -> AnnotatedSpan:
     """The annotations of an EDF+ file, which need not hold any signal; a scored hypnogram does not."""
     header = read_header(path)
+    if header.lost_records:  # an annotation that is lost would be taken for one that nobody made
+        raise UnreadableSource(_truncated(path, header))
     times = read_record_times(path, header)
     offset = times.starts[0] if times.starts else 0.0
     return AnnotatedSpan(as_annotations(path, times, offset), header.started_at)
@@ -131,7 +136,17 @@ def _physical(
     return ((digital - signal.digital_min) * signal.gain + signal.physical_min) * factor
 
 
+def _truncated(path: Path, header: EdfHeader) -> str:
+    announced = header.record_count + header.lost_records
+    return (
+        f"{path}: truncated: {header.lost_records} of {announced} records are lost, "
+        f"{header.lost_records * header.record_seconds:g} s from record {header.record_count} on"
+    )
+
+
 def _trailing(path: Path, header: EdfHeader) -> tuple[str, ...]:
+    if header.lost_records:
+        return (_truncated(path, header),)
     if not header.trailing_bytes:
         return ()
     return (f"{path}: {header.trailing_bytes} bytes behind record {header.record_count}; they are not read",)

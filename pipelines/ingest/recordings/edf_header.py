@@ -65,6 +65,8 @@ class EdfSignal:
 class EdfHeader:
     """What the header says. `record_count` is counted from the file's size where the header leaves it open.
 
+    So it is where the file ends too early; `lost_records` are those that it lacks.
+
     `started_at` has whole seconds and no offset in the file; it is read as UTC, None where it is no date.
     """
 
@@ -76,6 +78,7 @@ class EdfHeader:
     started_at: datetime | None
     discontinuous: bool
     trailing_bytes: int
+    lost_records: int = 0
 
     @property
     def record_samples(self) -> int:
@@ -111,7 +114,7 @@ def read_header(path: Path) -> EdfHeader:
         raise UnreadableSource(
             f"{path}: a record of {record_bytes} bytes; expected at most {LONGEST_RECORD_BYTES}"
         )
-    count, trailing = _record_count(path, fixed[236:244], size - offset, record_bytes)
+    count, trailing, lost = _record_count(path, fixed[236:244], size - offset, record_bytes)
     seconds = _number(path, "record duration", fixed[244:252])
     if seconds < 0.0:
         raise UnreadableSource(f"{path}: record duration {seconds} s; expected >= 0 s")
@@ -124,6 +127,7 @@ def read_header(path: Path) -> EdfHeader:
         started_at=_started_at(fixed),
         discontinuous=_text(fixed[192:236])[:5] in {"EDF+D", "BDF+D"},
         trailing_bytes=trailing,
+        lost_records=lost,
     )
 
 
@@ -177,20 +181,19 @@ def _signal(path: Path, cells: dict[str, bytes], row: int, sample_bytes: int) ->
     return signal
 
 
-def _record_count(path: Path, cell: bytes, data_bytes: int, record_bytes: int) -> tuple[int, int]:
-    """How many records there are, and how many bytes are left behind the last."""
-    announced, held = (
-        _whole(path, "number of records", cell, -1, MOST_EIGHT_DIGITS),
-        data_bytes // record_bytes,
-    )
+def _record_count(path: Path, cell: bytes, data_bytes: int, record_bytes: int) -> tuple[int, int, int]:
+    """How many whole records there are, how many bytes behind the last, how many records are lost."""
+    announced = _whole(path, "number of records", cell, -1, MOST_EIGHT_DIGITS)
+    held = data_bytes // record_bytes
     if announced == -1:  # the recorder was still writing
-        return held, data_bytes - held * record_bytes
-    if held < announced:
+        return held, data_bytes - held * record_bytes, 0
+    if held == 0 < announced:
         raise UnreadableSource(
             f"{path}: truncated: {data_bytes / record_bytes:.2f} records of {record_bytes} bytes; "
             f"expected {announced}"
         )
-    return announced, data_bytes - announced * record_bytes
+    count = min(held, announced)
+    return count, data_bytes - count * record_bytes, announced - count
 
 
 def _started_at(fixed: bytes) -> datetime | None:

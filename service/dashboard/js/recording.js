@@ -2,6 +2,7 @@
 import { clockTime } from "./format.js";
 import { html } from "./html.js";
 import { SegmentChart } from "./segment_chart.js";
+import { Signal } from "./signal.js";
 import { useSegments } from "./stay_data.js";
 
 const NAMED = 3; // ranges of contacts that a row names
@@ -36,7 +37,7 @@ export function Electrodes({ recording }) {
   </section>`;
 }
 
-/** The evidence of a recording: its segments of the last half hour. */
+/** The evidence of a recording: its segments of the last half hour and, now, the signal of the last minutes. */
 export function Segments({ stay, asOf, beat, alerts, theme }) {
   const { answer, failure } = useSegments(stay.stay_id, asOf, beat);
   const segments = answer?.segments ?? [];
@@ -45,5 +46,8 @@ export function Segments({ stay, asOf, beat, alerts, theme }) {
     ${segments.length > 0
       ? html`<${SegmentChart} segments=${segments} recording=${stay.recording} alerts=${alerts} theme=${theme} />`
       : html`<p class="quiet">No segment yet.</p>`}
+    ${asOf === null
+      ? html`<${Signal} stay=${stay} scores=${segments} beat=${beat} theme=${theme} />`
+      : html`<p class="quiet">The signal is kept for its last minutes only, not for a past moment.</p>`}
   </section>`;
 }

@@ -70,6 +70,25 @@ export function useSegments(stayId, asOf, beat) {
   return { answer: state.path === path ? state.answer : null, failure: state.failure };
 }
 
+const PICTURED_MS = 5 * 60_000; // as long as the service keeps pictures
+
+/** Pictures of the newest minutes of signal, by time; at each `beat` only those are fetched that are new. */
+export function useSignal(stayId, beat) {
+  const held = useRef({ stayId, segments: [] });
+  if (held.current.stayId !== stayId) held.current = { stayId, segments: [] };
+  const newest = held.current.segments.at(-1)?.time;
+  const after = newest ? `?${new URLSearchParams({ after: newest })}` : "";
+  const state = useFetched(`v1/stays/${encodeURIComponent(stayId)}/signal${after}`, beat);
+  const fresh = state.answer?.stay_id === stayId ? state.answer.segments : [];
+  const later = newest ? fresh.filter(({ time }) => time > newest) : fresh;
+  if (later.length) {
+    const all = [...held.current.segments, ...later];
+    const from = Date.parse(all.at(-1).time) - PICTURED_MS;
+    held.current.segments = all.filter(({ time }) => Date.parse(time) > from);
+  }
+  return { segments: held.current.segments, failure: state.failure };
+}
+
 /** The Gaussian-process band of `variables`, or null with the reason why there is none. */
 export function usePosterior(stayId, asOf, variables, beat) {
   const path = `v1/stays/${encodeURIComponent(stayId)}/posterior${query(asOf, variables)}`;

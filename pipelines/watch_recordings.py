@@ -68,9 +68,17 @@ def simulated_beds(seed: int, count: int, start: datetime, speed: float) -> list
     return beds
 
 
-def recorded_bed(path: Path, number: int, start: datetime, detector_name: str) -> LiveBed:
-    """A recording played as if it began at `start`. Raises UnreadableSource, InvalidInput."""
-    recording = open_recording(path).recording
+def recorded_bed(
+    path: Path, number: int, start: datetime, detector_name: str, on_trouble: Callable[[str], None]
+) -> LiveBed:
+    """A recording played as if it began at `start`; `on_trouble` is told what of it could not be read.
+
+    Raises UnreadableSource, InvalidInput.
+    """
+    opened = open_recording(path)
+    for complaint in opened.complaints:
+        on_trouble(f"not read: {complaint}")
+    recording = opened.recording
     detector = detector_named(detector_name)
     bad = {channel.name: "marked bad in the recording" for channel in recording.channels if channel.bad}
     name = f"{recording.recording_id}-{start:%Y%m%dT%H%M%S}"

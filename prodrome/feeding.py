@@ -95,7 +95,8 @@ def watch_recordings(
     began = _started(start, url).replace(microsecond=0)
     with connect(url, on_trouble=say) as client:
         if recordings:
-            live = [recorded_bed(path, number, began, detector) for number, path in enumerate(recordings, 1)]
+            numbered = enumerate(recordings, 1)
+            live = [recorded_bed(path, number, began, detector, say) for number, path in numbered]
         else:
             live = simulated_beds(seed, beds, began, client.time().speed)
         with interruptible(None, None):

@@ -17,6 +17,7 @@ from models.clinical.annotation import Annotation
 from models.clinical.errors import UnreadableSource
 from models.clinical.recording import Stretch
 from pipelines.ingest.recordings.edf import edf_annotations, open_edf
+from pipelines.watch_recordings import recorded_bed
 from prodrome.__main__ import app
 
 RECORDS, RATE = 6, 100
@@ -254,6 +255,14 @@ def test_the_command_detects_in_what_is_left_and_says_so_by_its_exit_code(tmp_pa
     assert done.exit_code == 1
     assert "1 of 6 records are lost, 1 s from record 5 on" in done.stderr
     assert out.exists()
+
+
+def test_who_watches_what_is_left_is_told(tmp_path: Path) -> None:
+    path, told = write(tmp_path / "cut.edf"), list[str]()
+    path.write_bytes(path.read_bytes()[:-150])
+    bed = recorded_bed(path, 1, datetime(2026, 11, 22, 8, tzinfo=UTC), "line-length", told.append)
+    assert bed.stay.bed == "E1"
+    assert told == [f"not read: {path}: truncated: 1 of 6 records are lost, 1 s from record 5 on"]
 
 
 def test_a_file_that_shrinks_while_it_is_read(tmp_path: Path) -> None:

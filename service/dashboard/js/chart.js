@@ -1,7 +1,7 @@
 /** One uPlot chart on the stay's shared time axis: same span, same cursor, same zoom as its neighbours. */
 import { useEffect, useRef } from "../vendor/hooks.js";
 import UPlot from "../vendor/uplot.js";
-import { hourMinute } from "./format.js";
+import { clockTime, hourMinute } from "./format.js";
 import { html } from "./html.js";
 
 const TOGETHER = "stay";
@@ -12,11 +12,13 @@ const TIME_HEIGHT = 24;
 export const colour = (token) =>
   getComputedStyle(document.documentElement).getPropertyValue(`--${token}`).trim();
 
-const clockLabels = (chart, splits) =>
-  splits.map((time) => {
-    const words = hourMinute(time * 1000);
+const clockLabels = (chart, splits) => {
+  const within = splits.length > 1 && splits[1] - splits[0] < 60; // a minute: two ticks of it would read alike
+  return splits.map((time) => {
+    const words = within ? clockTime(time * 1000) : hourMinute(time * 1000);
     return words === "00:00" ? new Date(time * 1000).toLocaleDateString("en-GB", { day: "numeric", month: "short" }) : words;
   });
+};
 
 function axes(showTime) {
   const lines = { stroke: colour("line"), width: 1 };

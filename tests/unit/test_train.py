@@ -69,6 +69,7 @@ def test_the_best_threshold_is_no_worse_than_any_other() -> None:
 
 # feed, network, in which stages the kernel learns, and how far back the network looks
 EXPECTED = {
+    "gru_carried": ("carried", "gru", [False, False], 63),
     "mgp_rnn": ("filtered", "gru", [False, True], 63),
     "mgp_tcn": ("filtered", "tcn", [False, True], 63),
     "mgp_tcn_smoothed": ("smoothed", "tcn", [False], 63),

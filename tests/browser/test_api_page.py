@@ -20,6 +20,6 @@ def test_the_api_page_needs_nothing_from_elsewhere(service: Service, desk: Desk)
     operation.get_by_role("button", name="Send").click()
     expect(operation.get_by_role("status")).to_contain_text("200 application/json")
     expect(operation.get_by_role("status")).to_contain_text('"scores"')
-    assert page.locator("details").count() == 20
+    assert page.locator("details").count() == 21
     assert [url for url in asked if not url.startswith(service.url)] == []
     screenshot(page, "api_page")

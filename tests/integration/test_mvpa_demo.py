@@ -10,6 +10,7 @@ import pytest
 
 from models.clinical.errors import InvalidInput, UnreadableSource
 from models.clinical.recording import UNKNOWN_START
+from models.clinical.score import Score
 from models.mvpa import MVPAConfig
 from models.mvpa.detector import Detector, DetectorConfig
 from models.mvpa.folder import DESCRIPTION, load_detector
@@ -56,12 +57,17 @@ def test_a_trained_folder_is_a_detector_by_its_path(folder: Path) -> None:
     assert [score.value is not None for score in found.series] == [False] * 2 + [True] * 10
 
 
+def told(score: Score) -> tuple[object, ...]:
+    """What both ways say; a live score names channels and their surprise, too."""
+    return score.time, score.value, score.status, score.reason
+
+
 def test_offline_and_live_are_the_same_bits(folder: Path) -> None:
     recording = simulate_ieeg(1, 9, IEEGConfig(60.0, rate_hz=RATE_HZ, channel_count=3)).recording
-    offline = list(score_recording(recording, load_detector(folder)))
-    live, detector = [], load_detector(folder)
+    offline = [told(score) for score in score_recording(recording, load_detector(folder))]
+    live, detector = list[object](), load_detector(folder)
     for frame in recording.frames(37):
-        live += detector.feed(frame)
+        live += map(told, detector.feed(frame))
     assert live == offline
     assert detector.advance(UNKNOWN_START + timedelta(seconds=65))[0].value is None
 

@@ -211,7 +211,7 @@ def test_live_stays_with_the_service_clock(tmp_path: Path, model: str) -> None:
     """Scored hour by hour while rows arrive, not in one go at the end: late ones make new revisions."""
     now = datetime.now(UTC)
     start = now + timedelta(hours=4)
-    clock = {"CLOCK_START": start, "CLOCK_ANCHOR": now + timedelta(seconds=8), "CLOCK_SPEED": 3600.0}
+    clock = {"CLOCK_START": start, "CLOCK_ANCHOR": now + timedelta(seconds=20), "CLOCK_SPEED": 3600.0}
     stays = simulated(2, admitted_at=now)
     settings = {f"PRODROME_{name}": str(value) for name, value in clock.items()}
     with running(tmp_path, model, **settings) as service:

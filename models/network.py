@@ -160,7 +160,7 @@ def _mask(learnt: Tensor, *, deviation: bool) -> Tensor:
     return mask
 
 
-def columns_of(learnt: Tensor) -> Columns:
+def _columns(learnt: Tensor) -> Columns:
     """Whose the inputs are: of each variable that training saw, and of everybody."""
     own = [tuple(inputs_of(variable)) for variable in range(len(VARIABLES))]
     seen = torch.nonzero(learnt).flatten().tolist()
@@ -171,7 +171,7 @@ def columns_of(learnt: Tensor) -> Columns:
 
 def _reader(config: MGPTCNConfig, learnt: Tensor, outputs: int) -> TCN | GRU | GridMVPA:
     if isinstance(config.reader, GridMVPAConfig):
-        return GridMVPA(columns_of(learnt), outputs, config.reader)
+        return GridMVPA(_columns(learnt), outputs, config.reader)
     if isinstance(config.reader, GRUConfig):
         return GRU(INPUTS, outputs, config.reader)
     return TCN(INPUTS, outputs, config.reader)

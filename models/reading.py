@@ -1,4 +1,4 @@
-"""A learnt network read hour by hour without gradients, a fifth of the cost of the network itself.
+"""A learnt network read hour by hour without gradients, in fewer and larger operations than its own.
 
 The sums are the network's own, but
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -101,20 +101,18 @@ def choose_policy(
     from pipelines.choose_policy import part, report
     from pipelines.metrics.alarm_columns import read_duration
     from pipelines.metrics.ward_files import read_ward
-    from pipelines.prediction_files import replacing
 
     ahead = read_duration(window)
     for file in filter(None, (out, page)):
         writable(file.parent)
     read = read_ward(scores, onsets)
     chosen = choose(read.ward, alarms_per_bed_day, ahead)
-    with replacing(out) as unfinished:
-        unfinished.write_text(json.dumps(chosen.as_json(), indent=2) + "\n", encoding="utf-8")
     typer.echo("\n".join(report(chosen)))
     if read.untold:
         say(f"{read.untold} stays are left out: positive from their first row, they tell no onset")
-    say(f"policy: {out}; start the service with PRODROME_POLICY_FILE={out}")
+    _write_policy(out, chosen.as_json(), "PRODROME_POLICY_FILE")
     if page is not None:
+        from pipelines.prediction_files import replacing
         from pipelines.report.burden_page import burden_page
 
         test = part(read.ward, "test")
@@ -142,12 +140,18 @@ def choose_seizure_policy(
 ) -> None:
     """The seizure alarm policy of lowest threshold that keeps within a budget of false alarms an hour."""
     from pipelines.choose_seizure_policy import choose_seizure_policy as choose
-    from pipelines.prediction_files import replacing
 
     writable(out.parent)
     chosen = choose(recordings, false_alarms_per_hour, model, annotations)
-    with replacing(out) as unfinished:
-        unfinished.write_text(json.dumps(chosen.as_json(), indent=2) + "\n", encoding="utf-8")
     typer.echo(chosen.sentence())
-    say(f"policy: {out}; start the service with PRODROME_SEIZURE_POLICY_FILE={out}")
+    _write_policy(out, chosen.as_json(), "PRODROME_SEIZURE_POLICY_FILE")
     complain(chosen.complaints)
+
+
+def _write_policy(out: Path, policy: dict[str, Any], setting: str) -> None:
+    """The policy file, whole or not at all, and which `setting` reads it."""
+    from pipelines.prediction_files import replacing
+
+    with replacing(out) as unfinished:
+        unfinished.write_text(json.dumps(policy, indent=2) + "\n", encoding="utf-8")
+    say(f"policy: {out}; start the service with {setting}={out}")

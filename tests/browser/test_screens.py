@@ -83,9 +83,12 @@ def test_the_whole_path_by_keyboard(service: Service, desk: Desk, sick: str) -> 
     page = desk.open(service.url)
     page.locator(".beds").wait_for()
     page.keyboard.press("?")
-    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    keys = page.get_by_role("dialog", name="Keys")
+    expect(keys).to_be_visible()
     page.keyboard.press("Escape")
+    expect(keys).to_have_count(0)  # it gives the focus back as it goes
     page.keyboard.press("/")
+    expect(page.get_by_label("Find a bed")).to_be_focused()
     page.keyboard.type("22")
     page.keyboard.press("Enter")
     tile = page.locator(f".tile[data-stay={stay}]")

@@ -4,7 +4,8 @@
 
 takes held-out subjects, every positive hour and about `--hours` others of the first `--stays` stays, each of
 those weighed up to all it stands for, and prints hourly AUROC and AUPRC of the model in FOLDER, of its best
-single variable and of its votes unweighted; of the same votes over fewer references; and, on `--peer` hours,
+single variable and of its votes unweighted; of the same votes over fewer references, of whom as many fewer
+are neighbours; and, on `--peer` hours,
 of tslearn's KNeighborsTimeSeriesClassifier on the same excerpts, with the processor time a score of each.
 
 Records from PRODROME_DATA, or what `benchmarks/sepsis.py --cache` has kept; without them it says so and
@@ -27,11 +28,12 @@ from sklearn.metrics import average_precision_score, roc_auc_score  # type: igno
 
 from benchmarks.sepsis import Records
 from models.clinical.stay import LabelledStay
-from models.dtw.ensemble import Ensemble, group_weights
 from models.dtw.index import Index, coded
-from models.dtw.series import Series, references
+from models.dtw.series import references
+from models.dtw.votes import MEASURED, Votes
 from models.dtw_knn import DTWKNN
-from models.dtw_learning import Recipe, draw, labelled_course
+from models.dtw_learning import draw
+from models.dtw_recruiting import Recipe, labelled_course
 from models.mgp.standardise import VARIABLES
 from pipelines.split import held_out
 
@@ -66,39 +68,34 @@ def row(
 
 def ours(model: DTWKNN, stays: list[LabelledStay], hours: int) -> Iterator[Row]:
     """The model, its parts, and the same over fewer references."""
+    recipe = Recipe(tuning_hours=hours)
     for share in (*SHARES, 1.0):
-        ensemble = model.ensemble if share == 1.0 else fewer(model, share)
+        votes = model.votes if share == 1.0 else fewer(model, share)
         start = process_time()
-        drawn = draw(model.config, ensemble, model.learnt.standardisation, stays, Recipe(tuning_hours=hours))
+        drawn = draw(model.config, votes, model.learnt.standardisation, stays, recipe)
         cost = 1000 * (process_time() - start) / len(drawn.label)
         told = drawn.label, drawn.weight
-        name = f"{ensemble.index.references.count} references"
+        name = f"{votes.ensemble.index.references.count} references"
         yield row(name, drawn.evidence @ model.learnt.worth, *told, cost)
     yield row("every vote alike", drawn.evidence.mean(axis=1), *told)
-    single = [row(name, drawn.evidence[:, place], *told) for place, name in enumerate(VARIABLES)]
-    best = max(single, key=lambda one: one.auprc)
-    yield replace(best, name=f"best single variable: {best.name}")
+    for what, names in (("values of one variable", VARIABLES), ("when one was measured", MEASURED)):
+        groups = model.config.groups()
+        single = [row(name, drawn.evidence[:, groups.index((name,))], *told) for name in names]
+        best = max(single, key=lambda one: one.auprc)
+        yield replace(best, name=f"best by {what}: {best.name}")
 
 
-def fewer(model: DTWKNN, share: float) -> Ensemble:
-    """The ensemble over a random share of the references, of cases as of controls."""
+def fewer(model: DTWKNN, share: float) -> Votes:
+    """The votes over a random share of the references, of cases as of controls."""
     index, random = model.learnt.index, np.random.default_rng(1)
     alike = [random.permutation(np.flatnonzero(index.outcome == kind)) for kind in (0, 1)]
     chosen = np.sort(np.concatenate([one[: max(1, int(share * len(one)))] for one in alike]))
-    many = [series_of(index, int(number)) for number in chosen]
+    many = [coded(index.references.one(int(number))) for number in chosen]
     part = Index(references(many), index.outcome[chosen], index.onset_hours[chosen], index.stays[chosen])
     samples = min(model.config.voting.samples, int((part.outcome == 0).sum()))
-    voting = replace(model.config.voting, samples=samples)
-    return Ensemble(part, group_weights(model.config.groups(), VARIABLES), voting)
-
-
-def series_of(index: Index, number: int) -> Series:
-    """One reference of an index."""
-    one = index.references
-    block, lane = divmod(int(one.slots[number]), one.values.shape[-1])
-    hours = int(one.lengths[block, lane])
-    weights = None if one.weights is None else one.weights[block, :, :hours, lane].astype(np.float64)
-    return coded(Series(one.values[block, :, :hours, lane].astype(np.float64), weights, one.variables))
+    neighbours = max(5, int(share * model.config.voting.neighbours))
+    voting = replace(model.config.voting, samples=samples, neighbours=neighbours)
+    return Votes(model.config.groups(), part, model.learnt.metric, voting)
 
 
 def peer(model: DTWKNN, stays: list[LabelledStay], count: int) -> Row:
@@ -110,7 +107,9 @@ def peer(model: DTWKNN, stays: list[LabelledStay], count: int) -> Row:
     )
 
     index, config = model.learnt.index, model.config
-    many = np.array([series_of(index, number).values.T for number in range(len(index.outcome))])
+    many = np.array(
+        [index.references.one(number).values[: len(VARIABLES)].T for number in range(len(index.outcome))]
+    )
     classifier = KNeighborsTimeSeriesClassifier(
         config.voting.neighbours,
         metric="dtw",
@@ -144,7 +143,7 @@ def hours_of(
     ]
     found = label[chosen]
     share = np.array([(found == kind).sum() / (label == kind).sum() for kind in (0, 1)])
-    return np.array([one.values.T for one in excerpts]), found, 1.0 / share[found]
+    return np.array([one.values[: len(VARIABLES)].T for one in excerpts]), found, 1.0 / share[found]
 
 
 def main() -> None:

@@ -1,24 +1,26 @@
 """DTW: a stay is laid on past stays by time warping, and those most like it vote.
 
-    observations -> last values, hour by hour -> excerpt of the last H hours -> distances to the references
-    -> evidence of each group of variables -> weighted sum -> calibrated score
+    observations -> last values, hour by hour -> excerpt of the last H hours -> distances to the references,
+    row by row -> evidence of each group of rows -> weighted sum -> calibrated score
 
-The references are the H hours before some hour near the onset of cases, and before hours of controls drawn at
-the same hours of stay. Every hour is scored by itself, from what was known by it: `score(stay.until(t))`
-equals `score(stay)` up to t in every bit, and so do scores on any number of threads.
+The references are the H hours before some hour near the onset of cases, and before any hour without a label
+of its own. Every hour is scored by itself, from what was known by it: `score(stay.until(t))` equals
+`score(stay)` up to t in every bit, and so do scores on any number of threads.
 
-    T  grid hours     V  variables     H  hours of an excerpt     N  references     G  groups of variables
+    T  grid hours     V  variables     H  hours of an excerpt     N  references     G  groups of rows
+    R  rows that are compared: values, when each variable was measured, hour of stay and patient
 
-Source: Moor 2019 arXiv:1902.01659. They compare whole stays up to the onset, once a stay; ours compares
-excerpts hour by hour, weighs carried values by their age, and learns how much each group's vote is worth.
+Source: Moor 2019 arXiv:1902.01659. They compare values of whole stays up to the onset, once a stay; ours
+compares excerpts hour by hour, lets carried values fade, compares also when what was measured, and learns how
+much each row counts in a distance and how much each group's vote is worth.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
@@ -28,37 +30,36 @@ import numpy.typing as npt
 
 from models.base import Explanation
 from models.calibration import Calibration
+from models.channels import patient
 from models.clinical.errors import InvalidInput, ScoringFailed, UnknownModel
 from models.clinical.score import ScoreSeries, ScoreStatus
 from models.clinical.stay import LabelledStay, Stay
 from models.contributions import contributions
 from models.dtw import index as index_files
-from models.dtw.ensemble import CASE, Ensemble, Voting, group_weights
-from models.dtw.excerpts import CarriedCourse
+from models.dtw.ensemble import CASE, Voting
+from models.dtw.excerpts import CarriedCourse, measured
 from models.dtw.index import Index
 from models.dtw.likeness import Likeness, likeness
 from models.dtw.series import Series
+from models.dtw.votes import MEASURED, ROWS, WIDE_GROUPS, Votes
 from models.feed import last_values
 from models.mgp.encoding import encode
-from models.mgp.standardise import VARIABLES, VITAL_SIGNS, Standardisation
+from models.mgp.standardise import VARIABLES, Standardisation
 from models.revisions import as_at, score_as_known
 from models.sufficiency import SufficiencyRule
 
 Floats = npt.NDArray[np.float64]
-
-LABORATORY = tuple(name for name in VARIABLES if name not in VITAL_SIGNS)
-WIDE_GROUPS = {"vital_signs": VITAL_SIGNS, "laboratory": LABORATORY, "all": VARIABLES}
 
 
 @dataclass(frozen=True)
 class DTWConfig:
     """What is compared and who votes."""
 
-    hours: int = 12  # of an excerpt: one round of laboratory values
+    hours: int = 8  # of an excerpt
     fading_hours: float = 12.0  # at this age a carried value counts half
-    single: bool = True  # a group for each variable by itself
+    single: bool = True  # a group for the values, and one for the times, of each variable by itself
     wide: tuple[str, ...] = tuple(WIDE_GROUPS)  # and these
-    voting: Voting = field(default_factory=Voting)
+    voting: Voting = field(default_factory=lambda: Voting(100, 1, combination="root_mean_square"))
     sufficiency: SufficiencyRule = field(default_factory=SufficiencyRule)
 
     def __post_init__(self) -> None:
@@ -86,19 +87,20 @@ class DTWConfig:
         return asdict(self)
 
     def groups(self) -> tuple[tuple[str, ...], ...]:
-        """The variables of each group: single ones first."""
-        alone = tuple((name,) for name in VARIABLES) if self.single else ()
+        """The rows of each group: single ones first."""
+        alone = tuple((name,) for name in VARIABLES + MEASURED) if self.single else ()
         return (*alone, *(WIDE_GROUPS[name] for name in self.wide))
 
 
 @dataclass(frozen=True)
 class Learnt:
-    """The references, the worth (G,) of each group's evidence, and what makes a score of it; `training` says
-    how, as JSON.
+    """The references, as excerpts; how much each row counts in a distance, `metric` (R,); the worth (G,) of
+    each group's evidence, and what makes a score of it; `training` says how, as JSON.
     """
 
     index: Index
     standardisation: Standardisation
+    metric: Floats
     worth: Floats
     calibration: Calibration
     threshold: float
@@ -121,10 +123,10 @@ class DTWKNN:
 
     def __init__(self, config: DTWConfig, learnt: Learnt) -> None:
         self.config, self.learnt = config, learnt
-        self.ensemble = Ensemble(learnt.index, group_weights(config.groups(), VARIABLES), config.voting)
-        if len(learnt.worth) != len(self.ensemble.groups):
+        self.votes = Votes(config.groups(), learnt.index, learnt.metric, config.voting)
+        if len(learnt.worth) != len(config.groups()):
             raise InvalidInput(
-                f"{len(learnt.worth)} weights for {len(self.ensemble.groups)} groups", value=len(learnt.worth)
+                f"{len(learnt.worth)} weights for {len(config.groups())} groups", value=len(learnt.worth)
             )
         content = self._description().encode() + index_files.fingerprint(learnt.index)
         self._version = hashlib.sha256(content).hexdigest()[:12]
@@ -148,7 +150,9 @@ class DTWKNN:
         """A new model of this configuration: references from `train`, weights and calibration from
         `validation`.
         """
-        from models.dtw_learning import Recipe, learn  # noqa: PLC0415  training is not loaded to score
+        # training is not loaded to score
+        from models.dtw_learning import learn  # noqa: PLC0415
+        from models.dtw_recruiting import Recipe  # noqa: PLC0415
 
         return type(self)(self.config, learn(self.config, train, validation, Recipe()))
 
@@ -167,15 +171,15 @@ class DTWKNN:
         value = np.full(len(time), np.nan)
         for place, one in enumerate(status):
             if one is ScoreStatus.PRESENT:
-                value[place] = self.score_of(self.ensemble.distances(self._excerpt(course, place + 1)))
+                query = self._excerpt(course, place + 1)
+                value[place] = self._score_of(query, self.votes.distances(query))
         present = np.array([one is ScoreStatus.PRESENT for one in status], dtype=bool)
         if not np.isfinite(value[present]).all():
             raise ScoringFailed(f"stay {stay.stay_id}: the votes gave a score that is not finite")
         return ScoreSeries(stay.stay_id, self.name, time, value, status, reason)
 
-    def score_of(self, distances: Floats) -> float:
-        """The score from distances (V, N)."""
-        weighed = weigh(self.ensemble.evidence(distances), self.learnt.worth)
+    def _score_of(self, query: Series, distances: Floats) -> float:
+        weighed = weigh(self.votes.evidence(query, distances), self.learnt.worth)
         return float(self.learnt.calibration(np.array([weighed]))[0])
 
     def _excerpt(self, course: CarriedCourse, hour: int) -> Series:
@@ -189,25 +193,33 @@ class DTWKNN:
         asked = self._asked(stay, time)
         if asked.query is None:
             return Explanation(asked.at, ())
-        distances = self.ensemble.distances(asked.query)
-        whole = self.score_of(distances)
-        share = {
-            name: whole - self.score_of(_without(distances, v))
-            for v, name in enumerate(VARIABLES)
-            if asked.query.mean_weight[v] > 0.0
-        }
+        distances, gone = self.votes.distances(asked.query), _emptied(asked.query, range(len(VARIABLES)))
+        absent, whole = self.votes.distances(gone), self._score_of(asked.query, distances)
+        share = {}
+        for v, name in enumerate(VARIABLES):
+            if asked.query.mean_weight[v] > 0.0:
+                left, rows = distances.copy(), [v, ROWS.index(measured(name))]
+                left[rows] = absent[rows]
+                share[name] = whole - self._score_of(_emptied(asked.query, [v]), left)
         return Explanation(asked.at, contributions(share, asked.known))
 
     def patients_like(self, stay: Stay, time: datetime, count: int = 5) -> tuple[Likeness, ...]:
-        """The references nearest to the stay at `time` over all variables, and what became of them.
+        """The references nearest to the stay at `time` over all rows, and what became of them; courses in
+        canonical units.
 
         Empty where there is no score. Raises InvalidInput if `time` lies before the first grid hour.
         """
         query = self._asked(stay, time).query
         if query is None:
             return ()
-        distances, backward = self.ensemble.distances(query), self.learnt.standardisation.backward
-        return likeness(query, self.learnt.index, distances, self.config.voting, count, backward)
+        learnt, distances = self.learnt, self.votes.distances(query)
+        alignment = self.config.voting.alignment()
+        nearest = likeness(query, learnt.index, distances, learnt.metric, alignment, count)
+        backward = learnt.standardisation.backward
+        return tuple(
+            replace(one, course={name: backward(VARIABLES.index(name), x) for name, x in one.course.items()})
+            for one in nearest
+        )
 
     def remembered(self) -> tuple[int, int]:
         """How many references there are, and how many of them had an onset."""
@@ -237,6 +249,7 @@ class DTWKNN:
         learnt = Learnt(
             index_files.load(folder),
             Standardisation(*(np.array(column, dtype=np.float64) for column in fields["standardisation"])),
+            np.array(fields["metric"], dtype=np.float64),
             np.array(fields["worth"], dtype=np.float64),
             Calibration(**fields["calibration"]),
             fields["threshold"],
@@ -251,6 +264,7 @@ class DTWKNN:
             "model": self.name,
             "variables": VARIABLES,
             "config": self.config.as_json(),
+            "metric": learnt.metric.tolist(),
             "worth": learnt.worth.tolist(),
             "calibration": asdict(learnt.calibration),
             "threshold": learnt.threshold,
@@ -266,7 +280,8 @@ def course_of(stay: Stay, standardisation: Standardisation, hours: int) -> Carri
     """What each of the first `hours` grid hours knew. Raises InvalidInput for a value not finite."""
     encoded = encode(stay, standardisation, hours)
     columns = (encoded.time_hours, encoded.variable, encoded.value, encoded.known)
-    return CarriedCourse(last_values(*columns, len(VARIABLES)), encoded.since_hours, VARIABLES)
+    values = last_values(*columns, len(VARIABLES))
+    return CarriedCourse(values, encoded.since_hours, _who(stay), VARIABLES)
 
 
 def weigh(evidence: Floats, worth: Floats) -> float:
@@ -274,7 +289,14 @@ def weigh(evidence: Floats, worth: Floats) -> float:
     return float((np.nan_to_num(evidence, nan=0.0) * worth).sum())
 
 
-def _without(distances: Floats, variable: int) -> Floats:
-    left = distances.copy()
-    left[variable] = np.nan
-    return left
+def _who(stay: Stay) -> Floats:
+    """The rows PATIENT: each about as wide as a standardised variable, 0 where nothing is known."""
+    age, _, female, male, waited, unheard, medical, surgical = patient(stay)[:8]
+    return np.array([age, male - female, 0.0 if unheard else waited, medical - surgical])
+
+
+def _emptied(excerpt: Series, variables: Iterable[int]) -> Series:
+    """The excerpt as if these variables had never been measured."""
+    values, weights = excerpt.values.copy(), np.array(excerpt.weights)
+    values[list(variables)] = weights[list(variables)] = 0.0
+    return Series(values, weights, excerpt.variables)

@@ -21,8 +21,10 @@ import numpy as np
 
 from models.clinical.errors import InvalidInput, UnreadableSource
 from models.clinical.stay import LabelledStay
+from models.dtw.metric import Descent
 from models.dtw_knn import DTWKNN, DTWConfig, Learnt
-from models.dtw_learning import Recipe, first_half, recruited, weighed
+from models.dtw_learning import first_half, weighed
+from models.dtw_recruiting import Recipe, remembered
 from models.mgp.standardise import Standardisation
 from models.training_stays import standardisation_of
 from pipelines.ingest import cinc2019
@@ -63,6 +65,7 @@ def read_settings(path: Path) -> DTWSettings:
         config, recipe = DTWConfig.from_json(fields.pop("config", {})), dict(fields.pop("recipe", {}))
         if "onset_hours" in recipe:
             recipe["onset_hours"] = tuple(recipe["onset_hours"])
+        recipe["descent"] = Descent(**recipe.pop("descent", {}))
         return DTWSettings(config, Recipe(**recipe), **fields)
     except TypeError as error:
         raise InvalidInput(f"{path}: {error}", value=str(path), bound="the fields of DTWSettings") from error
@@ -101,8 +104,8 @@ def searched(
     best: tuple[DTWConfig, Learnt] | None = None
     tried: list[dict[str, Any]] = []
     for config in settings.candidates():
-        index = recruited(config, parts["train"], standardisation, settings.recipe)
-        learnt = weighed(config, index, standardisation, parts["validation"], settings.recipe)
+        memory = remembered(config, parts["train"], standardisation, settings.recipe)
+        learnt = weighed(config, memory, standardisation, parts["validation"], settings.recipe)
         figures = learnt.training["validation"]
         tried.append({"config": config.as_json(), "validation": figures})
         say(f"{len(tried)}: AUPRC {figures['auprc']:.4f}, AUROC {figures['auroc']:.4f}")

@@ -14,7 +14,7 @@ Source: Petitjean 2011, doi:10.1016/j.patcog.2010.09.013.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -33,29 +33,38 @@ def barycentre(
     *,
     rounds: int = 10,
     fewest: int = 1,
+    seen: Callable[[Series], Series] = lambda one: one,
 ) -> Series:
-    """The barycentre of `many`, from `start` on, of as many hours as that has."""
+    """The barycentre of `many`, from `start` on, of as many hours as that has; `seen` makes of a series what
+    decides which of its hours are laid where.
+    """
     found = start
     for _ in range(rounds):
-        before, found = found.values, one_round(many, found, alignment, fewest)
+        before, found = found.values, _one_round(many, found, alignment, fewest, seen)
         if np.array_equal(before, found.values):
             break
     return found
 
 
-def one_round(many: Sequence[Series], centre: Series, alignment: Alignment, fewest: int) -> Series:
+def _one_round(
+    many: Sequence[Series],
+    centre: Series,
+    alignment: Alignment,
+    fewest: int,
+    seen: Callable[[Series], Series],
+) -> Series:
     """The next barycentre after `centre`. Raises InvalidInput where a series has no path to it."""
-    members = references(many)
+    members, middle = references([seen(one) for one in many]), seen(centre)
     total, weight, laid, knowing = np.zeros((4, *centre.values.shape))
     for number, one in enumerate(many):
-        here, there = path(centre, members, number, alignment).pairs.T
+        here, there = path(middle, members, number, alignment).pairs.T
         own = np.ones_like(one.values) if one.weights is None else one.weights
-        seen = np.zeros_like(total)
+        sum_of_own = np.zeros_like(total)
         np.add.at(total.T, here, (own * one.values).T[there])
-        np.add.at(seen.T, here, own.T[there])
+        np.add.at(sum_of_own.T, here, own.T[there])
         np.add.at(laid.T, here, 1.0)
-        weight += seen
-        knowing += seen > 0.0
+        weight += sum_of_own
+        knowing += sum_of_own > 0.0
     kept = (weight > 0.0) & (knowing >= fewest)
     values = np.divide(total, weight, out=np.zeros_like(total), where=kept)
     mean = np.where(kept, weight / laid, 0.0)

@@ -36,6 +36,7 @@ from models.dtw.windows import Alignment, Full, SakoeChiba
 
 Doubles = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
+Booleans = npt.NDArray[np.bool_]
 
 EVERY_SAMPLE = -1
 CASE = 1
@@ -98,11 +99,15 @@ class Ensemble:
         """Of each group to each reference, (G, N), from those of variables (V, N)."""
         return combined(distances, self.groups, self.voting.combination == "root_mean_square")
 
-    def evidence(self, distances: Doubles) -> Doubles:
-        """For the outcome, of each group (G,), from distances (V, N); NaN where it abstains."""
-        voting = self.voting
+    def evidence(self, distances: Doubles, strangers: Booleans | None = None) -> Doubles:
+        """For the outcome, of each group (G,), from distances (V, N); NaN where it abstains. `strangers` (G,
+        N) are references that do not vote in a group.
+        """
+        voting, grouped = self.voting, self.grouped(distances)
+        if strangers is not None:
+            grouped[strangers] = np.nan
         return voted(
-            self.grouped(distances),
+            grouped,
             self.case,
             self.sample,
             self.prior,
@@ -165,7 +170,7 @@ def combined(distances: Doubles, groups: Doubles, squared: bool) -> Doubles:
 @compiled
 def voted(
     distances: Doubles,
-    case: npt.NDArray[np.bool_],
+    case: Booleans,
     sample: Integers,
     prior: Doubles,
     k: int,
@@ -203,7 +208,7 @@ def keep_nearest(distance: Doubles, sample: Integers, s: int, near: Doubles, who
 def ballot(
     near: Doubles,
     who: Integers,
-    case: npt.NDArray[np.bool_],
+    case: Booleans,
     prior: float,
     prior_votes: float,
     reciprocal: bool,

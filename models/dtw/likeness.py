@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from models.dtw.distances import summed
-from models.dtw.ensemble import CASE, Voting
+from models.dtw.ensemble import CASE
+from models.dtw.excerpts import CONTEXT, scaled
 from models.dtw.index import Index
-from models.dtw.lanes import LANES
 from models.dtw.path import path
-from models.dtw.series import References, Series
+from models.dtw.series import Series, references
+from models.dtw.windows import Alignment
 
 Doubles = npt.NDArray[np.float64]
-Backward = Callable[[int, Doubles], Doubles]
 
 
 @dataclass(frozen=True)
@@ -24,10 +23,11 @@ class Likeness:
     """One reference. `onset_hours` from its last hour to the onset, None without one; `stays` how many stays
     it was made of.
 
-    `pairs` are hours of the excerpt and of the reference, from 0, on one path for all variables; `shares`
-    what each variable that both know adds to the distance, of sum 1, the largest first; `course` the values
-    (H,) of these variables in the reference, in canonical units, each where the path lays it on the excerpt:
-    of several laid on one hour their mean, NaN where the reference knows none.
+    `pairs` are hours of the excerpt and of the reference, from 0, on one path for all that is compared;
+    `shares` what each variable that both know adds to the distance, by its values and by when it was
+    measured, of sum 1, the largest first; `course` the standardised values (H,) of these variables in the
+    reference, each where the path lays it on the excerpt: of several laid on one hour their mean, NaN where
+    the reference knows none.
     """
 
     reference: int
@@ -41,63 +41,61 @@ class Likeness:
 
 
 def likeness(
-    query: Series, index: Index, distances: Doubles, voting: Voting, count: int, backward: Backward
+    query: Series, index: Index, distances: Doubles, metric: Doubles, alignment: Alignment, count: int
 ) -> tuple[Likeness, ...]:
-    """The `count` references nearest by the sum of `distances` (V, N) over variables; of equals the lower
-    number. `backward` gives a variable's standardised values in its canonical unit.
+    """The `count` references nearest to the excerpt `query`, by distances (R, N) of the rows that are
+    compared and the weight (R,) of each; of equals the lower number.
     """
-    total = summed(distances)
-    order = np.argsort(np.nan_to_num(total, nan=np.inf), kind="stable")[:count]
-    return tuple(
-        _one(query, index, int(n), distances[:, n], float(total[n]), voting, backward)
-        for n in order
-        if np.isfinite(total[n])
-    )
+    parts = metric[:, np.newaxis] * distances**2
+    total = np.sqrt(parts.sum(axis=0))
+    order = np.argsort(total, kind="stable")[:count]
+    return tuple(_one(query, index, int(n), parts[:, n], float(total[n]), metric, alignment) for n in order)
 
 
 def _one(
     query: Series,
     index: Index,
     number: int,
-    own: Doubles,
+    parts: Doubles,
     total: float,
-    voting: Voting,
-    backward: Backward,
+    metric: Doubles,
+    alignment: Alignment,
 ) -> Likeness:
-    onset = float(index.onset_hours[number])
-    laid = path(query, index.references, number, voting.alignment())
-    shares = _shares(own, query.variables)
-    at = _laid(index.references, number, laid.pairs, query.hours)
+    onset, past = float(index.onset_hours[number]), index.references.one(number)
+    pairs = path(scaled(query, metric), references([scaled(past, metric)]), 0, alignment).pairs
+    variables = query.variables[: -len(CONTEXT)]
+    shared = (query.mean_weight > 0.0) & (past.mean_weight > 0.0)
+    known = [name for name, both in zip(variables, shared, strict=False) if both]
+    at = _laid(past, pairs, query.hours)
     return Likeness(
         reference=number,
         distance=total,
         outcome=bool(index.outcome[number] == CASE),
         onset_hours=None if np.isnan(onset) else onset,
         stays=int(index.stays[number]),
-        pairs=tuple((int(i), int(j)) for i, j in laid.pairs),
-        shares=shares,
-        course={name: backward(v, at[v]) for v, name in enumerate(query.variables) if name in dict(shares)},
+        pairs=tuple((int(i), int(j)) for i, j in pairs),
+        shares=_shares(parts, variables, known),
+        course={name: at[variables.index(name)] for name in known},
     )
 
 
-def _laid(references: References, number: int, pairs: npt.NDArray[np.int64], hours: int) -> Doubles:
-    """The reference's standardised values (V, hours), laid on the hours of the excerpt."""
-    block, lane = np.divmod(references.slots[number], LANES)
-    value = references.values[block, :, :, lane].astype(np.float64)  # (V, T)
-    known = np.ones_like(value) if references.weights is None else references.weights[block, :, :, lane] > 0.0
-    laid = np.zeros((hours, references.hours[number]))
+def _laid(past: Series, pairs: npt.NDArray[np.int64], hours: int) -> Doubles:
+    """A reference's values (V + P, hours), laid on the hours of the excerpt."""
+    known = np.ones_like(past.values) if past.weights is None else (past.weights > 0.0).astype(np.float64)
+    laid = np.zeros((hours, past.hours))
     laid[pairs[:, 0], pairs[:, 1]] = 1.0
-    value, known = value[:, : laid.shape[1]], known[:, : laid.shape[1]].astype(np.float64)
     many = known @ laid.T
-    total = (value * known) @ laid.T
+    total = (past.values * known) @ laid.T
     return np.divide(total, many, out=np.full_like(total, np.nan), where=many > 0.0)
 
 
-def _shares(own: Doubles, variables: tuple[str, ...]) -> tuple[tuple[str, float], ...]:
-    total = float(np.nansum(own))
-    found = [
-        (name, float(one) / total if total > 0.0 else 0.0)
-        for name, one in zip(variables, own, strict=True)
-        if not np.isnan(one)
-    ]
+def _shares(parts: Doubles, variables: tuple[str, ...], known: list[str]) -> tuple[tuple[str, float], ...]:
+    """Of each variable `known` to both: what its values and its times of measurement add."""
+    own = {
+        name: float(parts[v] + parts[len(variables) + len(CONTEXT) + v])
+        for v, name in enumerate(variables)
+        if name in known
+    }
+    total = sum(own.values())
+    found = [(name, one / total if total > 0.0 else 0.0) for name, one in own.items()]
     return tuple(sorted(found, key=lambda item: (-item[1], item[0])))

@@ -8,7 +8,8 @@ every number of a prototype is the mean of at least so many stays.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 
 import numpy as np
@@ -18,8 +19,8 @@ from models.clinical.errors import InvalidInput
 from models.dtw.barycentre import barycentre
 from models.dtw.distances import dependent
 from models.dtw.index import Index, coded
-from models.dtw.series import Series, references
-from models.dtw.windows import Alignment, Full, SakoeChiba
+from models.dtw.series import References, Series, references
+from models.dtw.windows import Alignment
 
 Doubles = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -28,11 +29,19 @@ ROUNDS = 4  # of assigning and averaging: the sum of distances moves little afte
 TYPICAL = 3  # a cluster is begun for so many times the fewest stays, because sizes vary
 
 
+@dataclass(frozen=True)
+class Likening:
+    """How excerpts are likened: `seen` makes of one the series that is compared."""
+
+    alignment: Alignment
+    seen: Callable[[Series], Series] = lambda one: one
+
+
 def condensed(
     cases: Sequence[tuple[Series, float]],
     controls: Sequence[Series],
     fewest: int,
-    radius_hours: int | None,
+    likeness: Likening,
     *,
     seed: int,
 ) -> Index:
@@ -41,7 +50,6 @@ def condensed(
 
     Raises InvalidInput where there are fewer than that.
     """
-    alignment = Alignment(Full() if radius_hours is None else SakoeChiba(radius_hours))
     parts = [
         (1, lead, [one for one, _ in part])
         for lead, part in groupby(sorted(cases, key=lambda item: item[1]), key=lambda item: item[1])
@@ -49,7 +57,7 @@ def condensed(
     rows = [
         (centre, outcome, lead, size)
         for outcome, lead, many in [*parts, (0, np.nan, list(controls))]
-        for centre, size in clusters(many, fewest, alignment, seed)
+        for centre, size in clusters(many, fewest, likeness, seed)
     ]
     centres, outcome, lead, size = zip(*rows, strict=True)
     return Index(
@@ -60,9 +68,7 @@ def condensed(
     )
 
 
-def clusters(
-    many: Sequence[Series], fewest: int, alignment: Alignment, seed: int
-) -> list[tuple[Series, int]]:
+def clusters(many: Sequence[Series], fewest: int, likeness: Likening, seed: int) -> list[tuple[Series, int]]:
     """Barycentres and how many series each is of. Raises InvalidInput for fewer than `fewest` series."""
     if len(many) < fewest:
         raise InvalidInput(
@@ -71,17 +77,16 @@ def clusters(
     random = np.random.default_rng(seed)
     count = max(1, len(many) // (TYPICAL * fewest))
     centres = [many[place] for place in random.choice(len(many), count, replace=False).tolist()]
+    members = references([likeness.seen(one) for one in many])
     for _ in range(ROUNDS):
-        distance = _distances(centres, many, alignment)
-        belongs = _large_enough(distance, fewest)
-        centres, sizes = _averaged(many, belongs, centres, alignment, fewest)
+        belongs = _large_enough(_distances(centres, members, likeness), fewest)
+        centres, sizes = _averaged(many, belongs, centres, likeness, fewest)
     return list(zip(centres, sizes, strict=True))
 
 
-def _distances(centres: Sequence[Series], many: Sequence[Series], alignment: Alignment) -> Doubles:
+def _distances(centres: Sequence[Series], members: References, likeness: Likening) -> Doubles:
     """(C, R), infinite where nothing is known on both sides."""
-    members = references(many)
-    found = [dependent(one, members, alignment) for one in centres]
+    found = [dependent(likeness.seen(one), members, likeness.alignment) for one in centres]
     return np.nan_to_num(np.array(found), nan=np.inf, posinf=np.inf)
 
 
@@ -98,13 +103,17 @@ def _large_enough(distance: Doubles, fewest: int) -> Integers:
 
 
 def _averaged(
-    many: Sequence[Series], belongs: Integers, centres: Sequence[Series], alignment: Alignment, fewest: int
+    many: Sequence[Series], belongs: Integers, centres: Sequence[Series], likeness: Likening, fewest: int
 ) -> tuple[list[Series], list[int]]:
     """The next centres, of those that have members, and how many members."""
     places = [(c, np.flatnonzero(belongs == c).tolist()) for c in range(len(centres))]
     found = [
-        (barycentre([many[r] for r in own], centres[c], alignment, rounds=1, fewest=fewest), len(own))
+        (_barycentre([many[r] for r in own], centres[c], likeness, fewest), len(own))
         for c, own in places
         if own
     ]
     return [one for one, _ in found], [size for _, size in found]
+
+
+def _barycentre(many: Sequence[Series], start: Series, likeness: Likening, fewest: int) -> Series:
+    return barycentre(many, start, likeness.alignment, rounds=1, fewest=fewest, seen=likeness.seen)

@@ -158,6 +158,13 @@ class References:
         """The length of each, (N,)."""
         return self.lengths.ravel()[self.slots]
 
+    def one(self, number: int) -> Series:
+        """A reference by itself."""
+        block, lane = divmod(int(self.slots[number]), LANES)
+        hours = int(self.lengths[block, lane])
+        weights = None if self.weights is None else self.weights[block, :, :hours, lane].astype(np.float64)
+        return Series(self.values[block, :, :hours, lane].astype(np.float64), weights, self.variables)
+
     @cached_property
     def plans(self) -> dict[Hashable, Any]:
         """How queries of some length are laid on these, by models/dtw/sweep.py."""

@@ -14,14 +14,15 @@ from models.clinical.score import ScoreSeries
 from models.clinical.stay import Stay, observation_table
 from models.clinical.variables import CATALOGUE
 from models.dtw.ensemble import Voting
-from models.dtw.excerpts import CarriedCourse
+from models.dtw.excerpts import CONTEXT, CarriedCourse
 from models.dtw.index import Index, coded
 from models.dtw.series import references
+from models.dtw.votes import ROWS
 from models.dtw_knn import DTWKNN, DTWConfig, Learnt
 from models.mgp.standardise import VARIABLES, VITAL_SIGNS, fit_standardisation
 
 ADMITTED = datetime(2026, 3, 1, 7, 13, tzinfo=UTC)
-CONFIG = DTWConfig(hours=5, voting=Voting(neighbours=3, samples=2, radius_hours=1))
+CONFIG = DTWConfig(hours=5, voting=Voting(3, 2, combination="root_mean_square", radius_hours=1))
 HOURS = 12
 
 
@@ -33,14 +34,15 @@ def model() -> DTWKNN:
     for _ in range(40):
         value = random.normal(size=(HOURS, len(VARIABLES))).astype(np.float32)
         age = np.where(random.random(value.shape[1]) < 0.3, np.inf, random.random(value.shape) * 9)
-        many.append(coded(CarriedCourse(value, age, VARIABLES).excerpt(HOURS, CONFIG.hours, 6.0)))
+        patient = random.normal(size=len(CONTEXT) - 1)
+        many.append(coded(CarriedCourse(value, age, patient, VARIABLES).excerpt(HOURS, CONFIG.hours, 6.0)))
     outcome = (np.arange(40) % 4 == 0).astype(np.int8)
     index = Index(references(many), outcome, np.full(40, np.nan, np.float32), np.ones(40, np.int32))
     standardisation = fit_standardisation(
         {name: np.linspace(*CATALOGUE[name].normal, 200) for name in VARIABLES}
     )
-    worth = random.random(len(CONFIG.groups()))
-    return DTWKNN(CONFIG, Learnt(index, standardisation, worth, Calibration(), 0.5, {}))
+    metric, worth = random.random(len(ROWS)), random.random(len(CONFIG.groups()))
+    return DTWKNN(CONFIG, Learnt(index, standardisation, metric, worth, Calibration(), 0.5, {}))
 
 
 rows = st.lists(
@@ -90,5 +92,5 @@ def test_threads_change_no_bit(drawn: list[tuple[int, int, str, float]]) -> None
     one, hour = stay_of(drawn), ADMITTED + timedelta(hours=HOURS)
     query = model()._asked(one, hour).query
     if query is not None:
-        single, double = (model().ensemble.distances(query, threads) for threads in (1, 2))
+        single, double = (model().votes.distances(query, threads) for threads in (1, 2))
         np.testing.assert_array_equal(double, single)

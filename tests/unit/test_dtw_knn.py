@@ -14,14 +14,16 @@ from models.clinical.score import ScoreStatus
 from models.clinical.stay import GRID_STEP, LabelledStay, Stay, observation_table
 from models.dtw.ensemble import Voting
 from models.dtw.index import ARRAYS
+from models.dtw.metric import Descent
 from models.dtw_knn import DTWKNN, DTWConfig
-from models.dtw_learning import Recipe, learn, recruited
+from models.dtw_learning import learn
+from models.dtw_recruiting import Recipe, remembered
 from models.mgp.standardise import VARIABLES, Standardisation
 
 from .conftest import ADMITTED
 
-CONFIG = DTWConfig(hours=6, voting=Voting(neighbours=5, samples=2, radius_hours=2))
-RECIPE = Recipe(cases=40, controls=40, tuning_hours=150)
+CONFIG = DTWConfig(hours=6, voting=Voting(5, 2, combination="root_mean_square", radius_hours=2))
+RECIPE = Recipe(cases=40, controls=40, tuning_hours=150, metric_hours=80, descent=Descent(steps=40))
 HOURS = 24
 
 
@@ -63,7 +65,7 @@ def test_it_learns_who_is_about_to_deteriorate(model: DTWKNN) -> None:
     assert model.learnt.training["validation"]["auroc"] > 0.8
 
 
-def test_the_references_are_matched_by_the_hour_of_stay_and_tell_their_onset(model: DTWKNN) -> None:
+def test_references_tell_their_onset(model: DTWKNN) -> None:
     index = model.learnt.index
     assert set(index.onset_hours[index.outcome == 1].tolist()) <= {0.0, 2.0, 4.0, 6.0}
     assert np.isnan(index.onset_hours[index.outcome == 0]).all()
@@ -120,9 +122,9 @@ def test_a_damaged_index_is_no_model(model: DTWKNN, tmp_path: Path) -> None:
 
 def test_prototypes_are_means_of_enough_stays_and_of_none_twice(standardisation: Standardisation) -> None:
     recipe = replace(RECIPE, onset_hours=(0, 4), prototype_stays=5, controls=100)
-    index = recruited(CONFIG, TRAIN, standardisation, recipe)
+    index = remembered(CONFIG, TRAIN, standardisation, recipe).index
     assert (index.stays >= 5).all()
-    assert index.stays[index.outcome == 0].sum() <= sum(not one.label.any() for one in TRAIN)
+    assert index.stays[index.outcome == 0].sum() <= sum((one.label == 0).any() for one in TRAIN)
     for lead in (0.0, 4.0):
         assert index.stays[index.onset_hours == lead].sum() <= sum(one.label.any() for one in TRAIN)
     config = replace(CONFIG, voting=Voting(neighbours=2, samples=1))

@@ -72,9 +72,9 @@ the figures mean, and what training cost, is in [evaluation.md](evaluation.md) a
 bootstrap intervals over subjects. The cost is processor time of scoring on a core that other work shared.
 
 `A and B, held out` learns from both sets; `A to B` and `B to A` learn from one and are scored on every
-subject of the other. `dtw` is what ships, `dtw-index` the index that `prodrome train dtw` builds. Peers: `lightgbm` on hand-made features, `gru` a recurrent network on last values and
-what was measured when (`experiments/gru_carried.toml`), and the rules. A setting has the models that were
-scored in it.
+subject of the other. `dtw` is what ships, `dtw-index` the index that `prodrome train dtw` builds. Peers:
+`lightgbm` on hand-made features, `gru` a recurrent network on last values and what was measured when
+(`experiments/gru_carried.toml`), and the rules. A setting has the models that were scored in it.
 """
 
 

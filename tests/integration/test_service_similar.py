@@ -40,7 +40,7 @@ def test_past_stays_are_told_at_the_newest_score(ward: httpx.Client) -> None:
     answer = ward.get(PATH).json()
     assert set(answer) == {"time", "model", "references", "summary", "hours", "similar"}
     assert (answer["time"], answer["model"]["name"]) == ("2026-11-22T18:00:00Z", "dtw")
-    assert (answer["hours"][0], len(answer["hours"])) == ("2026-11-22T09:00:00Z", 10)
+    assert (answer["hours"][0], len(answer["hours"])) == ("2026-11-22T11:00:00Z", 8)
     told = answer["similar"]
     assert len(told) == answer["summary"]["count"] == 5
     assert [one["distance"] for one in told] == sorted(one["distance"] for one in told)
@@ -51,7 +51,7 @@ def test_past_stays_are_told_at_the_newest_score(ward: httpx.Client) -> None:
         }
         assert set(one["course"]) == {"heart_rate", "respiratory_rate", "systolic_pressure"}
         assert {name: len(course) for name, course in one["course"].items()} == dict.fromkeys(
-            one["course"], 10
+            one["course"], 8
         )
         assert sum(share["share"] for share in one["shares"]) == pytest.approx(1.0)
 

@@ -3,24 +3,28 @@
     python benchmarks/recordings.py [--hours 24] [--channels 64] [--detect-hours 2] [--subjects 8]
 
 The file is written to a temporary folder (5.7 GB for a day): a minute of simulated signal, again and again.
-Each row runs in a process of its own, so that its peak memory is its own. Last, the line-length detector on
-simulated people that its policy was not made on.
+Then a folder of three SWEC hours of compressed MATLAB 5, with a gap. Each row runs in a process of its own,
+so that its peak memory is its own. Last, the line-length detector on simulated people that its policy was not
+made on.
 """
 
 from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing import Queue
 from pathlib import Path
 
 import edfio
 import numpy as np
+import scipy.io  # type: ignore[import-untyped]
 
 from models.clinical.annotation import AnnotatedSpan
+from models.clinical.recording import Recording
 from models.line_length import LineLengthDetector
 from pipelines.detect import detect, prepared
 from pipelines.ingest.recordings.readers import open_recording
@@ -31,11 +35,29 @@ from pipelines.simulate.ieeg import IEEGConfig, simulate_ieeg
 RATE_HZ = 512
 FIRST_SUBJECT = 1000  # the policy was looked at on subjects below 10
 HEADER_RECORDS = slice(236, 244)
+SWEC_HOURS = (1, 2, 4)
+
+
+def a_minute(channels: int) -> Recording:
+    """A simulated minute without a seizure."""
+    return simulate_ieeg(0, 1, IEEGConfig(60.0, channel_count=channels, seizure_onsets=())).recording
+
+
+def write_hours(folder: Path, channels: int) -> None:
+    """A folder of SWEC hours: a simulated minute, repeated; one file under several names."""
+    folder.mkdir()
+    first, *others = (folder / f"ID01_{number}h.mat" for number in SWEC_HOURS)
+    hour = np.tile(a_minute(channels).window(0.0, 60.0), 60)
+    scipy.io.savemat(first, {"EEG": hour}, do_compression=True)
+    for path in others:
+        os.link(first, path)
+    none = np.empty((0, 1))
+    scipy.io.savemat(folder / "ID01_info.mat", {"fs": RATE_HZ, "seizure_begin": none, "seizure_end": none})
 
 
 def write_day(path: Path, hours: float, channels: int) -> None:
     """An EDF of a simulated minute, repeated; records of one second."""
-    minute = simulate_ieeg(0, 1, IEEGConfig(60.0, channel_count=channels, seizure_onsets=())).recording
+    minute = a_minute(channels)
     signals = [
         edfio.EdfSignal(row.astype(np.float64), RATE_HZ, label=channel.name, physical_dimension="uV")
         for row, channel in zip(minute.window(0.0, 60.0), minute.channels, strict=True)
@@ -59,12 +81,13 @@ def read_all(path: Path, _: float) -> float:
     return samples / RATE_HZ
 
 
-def read_here_and_there(path: Path, _: float) -> float:
-    """A thousand windows of 5 s at random places; seconds of signal."""
-    recording = open_recording(path).recording
-    for start in np.random.default_rng(0).uniform(0, recording.seconds - 5, 1000).tolist():
+def read_here_and_there(path: Path, hours: float) -> float:
+    """So many hours in windows of 5 s at random places; seconds of signal."""
+    recording, count = open_recording(path).recording, round(hours * 720)
+    longest = recording.stretches[0].seconds - 5.0
+    for start in np.random.default_rng(0).uniform(0.0, longest, count).tolist():
         recording.window(start, start + 5.0)
-    return 5000.0
+    return 5.0 * count
 
 
 def resample_to_256(path: Path, _: float) -> float:
@@ -113,6 +136,18 @@ def _peak_mb() -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
+def print_rows(path: Path, works: Sequence[tuple[Callable[[Path, float], float], float]]) -> None:
+    """A row a work, each with how many hours it is given."""
+    print("| what | hours of signal | CPU s | times real time | peak RSS |\n|---|---|---|---|---|")
+    for work, hours in works:
+        signal, spent, peak = measured(work, path, hours)
+        name = work.__name__.replace("_", " ")
+        print(
+            f"| {name} | {signal / 3600:.2f} | {spent:.1f} | {signal / spent:,.0f} | {peak:.0f} MB |",
+            flush=True,
+        )
+
+
 def held_out(subjects: int) -> str:
     """Figures of the line-length detector on simulated people."""
     scored = []
@@ -134,6 +169,10 @@ def _events(span: AnnotatedSpan) -> list[tuple[float, float]]:
     return [(seizure.onset_seconds, seizure.end_seconds) for seizure in span.seizures]
 
 
+def _gigabytes(path: Path) -> str:
+    return f"{path.stat().st_size / 1e9:.2f} GB"
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(
@@ -145,23 +184,23 @@ def main() -> None:
     parser.add_argument("--subjects", type=int, default=8)
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="prodrome-") as folder:
-        path = Path(folder) / "day.edf"
-        write_day(path, chosen.hours, chosen.channels)
-        size = path.stat().st_size / 1e9
-        print(f"{chosen.hours:g} h, {chosen.channels} channels, {RATE_HZ} Hz: {size:.2f} GB", flush=True)
-        print("| what | hours of signal | CPU s | times real time | peak RSS |\n|---|---|---|---|---|")
-        for work, hours in (
-            (read_all, chosen.hours),
-            (read_here_and_there, chosen.hours),
-            (resample_to_256, 1.0),
-            (find_seizures, chosen.detect_hours),
-        ):
-            signal, spent, peak = measured(work, path, hours)
-            name = work.__name__.replace("_", " ")
-            print(
-                f"| {name} | {signal / 3600:.2f} | {spent:.1f} | {signal / spent:,.0f} | {peak:.0f} MB |",
-                flush=True,
-            )
+        day, hours = Path(folder) / "day.edf", Path(folder) / "ID01"
+        write_day(day, chosen.hours, chosen.channels)
+        print(f"{chosen.hours:g} h, {chosen.channels} channels, {RATE_HZ} Hz: {_gigabytes(day)}", flush=True)
+        some, thousand = chosen.detect_hours, 1000 / 720
+        print_rows(
+            day,
+            (
+                (read_all, chosen.hours),
+                (read_here_and_there, thousand),
+                (resample_to_256, 1.0),
+                (find_seizures, some),
+            ),
+        )
+        day.unlink()
+        write_hours(hours, chosen.channels)
+        print(f"SWEC hours {SWEC_HOURS}, {_gigabytes(hours / 'ID01_1h.mat')} each", flush=True)
+        print_rows(hours, ((read_all, 3.0), (read_here_and_there, thousand / 10), (find_seizures, 3.0)))
     print(held_out(chosen.subjects))
 
 

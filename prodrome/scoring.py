@@ -42,7 +42,10 @@ def score(
 @commands.command()
 def detect(
     recording: Annotated[
-        Path, typer.Argument(metavar="RECORDING", help="EDF, BDF, BrainVision, SWEC (.h5, .mat) or .npz.")
+        Path,
+        typer.Argument(
+            metavar="RECORDING", help="EDF, BDF, BrainVision, SWEC (.h5, .mat, a folder of hours) or .npz."
+        ),
     ],
     *,
     out: Annotated[Path, typer.Option(dir_okay=False, help="The SzCORE table (TSV) to write.")],

@@ -27,7 +27,8 @@ JITTER_SECONDS = 0.02
 class Segment:
     """One complete segment: `end` the time after its last sample, `values` (C, samples) uV, NaN missing.
 
-    `restarted` is True for the first segment after a pause beyond `LONGEST_PAUSE`.
+    Segments of which nothing came share their `values`: they are for reading. `restarted` is True for the
+    first segment after a pause beyond `LONGEST_PAUSE`.
     """
 
     end: datetime
@@ -37,14 +38,15 @@ class Segment:
 
 
 class Segmenter:
-    """Cuts one stream. Memory is one segment."""
+    """Cuts one stream. Memory is one segment, and what a missing one looks like."""
 
     def __init__(self, samples: int, rate_hz: float, most_channels: int) -> None:
         self.samples, self.rate_hz, self.most_channels = samples, rate_hz, most_channels
         self._origin: datetime | None = None
         self._filled = 0  # samples since the origin that are past
         self._channels: tuple[str, ...] = ()
-        self._values = np.empty((0, samples), dtype=np.float32)
+        self._values: npt.NDArray[np.float32] | None = None  # until a sample of the segment comes
+        self._missing = self._nothing(0)
         self._restarted = False
 
     @property
@@ -109,6 +111,8 @@ class Segmenter:
         while taken < frame.samples:
             at = self._filled % self.samples
             count = min(self.samples - at, frame.samples - taken)
+            if self._values is None:
+                self._values = self._nothing(len(self._channels))
             self._values[:, at : at + count] = frame.values[:, taken : taken + count]
             taken += count
             yield from self._move(count)
@@ -122,21 +126,25 @@ class Segmenter:
     def _move(self, count: int) -> Iterator[Segment]:
         self._filled += count
         if self._filled % self.samples == 0:
-            yield Segment(self._time(self._filled), self._channels, self._values, self._restarted)
-            self._values, self._restarted = self._nothing(len(self._channels)), False
+            values = self._missing if self._values is None else self._values
+            yield Segment(self._time(self._filled), self._channels, values, self._restarted)
+            self._values, self._restarted = None, False
 
     def _restart(self, frame: Frame) -> None:
         self._restarted = self._origin is not None
         self._origin, self._filled, self._channels = frame.start, 0, frame.channels
-        self._values = self._nothing(len(frame.channels))
+        self._values, self._missing = None, self._nothing(len(frame.channels))
 
     def _rearrange(self, channels: tuple[str, ...]) -> None:
         """A montage change inside a segment: what is known by name stays, what is new was missing."""
-        values = self._nothing(len(channels))
-        for row, name in enumerate(channels):
-            if name in self._channels:
-                values[row] = self._values[self._channels.index(name)]
-        self._channels, self._values = channels, values
+        self._missing = self._nothing(len(channels))
+        if self._values is not None:
+            values = self._nothing(len(channels))
+            for row, name in enumerate(channels):
+                if name in self._channels:
+                    values[row] = self._values[self._channels.index(name)]
+            self._values = values
+        self._channels = channels
 
     def _nothing(self, channels: int) -> npt.NDArray[np.float32]:
         return np.full((channels, self.samples), np.nan, dtype=np.float32)

@@ -8,7 +8,8 @@ Values are kept in half precision (`half`, 2 bytes) or as they are (`single`, 4 
 with them. A series that went through `coded` loses nothing more on its way to the disk and back.
 
 Arrays are mapped into memory: single precision without weights is used where it lies, everything else is
-decoded, all at once or by `IndexFile.parts` in as much as memory has room for. No row names a patient.
+decoded, all at once or by `IndexFile.parts` in as much as memory has room for. They are coded on their way to
+the disk, some megabytes at a time. No row names a patient.
 
     N  references     V  variables     T  hours     B  blocks of LANES references
 """
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -35,7 +36,7 @@ Array = npt.NDArray[Any]
 FORMAT, VERSION = "prodrome dtw index", 1
 DESCRIPTION, ARRAYS = "index.json", "index.safetensors"
 STEPS = 255  # of a weight in one byte
-CHUNK = 1 << 22  # bytes hashed at a time
+CHUNK = 1 << 22  # bytes hashed, or coded and written, at a time
 _NAMES = {
     "F16": np.float16,
     "F32": np.float32,
@@ -82,14 +83,14 @@ def save(index: Index, folder: Path, coding: Coding = "half") -> None:
     one = index.references
     if one.originals is not None:
         raise InvalidInput("the references hold values that single precision rounds: see `coded`")
-    arrays: dict[str, Array] = {
-        "values": one.values.astype(np.float16) if coding == "half" else one.values,
-        **({} if one.weights is None else {"weights": _steps(one.weights)}),
-        "lengths": one.lengths,
-        "members": one.members,
-        "outcome": index.outcome.astype(np.int8),
-        "onset_hours": index.onset_hours.astype(np.float32),
-        "stays": index.stays.astype(np.int32),
+    arrays: dict[str, _Coded] = {
+        "values": _Coded(one.values, np.dtype(np.float16 if coding == "half" else np.float32)),
+        **({} if one.weights is None else {"weights": _Coded(one.weights, np.dtype(np.uint8), _steps)}),
+        "lengths": _Coded(one.lengths, one.lengths.dtype),
+        "members": _Coded(one.members, one.members.dtype),
+        "outcome": _Coded(index.outcome, np.dtype(np.int8)),
+        "onset_hours": _Coded(index.onset_hours, np.dtype(np.float32)),
+        "stays": _Coded(index.stays, np.dtype(np.int32)),
     }
     folder.mkdir(parents=True, exist_ok=True)
     _write(folder / ARRAYS, arrays)
@@ -141,28 +142,37 @@ class IndexFile:
                 f"{described['sha256'][:12]}…: the file was changed or is not of this index"
             )
         self.variables = tuple(described["variables"])
-        self.arrays = _mapped(folder / ARRAYS)
+        self._places = _places(folder / ARRAYS)
+        self.arrays = {name: place.mapped() for name, place in self._places.items()}
 
     def references(self) -> References:
         """All of them; mapped where they need no decoding."""
-        return self._decoded(slice(None), self.arrays["members"])
+        return self._decoded(self.arrays, self.arrays["members"])
 
     def parts(self, blocks: int) -> Iterator[tuple[npt.NDArray[np.int64], References]]:
-        """At most `blocks` blocks at a time: the numbers (n,) of their references, and these from 0 on."""
-        for first in range(0, len(self.arrays["lengths"]), blocks):
-            part = slice(first, first + blocks)
-            members = np.array(self.arrays["members"][part])
+        """At most `blocks` blocks at a time: the numbers (n,) of their references, and these from 0 on.
+
+        Each part is mapped by itself: once it is dropped, none of its pages is held.
+        """
+        whole = len(self.arrays["lengths"])
+        for first in range(0, whole, blocks):
+            part: dict[str, Array] = {
+                name: self._places[name].mapped(first, min(first + blocks, whole))
+                for name in ("values", "weights", "lengths", "members")
+                if name in self._places
+            }
+            members = part["members"]
             filled = members != PADDING
             numbers = np.sort(members[filled])
             members[filled] = np.searchsorted(numbers, members[filled])
             yield numbers, self._decoded(part, members)
 
-    def _decoded(self, part: slice, members: Array) -> References:
-        weights = self.arrays.get("weights")
+    def _decoded(self, arrays: Mapping[str, Array], members: Array) -> References:
+        weights = arrays.get("weights")
         return References(
-            values=_singles(self.arrays["values"][part]),
-            weights=None if weights is None else _filled(_weights(weights[part])),
-            lengths=np.array(self.arrays["lengths"][part]),
+            values=_singles(arrays["values"]),
+            weights=None if weights is None else _filled(_weights(weights)),
+            lengths=np.array(arrays["lengths"]),
             members=np.array(members),
             variables=self.variables,
         )
@@ -218,33 +228,72 @@ def _checksum(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _write(path: Path, arrays: Mapping[str, Array]) -> None:
-    """The safetensors layout, written array by array so that none is held twice."""
+@dataclass(frozen=True, eq=False)
+class _Coded:
+    """An array and how the file holds it: `code` of some of its rows at a time, as `kind`."""
+
+    array: Array
+    kind: np.dtype[Any]
+    code: Callable[[Array], Array] = np.asarray
+
+    @property
+    def size_bytes(self) -> int:
+        """On disk."""
+        return self.array.size * self.kind.itemsize
+
+    def pieces(self) -> Iterator[Array]:
+        """All rows, coded, as many at a time as CHUNK bytes of the array."""
+        rows = max(1, CHUNK * len(self.array) // max(self.array.nbytes, 1))
+        for first in range(0, len(self.array), rows):
+            piece = self.code(self.array[first : first + rows])
+            yield np.ascontiguousarray(piece, self.kind)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a file holds an array."""
+
+    path: Path
+    kind: np.dtype[Any]
+    offset: int
+    shape: tuple[int, ...]
+
+    def mapped(self, first: int = 0, stop: int | None = None) -> Array:
+        """Rows `first` to `stop` of it, copy-on-write."""
+        stop = self.shape[0] if stop is None else stop
+        row_bytes = int(np.prod(self.shape[1:])) * self.kind.itemsize
+        shape = (stop - first, *self.shape[1:])
+        return np.asarray(np.memmap(self.path, self.kind, "c", self.offset + first * row_bytes, shape))
+
+
+def _write(path: Path, arrays: Mapping[str, _Coded]) -> None:
+    """The safetensors layout, written piece by piece so that nothing is held twice."""
     header, end = {}, 0
-    for name, array in arrays.items():
+    for name, one in arrays.items():
         header[name] = {
-            "dtype": _CODES[array.dtype],
-            "shape": array.shape,
-            "data_offsets": (end, end + array.nbytes),
+            "dtype": _CODES[one.kind],
+            "shape": one.array.shape,
+            "data_offsets": (end, end + one.size_bytes),
         }
-        end += array.nbytes
+        end += one.size_bytes
     text = json.dumps(header).encode()
     text = text.ljust(-(-(len(text) + 8) // LINE) * LINE - 8)  # so that the first array is aligned
     with path.open("wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
-        for array in arrays.values():
-            file.write(np.ascontiguousarray(array).data.cast("B"))
+        for one in arrays.values():
+            for piece in one.pieces():
+                file.write(piece.data.cast("B"))
 
 
-def _mapped(path: Path) -> dict[str, Array]:
-    """Every array of a safetensors file, copy-on-write."""
+def _places(path: Path) -> dict[str, _Place]:
+    """Every array of a safetensors file."""
     with path.open("rb") as file:
         size = int.from_bytes(file.read(8), "little")
         header: dict[str, Any] = json.loads(file.read(size))
     header.pop("__metadata__", None)
     return {
-        name: np.asarray(
-            np.memmap(path, _NAMES[one["dtype"]], "c", 8 + size + one["data_offsets"][0], tuple(one["shape"]))
+        name: _Place(
+            path, np.dtype(_NAMES[one["dtype"]]), 8 + size + one["data_offsets"][0], tuple(one["shape"])
         )
         for name, one in header.items()
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+import models.dtw.index as index_files
+from benchmarks.dtw_index import K, nearest_by_parts, random_index
 from models.clinical.errors import InvalidInput, UnreadableSource
 from models.dtw.distances import per_variable
 from models.dtw.index import (
@@ -24,6 +27,7 @@ from models.dtw.index import (
     save,
     size_bytes,
 )
+from models.dtw.search import Form, nearest
 from models.dtw.series import Series, references, series
 
 GIGABYTE = 10**9
@@ -66,6 +70,33 @@ def test_the_file_is_one_that_safetensors_reads(tmp_path: Path) -> None:
     assert found["weights"].dtype == np.uint8
 
 
+@pytest.mark.parametrize("coding", ["half", "single"])
+def test_pieces_written_one_by_one_are_the_same_bytes(
+    coding: Coding, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = index_of(many(100))
+    save(index, tmp_path / "at once", coding)
+    monkeypatch.setattr(index_files, "CHUNK", 1)  # a block at a time
+    save(index, tmp_path / "in pieces", coding)
+    for name in (DESCRIPTION, ARRAYS):
+        assert (tmp_path / "in pieces" / name).read_bytes() == (tmp_path / "at once" / name).read_bytes()
+
+
+@pytest.mark.parametrize("coding", ["half", "single"])
+def test_saving_holds_some_pieces_and_no_copy(
+    coding: Coding, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = index_of(many(320, hours=100))
+    chunk = 1 << 16
+    monkeypatch.setattr(index_files, "CHUNK", chunk)
+    tracemalloc.start()
+    save(index, tmp_path, coding)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert index.references.values.nbytes > 3 * chunk
+    assert peak_bytes < 3 * chunk
+
+
 def test_single_precision_without_weights_is_used_where_it_lies(tmp_path: Path) -> None:
     save(index_of(many(40, weighted=False)), tmp_path, "single")
     opened = IndexFile(tmp_path)
@@ -83,6 +114,25 @@ def test_parts_together_are_the_whole(tmp_path: Path) -> None:
         numbers += number.tolist()
     assert sorted(numbers) == list(range(100))
     np.testing.assert_array_equal(seen, whole)
+
+
+def test_a_part_is_of_its_own_mapping(tmp_path: Path) -> None:
+    save(index_of(many(100, weighted=False)), tmp_path, "single")
+    opened = IndexFile(tmp_path)
+    (_, first), *_ = opened.parts(blocks=1)
+    assert not np.shares_memory(first.values, opened.arrays["values"])
+    assert isinstance(first.values.base, np.memmap)
+    np.testing.assert_array_equal(first.values, opened.arrays["values"][:1])
+
+
+@pytest.mark.parametrize("weighted", [True, False])
+def test_the_nearest_by_parts_are_the_nearest_of_all(weighted: bool, tmp_path: Path) -> None:
+    index = random_index(70, weighted=weighted)
+    save(index, tmp_path, "half")
+    stay = series(index.references.values[1, :, :40, 3].T)
+    whole = nearest([stay], index.references, K, form=Form.INDEPENDENT)
+    assert nearest_by_parts(stay, IndexFile(tmp_path), blocks=1) == whole.index[0, 0].tolist()
+    assert whole.index[0, 0, 0] == 35
 
 
 def test_a_hundred_thousand_stays_fit_in_a_gigabyte(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Any recording by its path: the first bytes and the name say which reader it needs."""
+"""Any recording by its path: the first bytes and the name say which reader it needs; a folder holds hours."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from pipelines.ingest.recordings.bids import is_bids, with_sidecars
 from pipelines.ingest.recordings.brainvision import open_brainvision
 from pipelines.ingest.recordings.edf import open_edf
 from pipelines.ingest.recordings.opened import OpenedRecording
-from pipelines.ingest.recordings.swec import HDF5_MAGIC, open_swec, open_swec_hour
+from pipelines.ingest.recordings.swec import HDF5_MAGIC, open_swec
+from pipelines.ingest.recordings.swec_hour import open_swec_hour
+from pipelines.ingest.recordings.swec_hours import open_swec_hours
 
-EXPECTED = "EDF, EDF+, BDF, BrainVision (.vhdr), SWEC (.h5, .mat) or a NumPy archive (.npz)"
+EXPECTED = (
+    "EDF, EDF+, BDF, BrainVision (.vhdr), SWEC (.h5, .mat, a folder of hours) or a NumPy archive (.npz)"
+)
 # how the formats begin; MATLAB writes its own name, also before the HDF5 of version 7.3
 READERS = (
     (b"0       ", open_edf),
@@ -30,6 +34,8 @@ def open_recording(path: Path) -> OpenedRecording:
 
     Raises UnreadableSource where the file is absent, of no known format, truncated or damaged.
     """
+    if path.is_dir():
+        return open_swec_hours(path)
     try:
         with path.open("rb") as file:
             head = file.read(16)

@@ -1,19 +1,15 @@
-"""The SWEC recordings: HDF5 with weeks of one patient, and the older hourly MATLAB files.
+"""The SWEC recordings: HDF5 with weeks of one patient.
 
-HDF5: `data/ieeg` (C, samples) in microvolt; `data/seizures` with onsets and offsets in seconds; attribute
-`sampling_rate` of the file. MATLAB: `EEG` (C, samples), version 5 (read as a whole, an hour) or 7.3 (HDF5,
-read in windows); rate and seizures are in `<patient>_info.mat` beside it (`fs`, `seizure_begin`,
-`seizure_end`, in seconds after the first hour began), and the file's name says which hour it is:
-`ID01_230h.mat`. Channels have no names in either: they are called `E1`, `E2`, ….
+`data/ieeg` (C, samples) in microvolt; `data/seizures` with onsets and offsets in seconds; attribute
+`sampling_rate` of the file. Channels have no names: they are called `E1`, `E2`, …. The older files of an hour
+each are read by `swec_hour.py` and `swec_hours.py`.
 
-Source: https://huggingface.co/datasets/NeuroTec/SWEC_iEEG_Dataset; Burrello et al. 2019,
-http://ieeg-swez.ethz.ch.
+Source: https://huggingface.co/datasets/NeuroTec/SWEC_iEEG_Dataset.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,18 +18,15 @@ from typing import Any
 import h5py  # type: ignore[import-untyped]
 import numpy as np
 import numpy.typing as npt
-import scipy.io  # type: ignore[import-untyped]
 
 from models.clinical.annotation import SEIZURE, Annotation
 from models.clinical.errors import UnreadableSource
-from models.clinical.recording import Channel, Recording, Samples, SampleSource, Stretch
-from pipelines.ingest.recordings.arrays import ArraySamples
+from models.clinical.recording import Channel, Recording, Samples, Stretch
 from pipelines.ingest.recordings.opened import OpenedRecording
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
-HOUR_SECONDS = 3600.0
-SHORT_TERM_RATE_HZ = 512.0  # of files without an info file: the short-term set is all of this rate
-_HOUR = re.compile(r"(?P<patient>.+)_(?P<hour>\d+)h")
+
+Seizures = Sequence[tuple[float, float]]  # onset and offset of each, in seconds
 
 
 @dataclass(frozen=True)
@@ -46,7 +39,7 @@ class HDF5Samples:
 
     def read(self, channels: Sequence[int], first: int, stop: int) -> Samples:
         """Samples (C, stop - first)."""
-        with _hdf5(self.path) as file:
+        with hdf5_file(self.path) as file:
             data = file[self.dataset]
             block = data[first:stop, :].T if self.transposed else data[:, first:stop]
         return np.asarray(block[list(channels)], dtype=np.float32)
@@ -54,47 +47,25 @@ class HDF5Samples:
 
 def open_swec(path: Path) -> OpenedRecording:
     """The HDF5 file of a patient. Raises UnreadableSource that names what is missing."""
-    with _hdf5(path) as file:
+    with hdf5_file(path) as file:
         if "data/ieeg" not in file or file["data/ieeg"].ndim != 2:  # noqa: PLR2004 channels, samples
             raise UnreadableSource(f"{path}: no data/ieeg (channels, samples)")
         count, samples = file["data/ieeg"].shape
         rate_hz = _rate(path, file)
         seizures = _onsets_and_offsets(path, file["data/seizures"][()]) if "data/seizures" in file else ()
-    return _opened(path, HDF5Samples(path, "data/ieeg", False), (count, samples), rate_hz, seizures)
+    stretch, channels = Stretch(0.0, samples / rate_hz), numbered_channels(count, rate_hz)
+    source = HDF5Samples(path, "data/ieeg", False)
+    recording = Recording(path.stem, channels, (stretch,), source, None, str(path))
+    return OpenedRecording(recording, *annotations_of(path, seizures))
 
 
-def open_swec_hour(path: Path) -> OpenedRecording:
-    """One MATLAB file, of an hour or of the short-term set. Raises UnreadableSource that names what is
-    missing.
-    """
-    samples: SampleSource
-    with path.open("rb") as file:
-        is_hdf5 = _is_hdf5(file.read(520))
-    if is_hdf5:
-        with _hdf5(path) as matrix:
-            shape = _shape(path, matrix.get("EEG"))[::-1]
-        samples = HDF5Samples(path, "EEG", True)
-    else:
-        values = _matlab(path).get("EEG")
-        shape = _shape(path, values)
-        samples = ArraySamples(np.asarray(values, dtype=np.float32))
-    rate_hz, seizures = _info(path)
-    return _opened(path, samples, shape, rate_hz, seizures)
+def numbered_channels(count: int, rate_hz: float) -> tuple[Channel, ...]:
+    """Channels whose names nobody recorded."""
+    return tuple(Channel(f"E{number}", rate_hz) for number in range(1, count + 1))
 
 
-def _is_hdf5(head: bytes) -> bool:
-    # MATLAB puts 512 bytes of its own before the HDF5 of version 7.3
-    return head.startswith(HDF5_MAGIC) or head[512:520] == HDF5_MAGIC
-
-
-def _opened(
-    path: Path,
-    samples: SampleSource,
-    shape: tuple[int, int],
-    rate_hz: float,
-    seizures: Sequence[tuple[float, float]],
-) -> OpenedRecording:
-    channels = tuple(Channel(f"E{number}", rate_hz) for number in range(1, shape[0] + 1))
+def annotations_of(path: Path, seizures: Seizures) -> tuple[tuple[Annotation, ...], tuple[str, ...]]:
+    """The seizures, and a sentence for each that cannot be one."""
     kept, complaints = [], []
     for row, (onset, offset) in enumerate(seizures):
         if 0.0 <= onset <= offset:
@@ -103,22 +74,33 @@ def _opened(
             complaints.append(
                 f"{path}: seizure {row} from {onset:g} s to {offset:g} s; expected 0 <= onset <= offset"
             )
-    recording = Recording(path.stem, channels, (Stretch(0.0, shape[1] / rate_hz),), samples, None, str(path))
-    return OpenedRecording(recording, tuple(kept), tuple(complaints))
+    return tuple(kept), tuple(complaints)
+
+
+def checked_rate(path: Path, name: str, rate_hz: float) -> float:
+    """The rate. Raises UnreadableSource unless it is above 0."""
+    if not (np.isfinite(rate_hz) and rate_hz > 0.0):
+        raise UnreadableSource(f"{path}: {name} is {rate_hz} Hz; expected > 0 Hz")
+    return rate_hz
+
+
+@contextmanager
+def hdf5_file(path: Path) -> Iterator[Any]:
+    """The file, open for reading. Raises UnreadableSource where it is not whole."""
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise UnreadableSource(f"{path}: expected a whole HDF5 file, but {error}") from error
+    with file:
+        yield file
 
 
 def _rate(path: Path, file: Any) -> float:
     for holder in (file, file["data"], file["data/ieeg"]):
         if "sampling_rate" in holder.attrs:
             rate_hz = float(np.asarray(holder.attrs["sampling_rate"]).ravel()[0])
-            return _checked_rate(path, "sampling_rate", rate_hz)
+            return checked_rate(path, "sampling_rate", rate_hz)
     raise UnreadableSource(f"{path}: no attribute sampling_rate; expected samples a second")
-
-
-def _checked_rate(path: Path, name: str, rate_hz: float) -> float:
-    if not (np.isfinite(rate_hz) and rate_hz > 0.0):
-        raise UnreadableSource(f"{path}: {name} is {rate_hz} Hz; expected > 0 Hz")
-    return rate_hz
 
 
 def _onsets_and_offsets(path: Path, table: npt.NDArray[Any]) -> tuple[tuple[float, float], ...]:
@@ -134,52 +116,3 @@ def _onsets_and_offsets(path: Path, table: npt.NDArray[Any]) -> tuple[tuple[floa
     else:
         raise UnreadableSource(f"{path}: data/seizures has shape {table.shape}; expected (n, 2)")
     return tuple((float(onset), float(offset)) for onset, offset in pairs)
-
-
-def _info(path: Path) -> tuple[float, tuple[tuple[float, float], ...]]:
-    """Rate and seizures of an hour, from the patient's info file where there is one."""
-    hour = _HOUR.fullmatch(path.stem)
-    file = path.with_name(f"{hour['patient']}_info.mat") if hour else None
-    if hour is None or file is None or not file.is_file():
-        return SHORT_TERM_RATE_HZ, ()
-    info = _matlab(file)
-    if missing := [name for name in ("fs", "seizure_begin", "seizure_end") if name not in info]:
-        raise UnreadableSource(f"{file}: no {', '.join(missing)}; expected fs, seizure_begin, seizure_end")
-    begin, end = (
-        np.asarray(info[name], dtype=np.float64).ravel() for name in ("seizure_begin", "seizure_end")
-    )
-    before = (int(hour["hour"]) - 1) * HOUR_SECONDS
-    inside = [
-        (max(float(onset), before) - before, min(float(offset), before + HOUR_SECONDS) - before)
-        for onset, offset in zip(begin, end, strict=True)
-        if onset < before + HOUR_SECONDS and offset > before
-    ]
-    return _checked_rate(file, "fs", float(np.asarray(info["fs"]).ravel()[0])), tuple(inside)
-
-
-def _shape(path: Path, values: Any) -> tuple[int, int]:
-    if values is None or values.ndim != 2:  # noqa: PLR2004 channels, samples
-        raise UnreadableSource(f"{path}: no EEG (channels, samples)")
-    return int(values.shape[0]), int(values.shape[1])
-
-
-def _matlab(path: Path) -> Mapping[str, Any]:
-    try:
-        # only numbers are asked for: other MATLAB classes are never built
-        found: Mapping[str, Any] = scipy.io.loadmat(path, variable_names=list(_NUMBERS))
-    except (OSError, ValueError, TypeError, NotImplementedError, scipy.io.matlab.MatReadError) as error:
-        raise UnreadableSource(f"{path}: expected a MATLAB file of version 5 or 7.3, but {error}") from error
-    return found
-
-
-_NUMBERS = ("EEG", "fs", "seizure_begin", "seizure_end")
-
-
-@contextmanager
-def _hdf5(path: Path) -> Iterator[Any]:
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise UnreadableSource(f"{path}: expected a whole HDF5 file, but {error}") from error
-    with file:
-        yield file

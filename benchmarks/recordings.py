@@ -20,6 +20,7 @@ from pathlib import Path
 import edfio
 import numpy as np
 
+from benchmarks.evidence.costs import peak_mb
 from models.clinical.annotation import AnnotatedSpan
 from models.line_length import LineLengthDetector
 from pipelines.detect import detect, prepared
@@ -104,13 +105,7 @@ def _answer(
     began = time.process_time()
     signal = work(path, hours)
     spent = time.process_time() - began
-    answers.put((signal, spent, _peak_mb()))
-
-
-def _peak_mb() -> float:
-    """This process's peak; that of getrusage begins with its parent's."""
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+    answers.put((signal, spent, peak_mb()))
 
 
 def held_out(subjects: int) -> str:

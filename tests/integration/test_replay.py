@@ -230,6 +230,7 @@ def test_the_web_process_dies_in_between_and_nothing_is_lost(
 ) -> None:
     """Each kill comes while the next request is under way; the worker scores on."""
     monkeypatch.setattr("pipelines.replay.ROWS_PER_REQUEST", 60)
+    monkeypatch.setattr("pipelines.client.LONGEST_WAIT_SECONDS", 0.5)
     stays = simulated(3)
     with running(tmp_path, "news2") as service:
         kills = [Timer(0.02 * number, service.restart, [WEB]) for number in range(2)]

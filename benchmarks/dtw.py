@@ -10,10 +10,8 @@ cost against N and L; `--json` prints JSON.
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from time import perf_counter, process_time
@@ -22,6 +20,8 @@ import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.evidence.costs import seconds_in_turns
+from benchmarks.evidence.printed import parser_of, show, times, verdict
 from benchmarks.peers import dtw_libraries as libraries
 from models.dtw.distances import dependent, per_variable
 from models.dtw.search import Form, nearest
@@ -36,6 +36,7 @@ ROUGH, SMOOTH = 0.5, 0.95  # correlation of an hour with the next
 K, HOURS, VARIABLES = 5, 40, 44
 MANY = 4000
 AGREEMENT = 1e-6
+COLUMNS = ("what", "bar", "ours", "tslearn", "best peer", "to tslearn", "to peer", "met")
 SIZES, LENGTHS = (1000, 2000, 4000, 8000, 16_000), (40, 80, 160, 320, 640)
 
 
@@ -51,6 +52,11 @@ class Row:
     ratio_tslearn: float | None = None
     ratio_peer: float | None = None
     met: bool | None = None
+
+    def cells(self) -> list[str]:
+        """In the order of `COLUMNS`."""
+        ratios = [times(one, 0) for one in (self.ratio_tslearn, self.ratio_peer)]
+        return [self.what, self.bar, self.ours, self.tslearn, self.peer, *ratios, verdict(self.met)]
 
 
 def stays(count: int, hours: int, variables: int, correlation: float, seed: int = 0) -> Doubles:
@@ -79,14 +85,8 @@ def fastest_seconds(
     repeats: int = REPEATS,
     clock: Callable[[], float] = process_time,
 ) -> dict[str, float]:
-    """The least time of each work, taking turns, after a call each that pays for compilation and caches."""
-    spent: dict[str, list[float]] = {name: [] for name in works}
-    for _ in range(repeats + 1):
-        for name, work in works.items():
-            start = clock()
-            work()
-            spent[name].append(clock() - start)
-    return {name: min(times[1:]) for name, times in spent.items()}
+    """The least time of each work."""
+    return {name: min(seconds) for name, seconds in seconds_in_turns(works, repeats, clock).items()}
 
 
 def all_distances(queries: Sequence[Series], past: References, radius: int | None) -> None:
@@ -279,27 +279,12 @@ def rows(out: Path | None) -> Iterator[Row]:
     yield threads_row()
 
 
-def line(row: Row) -> str:
-    """A row of the printed table."""
-    ratios = ["-" if one is None else f"{one:.0f} x" for one in (row.ratio_tslearn, row.ratio_peer)]
-    met = {True: "yes", False: "NO", None: "-"}[row.met]
-    cells = [row.what, row.bar, row.ours, row.tslearn, row.peer, *ratios, met]
-    return f"| {' | '.join(cells)} |"
-
-
 def main() -> None:
     """Print the table, or JSON."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--json", action="store_true")
+    parser = parser_of(__doc__)
     parser.add_argument("--out", type=Path, help="folder for the plots")
     chosen = parser.parse_args()
-    if chosen.json:
-        print(json.dumps([asdict(row) for row in rows(chosen.out)], indent=2))
-        return
-    print("| what | bar | ours | tslearn | best peer | to tslearn | to peer | met |")
-    print("|---|---|---|---|---|---|---|---|")
-    for row in rows(chosen.out):
-        print(line(row), flush=True)
+    show(rows(chosen.out), COLUMNS, as_json=chosen.json)
 
 
 if __name__ == "__main__":

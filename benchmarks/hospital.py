@@ -9,17 +9,16 @@ the model is timed, processor time of one process on one core: no reading of sta
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from time import process_time
 
 import numpy as np
 import pandas as pd
 import torch
 
+from benchmarks.evidence.printed import parser_of, show, verdict
 from models.base import EarlyWarningModel
 from models.clinical.stay import GRID_STEP, Stay, empty_observations, observation_table
 from models.mgp_tcn import MGPTCN
@@ -42,6 +41,10 @@ class Row:
     bar: str
     seconds: float
     met: bool
+
+    def cells(self) -> list[str]:
+        """What is printed of it."""
+        return [self.what, self.bar, f"{self.seconds:.2f}", verdict(self.met)]
 
 
 def hourly(stay: Stay, random: np.random.Generator) -> Stay:
@@ -108,18 +111,11 @@ def rows(name: str) -> Iterator[Row]:
 
 def main(arguments: list[str]) -> None:
     """Print the table, or JSON."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--json", action="store_true")
+    parser = parser_of(__doc__)
     parser.add_argument("--model", default="mgp-tcn")
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    found = list(rows(chosen.model))
-    if chosen.json:
-        print(json.dumps([asdict(row) for row in found], indent=2))
-        return
-    print("| what | bar | seconds | met |\n|---|---|---|---|")
-    for row in found:
-        print(f"| {row.what} | {row.bar} | {row.seconds:.2f} | {'yes' if row.met else 'NO'} |")
+    show(rows(chosen.model), ("what", "bar", "seconds", "met"), as_json=chosen.json)
 
 
 if __name__ == "__main__":

@@ -12,13 +12,9 @@ is gpytorch as it comes, which above 800 points (hours x variables) draws from a
 
 from __future__ import annotations
 
-import argparse
-import json
-import re
-import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from time import process_time
@@ -27,6 +23,8 @@ import matplotlib as mpl
 import numpy as np
 import torch
 
+from benchmarks.evidence.costs import median_seconds, peak_mb, peak_of_process
+from benchmarks.evidence.printed import parser_of, show, times, verdict
 from benchmarks.peers import gpytorch_icm as peer
 from models.mgp.kernel import Kernel
 from models.mgp.posterior import Observations, Posterior, posteriors
@@ -41,6 +39,7 @@ BEARABLE = 1000  # the most observations of one stay that gpytorch is plotted fo
 LOOSEST = 2e-3  # of the prior's standard deviation, float32 on both sides
 FANTASY_BAR, EXPONENT_BAR, MEMORY_BAR_MB = 500.0, 1.1, 5.0
 FLAT = 1.5  # the most that one observation may vary over n, in a machine that others use too
+COLUMNS = ("what", "bar", "ours", "gpytorch", "ratio", "met", "gpytorch as it comes")
 GRID = torch.arange(1.0, HOURS + 1.0)
 
 
@@ -55,6 +54,11 @@ class Row:
     ratio: float | None = None
     met: bool | None = None
     ratio_as_it_comes: float | None = None
+
+    def cells(self) -> list[str]:
+        """In the order of `COLUMNS`."""
+        compared = [times(self.ratio), verdict(self.met), times(self.ratio_as_it_comes)]
+        return [self.what, self.bar, self.ours, self.peer, *compared]
 
 
 def problem(n: int, variables: int, seed: int = 0) -> peer.Problem:
@@ -102,20 +106,6 @@ def forward_backward(one: peer.Problem, stays: list[Observations]) -> None:
     for found in posteriors(kernel, stays, [GRID] * len(stays)):
         loss = loss + found.mean.sum() + found.sample(DRAWS, generator).square().sum()
     loss.backward()  # type: ignore[no-untyped-call]
-
-
-def median_seconds(works: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """The median processor time of each work, after one call each that pays for compilation and caches.
-
-    They take turns, so that whatever else the machine does meets them alike.
-    """
-    spent: dict[str, list[float]] = {name: [] for name in works}
-    for _ in range(repeats + 1):
-        for name, work in works.items():
-            start = process_time()
-            work()
-            spent[name].append(process_time() - start)
-    return {name: float(np.median(times[1:])) for name, times in spent.items()}
 
 
 def ours(n: int, variables: int, batch: int, *, gradients: bool) -> Callable[[], object]:
@@ -271,7 +261,7 @@ def plot_growth(seconds: list[float], exponent: float, variables: int, out: Path
 
 def memory_row(n: int, variables: int) -> Row:
     """Peak memory a stay: how the peak of a process grows with its batch."""
-    few, many = 8, 72
+    few, many, peak_of = 8, 72, partial(peak_of_process, __file__)
     peak_of("ours", 1, n, variables)  # whoever compiles has the compiler's peak
     per_stay = (peak_of("ours", many, n, variables) - peak_of("ours", few, n, variables)) / (many - few)
     theirs = peak_of("peer", 1, n, variables) - peak_of("peer", 0, n, variables)
@@ -287,12 +277,6 @@ def memory_row(n: int, variables: int) -> Row:
     )
 
 
-def peak_of(side: str, batch: int, n: int, variables: int) -> float:
-    """Peak resident memory in MB of a process of its own that does one batch."""
-    command = [sys.executable, __file__, "--in-process", side, str(batch), str(n), str(variables)]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-
-
 def in_process(side: str, batch: int, n: int, variables: int) -> None:
     """Forward and backward of one batch, then the process's peak memory in MB."""
     one = problem(n, variables)
@@ -303,9 +287,7 @@ def in_process(side: str, batch: int, n: int, variables: int) -> None:
         full = peer.ICM(one), peer.crossed(GRID, variables)
         for model, points in [small] + [full] * batch:
             peer.infer(model, points, DRAWS, "exact", gradients=True)
-    status = Path("/proc/self/status").read_text(encoding="utf-8")
-    (peak_kb,) = re.findall(r"VmHWM:\s+(\d+) kB", status)
-    print(int(peak_kb) / 1024)
+    print(peak_mb())
 
 
 def rows(out: Path | None) -> Iterator[Row]:
@@ -320,27 +302,13 @@ def rows(out: Path | None) -> Iterator[Row]:
     yield memory_row(150, 44)
 
 
-def line(row: Row) -> str:
-    """A row of the printed table."""
-    ratios = ["-" if one is None else f"{one:.1f} x" for one in (row.ratio, row.ratio_as_it_comes)]
-    met = {True: "yes", False: "NO", None: "-"}[row.met]
-    return f"| {row.what} | {row.bar} | {row.ours} | {row.peer} | {ratios[0]} | {met} | {ratios[1]} |"
-
-
 def main(arguments: list[str]) -> None:
     """Print the table, or JSON."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--json", action="store_true")
+    parser = parser_of(__doc__)
     parser.add_argument("--out", type=Path, help="folder for the plot")
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    if chosen.json:
-        print(json.dumps([asdict(row) for row in rows(chosen.out)], indent=2))
-        return
-    print("| what | bar | ours | gpytorch | ratio | met | gpytorch as it comes |")
-    print("|---|---|---|---|---|---|---|")
-    for row in rows(chosen.out):
-        print(line(row), flush=True)
+    show(rows(chosen.out), COLUMNS, as_json=chosen.json)
 
 
 if __name__ == "__main__":

@@ -11,22 +11,20 @@ takes layer, memory, gradient, stream or growth. Takes some eight minutes on a q
 
 from __future__ import annotations
 
-import argparse
-import json
-import re
-import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from time import perf_counter, process_time
+from time import perf_counter
 
 import matplotlib as mpl
 import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.evidence.costs import median_seconds, peak_mb, peak_of_process
+from benchmarks.evidence.printed import parser_of, show, times, verdict
 from benchmarks.peers import mvpa_plain as peer
 from models.mvpa import SMALL, MVPAttention, MVPFormer
 
@@ -39,6 +37,7 @@ CLOSEST = 1e-5
 STREAM = (64, 25)  # channels, and segments of context, the new one included
 STREAMED = (32, 64, 80, 96, 128)  # channels tried for real time
 GROWTH_T, GROWTH_C = (10, 20, 40, 60, 80, 110), (8, 16, 32, 64, 96, 128)
+COLUMNS = ("what", "bar", "ours", "written out", "ratio", "met")
 PARTS = ("layer", "memory", "gradient", "stream", "growth")
 
 
@@ -52,6 +51,10 @@ class Row:
     peer: str = "-"
     ratio: float | None = None
     met: bool | None = None
+
+    def cells(self) -> list[str]:
+        """In the order of `COLUMNS`."""
+        return [self.what, self.bar, self.ours, self.peer, times(self.ratio), verdict(self.met)]
 
 
 @dataclass(frozen=True)
@@ -86,17 +89,6 @@ def problem(channels: int, segments: int, *, gradients: bool = False) -> Problem
     hidden = torch.randn(1, segments, channels, SMALL.width, requires_grad=gradients)
     books = (torch.randn(rows, SMALL.width) for rows in (SMALL.positions, SMALL.channels))
     return Problem(layer, hidden, *books)
-
-
-def median_seconds(works: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """The median processor time of each work, in turns, after one call each that is not counted."""
-    spent: dict[str, list[float]] = {name: [] for name in works}
-    for _ in range(repeats + 1):
-        for name, work in works.items():
-            start = process_time()
-            work()
-            spent[name].append(process_time() - start)
-    return {name: float(np.median(times[1:])) for name, times in spent.items()}
 
 
 @torch.no_grad()
@@ -153,13 +145,8 @@ def gradient_rows() -> Iterator[Row]:
 
 def extra_mb(side: str, channels: int, segments: int) -> float:
     """Peak resident memory in MB of a process that does the work, less that of one that does a tiny one."""
-    return peak_mb(side, channels, segments) - peak_mb("nothing", channels, segments)
-
-
-def peak_mb(side: str, channels: int, segments: int) -> float:
-    """Peak resident memory in MB of a process of its own."""
-    command = [sys.executable, __file__, "--in-process", side, str(channels), str(segments)]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    work, nothing = (peak_of_process(__file__, one, channels, segments) for one in (side, "nothing"))
+    return work - nothing
 
 
 def in_process(side: str, channels: int, segments: int) -> None:
@@ -175,9 +162,7 @@ def in_process(side: str, channels: int, segments: int) -> None:
     elif side in ways:
         with torch.no_grad():
             ways[side]()
-    status = Path("/proc/self/status").read_text(encoding="utf-8")
-    (peak_kb,) = re.findall(r"VmHWM:\s+(\d+) kB", status)
-    print(int(peak_kb) / 1024)
+    print(peak_mb())
 
 
 @torch.inference_mode()
@@ -293,28 +278,14 @@ def rows(out: Path | None, only: str | None) -> Iterator[Row]:
         yield from parts[name]()
 
 
-def line(row: Row) -> str:
-    """A row of the printed table."""
-    ratio = "-" if row.ratio is None else f"{row.ratio:.1f} x"
-    met = {True: "yes", False: "NO", None: "-"}[row.met]
-    return f"| {row.what} | {row.bar} | {row.ours} | {row.peer} | {ratio} | {met} |"
-
-
 def main(arguments: list[str]) -> None:
     """Print the table, or JSON."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--json", action="store_true")
+    parser = parser_of(__doc__)
     parser.add_argument("--out", type=Path, help="folder for the plot")
     parser.add_argument("--only", choices=PARTS, help="one part of the table")
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    if chosen.json:
-        print(json.dumps([asdict(row) for row in rows(chosen.out, chosen.only)], indent=2))
-        return
-    print("| what | bar | ours | written out | ratio | met |")
-    print("|---|---|---|---|---|---|")
-    for row in rows(chosen.out, chosen.only):
-        print(line(row), flush=True)
+    show(rows(chosen.out, chosen.only), COLUMNS, as_json=chosen.json)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ import edfio
 import numpy as np
 import scipy.io  # type: ignore[import-untyped]
 
+from benchmarks.evidence.costs import peak_mb
 from models.clinical.annotation import AnnotatedSpan
 from models.clinical.recording import Recording
 from models.line_length import LineLengthDetector
@@ -127,13 +128,7 @@ def _answer(
     began = time.process_time()
     signal = work(path, hours)
     spent = time.process_time() - began
-    answers.put((signal, spent, _peak_mb()))
-
-
-def _peak_mb() -> float:
-    """This process's peak; that of getrusage begins with its parent's."""
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+    answers.put((signal, spent, peak_mb()))
 
 
 def print_rows(path: Path, works: Sequence[tuple[Callable[[Path, float], float], float]]) -> None:

@@ -23,7 +23,6 @@ unit: Vovk, Gammerman and Shafer 2005, doi:10.1007/b106715.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -38,10 +37,11 @@ import numpy.typing as npt
 from models import registry
 from models.base import EarlyWarningModel, Explanation, Inquiry
 from models.calibration import CLOSEST, Calibration, logit_of
-from models.clinical.errors import InvalidInput, UnknownModel
+from models.clinical.errors import InvalidInput
 from models.clinical.score import ScoreSeries, ScoreStatus
 from models.clinical.stay import LabelledStay, Stay
 from models.contributions import contributions
+from models.folder import read_description, version_of, write_folder
 from models.mgp_tcn import MGPTCN, FilteredPosterior
 from models.revisions import as_at
 from models.stacking import Stacking
@@ -89,7 +89,7 @@ class Ensemble:
             )
         self.members, self.learnt = tuple(members), learnt
         told = "".join(member.version for member in members) + self._description()
-        self._version = hashlib.sha256(told.encode()).hexdigest()[:12]
+        self._version = version_of(told, b"")
 
     @property
     def version(self) -> str:
@@ -217,18 +217,14 @@ class Ensemble:
 
     def save(self, folder: Path) -> None:
         """Write model.json to `folder` and each member to a folder of its name in it."""
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "model.json").write_text(self._description() + "\n", encoding="utf-8")
+        write_folder(folder, self._description(), {})
         for member in self.members:
             member.save(folder / member.name)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote. Raises UnknownModel if a file is missing."""
-        description = folder / "model.json"
-        if not description.is_file():
-            raise UnknownModel(f"{folder}: no model.json, so no saved {cls.name}")
-        fields = json.loads(description.read_text(encoding="utf-8"))
+        fields = read_description(folder)
         members = [registry.load(folder / name) for name in fields["members"]]
         told = fields["stacking"]
         learnt = Learnt(

@@ -13,7 +13,6 @@ Source: Friedman 2001 doi:10.1214/aos/1013203451; grown by scikit-learn's histog
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -28,15 +27,18 @@ from safetensors.numpy import save as save_arrays
 from models.base import Explanation
 from models.calibration import Calibration
 from models.channels import CHANNELS, channels, of_variable
-from models.clinical.errors import InvalidInput, UnknownModel
+from models.clinical.errors import InvalidInput
 from models.clinical.score import ScoreSeries, ScoreStatus
 from models.clinical.stay import LabelledStay, Stay
 from models.contributions import contributions
+from models.folder import check_saved_for, read_description, version_of, write_folder
 from models.mgp.encoding import EncodedStay, encode
 from models.mgp.standardise import VARIABLES, Standardisation
 from models.revisions import as_at, score_as_known
 from models.sufficiency import SufficiencyRule
 from models.trees import Rows, Trees
+
+WEIGHTS = "trees.safetensors"
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class HourlyTrees:
 
     def __init__(self, config: HourlyTreesConfig, learnt: Learnt) -> None:
         self.config, self.learnt = config, learnt
-        self._version = hashlib.sha256(self._description().encode() + self._weights()).hexdigest()[:12]
+        self._version = version_of(self._description(), self._weights())
 
     @property
     def version(self) -> str:
@@ -148,22 +150,15 @@ class HourlyTrees:
 
     def save(self, folder: Path) -> None:
         """Write model.json and trees.safetensors to `folder`."""
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "model.json").write_text(self._description() + "\n", encoding="utf-8")
-        (folder / "trees.safetensors").write_bytes(self._weights())
+        write_folder(folder, self._description(), {WEIGHTS: self._weights()})
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote. Raises UnknownModel if a file is missing or made for another catalogue."""
-        description, weights = folder / "model.json", folder / "trees.safetensors"
-        if not (description.is_file() and weights.is_file()):
-            raise UnknownModel(f"{folder}: expected model.json and trees.safetensors")
-        fields = json.loads(description.read_text(encoding="utf-8"))
-        if tuple(fields["variables"]) != VARIABLES or fields["channels"] != CHANNELS:
-            raise UnknownModel(f"{folder}: its trees read other channels than this version makes")
-        arrays = load_arrays(weights.read_bytes())
-        parts = ("location", "scale", "offset", "learnt")
-        standardisation = Standardisation(*(arrays.pop(f"standardisation.{part}") for part in parts))
+        fields = read_description(folder, WEIGHTS)
+        check_saved_for(folder, fields, variables=[*VARIABLES], channels=CHANNELS)
+        arrays = load_arrays((folder / WEIGHTS).read_bytes())
+        standardisation = Standardisation.taken_from(arrays)
         learnt = Learnt(
             Trees.from_arrays(arrays),
             standardisation,
@@ -186,7 +181,4 @@ class HourlyTrees:
         return json.dumps(fields, indent=2)
 
     def _weights(self) -> bytes:
-        scale = {
-            f"standardisation.{part}": array for part, array in asdict(self.learnt.standardisation).items()
-        }
-        return save_arrays({**self.learnt.trees.arrays(), **scale})
+        return save_arrays(self.learnt.trees.arrays() | self.learnt.standardisation.arrays())

@@ -17,7 +17,6 @@ dense factorisation, normalise over time and score once a stay.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -36,11 +35,12 @@ from torch import Tensor
 from models.base import Explanation, Inquiry
 from models.calibration import Calibration
 from models.channels import channels
-from models.clinical.errors import ScoringFailed, UnknownModel
+from models.clinical.errors import ScoringFailed
 from models.clinical.score import ScoreSeries, ScoreStatus
 from models.clinical.stay import LabelledStay, Stay
 from models.clinical.variables import variable as catalogued
 from models.feed import Course, course_of, smoothed_course
+from models.folder import check_saved_for, read_description, version_of, write_folder
 from models.mgp.encoding import EncodedStay, encode
 from models.mgp.hourly import HourlyPath
 from models.mgp.kernel import Kernel
@@ -54,6 +54,7 @@ from models.threads import one_thread
 
 Floats = npt.NDArray[np.float64]
 
+WEIGHTS = "weights.safetensors"
 SHARED_HOURS = 720  # 8 MB of draws from the prior are kept; a longer stay makes its own
 DRAW_SEED = 2019  # of the common random numbers behind the draws
 SPREAD = (10.0, 90.0)  # percentiles of the score over draws
@@ -100,7 +101,7 @@ class MGPTCN:
             self._kernel = self.network.hyperparameters.kernel()
         self.reader = reader_of(self.network)
         self._drawn: HourlyPath | None = None
-        self._version = hashlib.sha256(self._description().encode() + self._weights()).hexdigest()[:12]
+        self._version = version_of(self._description(), self._weights())
 
     @property
     def version(self) -> str:
@@ -277,22 +278,15 @@ class MGPTCN:
 
     def save(self, folder: Path) -> None:
         """Write model.json and weights.safetensors to `folder`."""
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "model.json").write_text(self._description() + "\n", encoding="utf-8")
-        (folder / "weights.safetensors").write_bytes(self._weights())
+        write_folder(folder, self._description(), {WEIGHTS: self._weights()})
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote. Raises UnknownModel if a file is missing or made for another catalogue."""
-        description, weights = folder / "model.json", folder / "weights.safetensors"
-        if not (description.is_file() and weights.is_file()):
-            raise UnknownModel(f"{folder}: expected model.json and weights.safetensors")
-        fields = json.loads(description.read_text(encoding="utf-8"))
-        if tuple(fields["variables"]) != VARIABLES:
-            raise UnknownModel(f"{folder}: its weights belong to other variables than the catalogue's")
-        tensors = load_tensors(weights.read_bytes())
-        parts = ("location", "scale", "offset", "learnt")
-        standardisation = Standardisation(*(tensors.pop(f"standardisation.{part}").numpy() for part in parts))
+        fields = read_description(folder, WEIGHTS)
+        check_saved_for(folder, fields, variables=[*VARIABLES])
+        tensors = load_tensors((folder / WEIGHTS).read_bytes())
+        standardisation = Standardisation.taken_from(tensors)
         config = MGPTCNConfig.from_json(fields["config"])
         network = MGPTCNNetwork(config, torch.from_numpy(standardisation.learnt))
         network.load_state_dict(tensors)
@@ -313,9 +307,6 @@ class MGPTCN:
         return json.dumps(fields, indent=2)
 
     def _weights(self) -> bytes:
-        standardisation = {
-            f"standardisation.{part}": torch.from_numpy(values)
-            for part, values in asdict(self.standardisation).items()
-        }
+        scale = {name: torch.from_numpy(column) for name, column in self.standardisation.arrays().items()}
         state = {name: tensor.contiguous() for name, tensor in self.network.state_dict().items()}
-        return save_tensors(state | standardisation)
+        return save_tensors(state | scale)

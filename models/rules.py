@@ -36,6 +36,7 @@ from models.clinical.errors import UnreadableSource
 from models.clinical.score import ScoreSeries, ScoreStatus
 from models.clinical.stay import LabelledStay, Stay
 from models.clinical.variables import Kind, variable
+from models.folder import DESCRIPTION, write_folder
 from models.revisions import score_as_known
 
 _HOUR_MICROSECONDS = 3_600_000_000
@@ -240,9 +241,8 @@ class _Rule:
 
     def save(self, folder: Path) -> None:
         """Write `model.json`: a rule has no weights."""
-        folder.mkdir(parents=True, exist_ok=True)
         description = {"model": self.name, "version": self.version, "carry": asdict(self.carry)}
-        (folder / "model.json").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+        write_folder(folder, json.dumps(description, indent=2), {})
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -250,7 +250,7 @@ class _Rule:
 
         Raises UnreadableSource when the folder holds another rule or another version of the chart.
         """
-        path = folder / "model.json"
+        path = folder / DESCRIPTION
         if not path.is_file():
             return cls()
         try:

@@ -9,7 +9,8 @@ A variable with too few values in training keeps its normal range as scale and i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +49,15 @@ class Standardisation:
     scale: Array
     offset: Array
     learnt: Array
+
+    @classmethod
+    def taken_from(cls, arrays: dict[str, Any]) -> Self:
+        """Out of what a model's file holds, arrays or tensors by name; `arrays` keeps the rest."""
+        return cls(*(np.asarray(arrays.pop(f"standardisation.{column.name}")) for column in fields(cls)))
+
+    def arrays(self) -> dict[str, Array]:
+        """Every column by its name in a model's file."""
+        return {f"standardisation.{name}": column for name, column in asdict(self).items()}
 
     def forward(self, variable: npt.NDArray[np.int64], value: Array) -> Array:
         """Values (n,) of variables (n,) in canonical units to the standardised scale."""

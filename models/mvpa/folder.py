@@ -14,26 +14,25 @@ from safetensors.torch import load_file
 from safetensors.torch import save as save_tensors
 
 from models.clinical.errors import InvalidInput, UnreadableSource
+from models.folder import DESCRIPTION, write_folder
 from models.mvpa.checkpoint import load_checkpoint
 from models.mvpa.config import MVPAConfig
 from models.mvpa.detector import Detector, DetectorConfig
 from models.mvpa.network import MVPFormer
 
-DESCRIPTION, WEIGHTS = "model.json", "weights.safetensors"
+WEIGHTS = "weights.safetensors"
 
 
 def save_detector(folder: Path, model: MVPFormer, config: DetectorConfig, training: dict[str, Any]) -> None:
     """Write a network and its detector's configuration; `training` says what it learnt from."""
-    folder.mkdir(parents=True, exist_ok=True)
     weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    (folder / WEIGHTS).write_bytes(save_tensors(weights))
     described = {
         "name": Detector.name,
         "network": asdict(model.config),
         "detector": asdict(config),
         "training": training,
     }
-    (folder / DESCRIPTION).write_text(f"{json.dumps(described, indent=2)}\n", encoding="utf-8")
+    write_folder(folder, json.dumps(described, indent=2), {WEIGHTS: save_tensors(weights)})
 
 
 def load_detector(folder: Path) -> Detector:

@@ -11,11 +11,14 @@ Source: Siddiqi 2006, Credit Risk Scorecards, ISBN 978-0-471-75451-0.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from matplotlib.axes import Axes
 
 from models.clinical.variables import CATALOGUE
 from pipelines.evaluate.measured import VARIABLES
@@ -91,38 +94,9 @@ def draw(material: Material) -> Drawing:
     """The variables that drifted most: PSI of values, and at which share of stays they are missing."""
     first, other = sites(material)[:2]
     shown = between(material.evidence, first, other)[:18]
-    place = np.arange(len(shown))
     with drawing(1, 2, 9.2, 1.2 + 0.24 * len(shown)) as (figure, (psi, missing)):
-        psi.barh(
-            place,
-            [one.psi or 0 for one in shown],
-            height=0.6,
-            color=[ALARM if (one.psi or 0) > STRONG else COLOURS[0] for one in shown],
-        )
-        for limit in (SLIGHT, STRONG):
-            psi.axvline(limit, color=SOFT, linewidth=0.8, linestyle=(0, (1, 2)))
-        psi.set_yticks(place, [one.label for one in shown], color=INK)
-        psi.set(title="Values: population stability index", xlim=(0, None))
-        for at, one in zip(place, shown, strict=True):
-            missing.plot(
-                [100 * one.missing_first, 100 * one.missing_other], [at, at], color=SOFT, linewidth=1
-            )
-        for key, site, marker, colour in (
-            ("missing_first", first, "o", COLOURS[0]),
-            ("missing_other", other, "D", COLOURS[1]),
-        ):
-            missing.plot(
-                [100 * getattr(one, key) for one in shown],
-                place,
-                linestyle="none",
-                marker=marker,
-                markersize=5.5,
-                color=colour,
-                label=f"site {site}",
-            )
-        missing.set_yticks(place, [""] * len(shown))
-        missing.set(title="Stays without it, %", xlim=(-2, 102))
-        missing.legend(loc="lower left", bbox_to_anchor=(0.6, 1.0), ncols=2, columnspacing=1.0)
+        _values(shown, psi)
+        _missing(shown, (first, other), missing)
         for panel in (psi, missing):
             panel.set_ylim(len(shown) - 0.4, -0.6)
             quiet(panel, grid="x")
@@ -134,3 +108,29 @@ def draw(material: Material) -> Drawing:
             caption="A stay counts once a variable, with the median of its values. Dotted: 0.1, below which "
             "there is nothing to speak of, and 0.25, above which it is another population (orange).",
         )
+
+
+def _values(shown: Sequence[Drifted], panel: Axes) -> None:
+    """A bar a variable, as long as the PSI of its values."""
+    place, psi = np.arange(len(shown)), [one.psi or 0 for one in shown]
+    panel.barh(place, psi, height=0.6, color=[ALARM if one > STRONG else COLOURS[0] for one in psi])
+    for limit in (SLIGHT, STRONG):
+        panel.axvline(limit, color=SOFT, linewidth=0.8, linestyle=(0, (1, 2)))
+    panel.set_yticks(place, [one.label for one in shown], color=INK)
+    panel.set(title="Values: population stability index", xlim=(0, None))
+
+
+def _missing(shown: Sequence[Drifted], both: tuple[str, str], panel: Axes) -> None:
+    """Two marks a variable, the share of stays without it at each of both sites, and a line from one to the
+    other.
+    """
+    place = np.arange(len(shown))
+    shares = [[100 * one.missing_first for one in shown], [100 * one.missing_other for one in shown]]
+    for at, ends in zip(place, zip(*shares, strict=True), strict=True):
+        panel.plot(ends, [at, at], color=SOFT, linewidth=1)
+    for site, share, marker, colour in zip(both, shares, "oD", COLOURS, strict=False):
+        marks: dict[str, Any] = {"linestyle": "none", "marker": marker, "markersize": 5.5, "color": colour}
+        panel.plot(share, place, **marks, label=f"site {site}")
+    panel.set_yticks(place, [""] * len(shown))
+    panel.set(title="Stays without it, %", xlim=(-2, 102))
+    panel.legend(loc="lower left", bbox_to_anchor=(0.6, 1.0), ncols=2, columnspacing=1.0)

@@ -20,30 +20,12 @@ _POINTS = 400  # of a curve: more than the eye can tell apart on paper
 
 def draw(material: Material) -> Drawing:
     """Both curves of every model, and where the first model's own threshold stands on them."""
-    evidence, looks = material.evidence, named(material.models)
+    prevalence = float(material.evidence.label.mean())
     with drawing(1, 2, 9.2, 4.1) as (figure, (roc, recall)):
-        for one in material.whole["models"]:
-            name, figures = one["model"], one["ranking"]["metrics"]
-            probability = evidence.scores[name].probability
-            colour, mark = looks[name]
-            false, true, _ = roc_curve(evidence.label, probability)
-            roc.plot(
-                *_thinned(false, true),
-                color=colour,
-                linestyle=mark,
-                label=f"{model_name(name)}  {number(figures['auroc'], 3)}",
-            )
-            precision, found, _ = precision_recall_curve(evidence.label, probability)
-            recall.plot(
-                *_thinned(found[-2::-1], precision[-2::-1]),
-                color=colour,
-                linestyle=mark,
-                label=f"{model_name(name)}  {number(figures['auprc'], 3)}",
-            )
+        _curves(material, roc, recall)
         roc.plot([0, 1], [0, 1], color=SOFT, linewidth=0.8, linestyle=(0, (1, 2)))
         roc.set(title="ROC", xlabel="false positive share of hours", ylabel="sensitivity, hours")
         roc.legend(title="AUROC", loc="lower right", alignment="left")
-        prevalence = float(evidence.label.mean())
         recall.axhline(prevalence, color=SOFT, linewidth=0.8, linestyle=(0, (1, 2)))
         recall.set(title="Precision and recall", xlabel="recall, hours", ylabel="precision, hours")
         recall.legend(title="AUPRC", loc="upper right", alignment="left")
@@ -60,6 +42,22 @@ def draw(material: Material) -> Drawing:
             caption=f"Every hour of every stay counts; {100 * prevalence:.1f} % of hours are positive "
             "(dotted). The ring marks the first model's own threshold.",
         )
+
+
+def _curves(material: Material, roc: Axes, recall: Axes) -> None:
+    """Both curves of every model, with the area under each."""
+    evidence, looks = material.evidence, named(material.models)
+    for one in material.whole["models"]:
+        name, figures = one["model"], one["ranking"]["metrics"]
+        probability = evidence.scores[name].probability
+        false, true, _ = roc_curve(evidence.label, probability)
+        precision, found, _ = precision_recall_curve(evidence.label, probability)
+        for panel, curve, area in (
+            (roc, _thinned(false, true), figures["auroc"]),
+            (recall, _thinned(found[-2::-1], precision[-2::-1]), figures["auprc"]),
+        ):
+            told = f"{model_name(name)}  {number(area, 3)}"
+            panel.plot(*curve, color=looks[name][0], linestyle=looks[name][1], label=told)
 
 
 def _own_threshold(material: Material, roc: Axes, recall: Axes) -> None:

@@ -1,8 +1,9 @@
 """A SQLite file and a real PostgreSQL server: what touches storage is tested on both.
 
-`database_url` is a fresh, migrated database of each kind, `engine` an engine on it, `api` a real web
-server's client. Both are copies of a
-database that was migrated once; `empty_database_url` is one without any table.
+`database_url` is a migrated database of each kind with nothing in it, `engine` an engine on it, `api` a real
+web server's client. SQLite's is a copy of a file that was migrated once, PostgreSQL's the same database for
+all tests, emptied after each: a test that changes tables takes `empty_database_url`, a new database without
+any.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from sqlalchemy import Engine, make_url
 
 from db.queries.scores import activate_model_version
 from db.queries.stays import StayFacts, upsert_stay
+from db.rows import Row
 from db.schema import migrate
 from db.session import make_engine, writing
 from service.app import create_app, server
@@ -33,6 +35,14 @@ from service.settings import Settings
 from tests.ports import HOST, free_port
 
 _database_number = count(1)
+
+# whoever is still connected goes first, or might hold a lock; every id begins at 1 again
+_EMPTYING = (
+    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    *(f"DELETE FROM {table.name}" for table in reversed(Row.metadata.sorted_tables)),
+    "SELECT setval(oid::regclass, 1, false) FROM pg_class WHERE relkind = 'S'",
+)
 
 
 @pytest.fixture(scope="session")
@@ -64,24 +74,25 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres_template(postgres_url: str) -> str:
-    """The name of a migrated PostgreSQL database to copy."""
+def postgres_migrated(postgres_url: str) -> str:
+    """A migrated PostgreSQL database: a new one costs hundreds of files, emptying it next to nothing."""
     _run(postgres_url, "CREATE DATABASE migrated")
-    with _engine(_sibling(postgres_url, "migrated")) as engine:
+    url = _sibling(postgres_url, "migrated")
+    with _engine(url) as engine:
         migrate(engine)
-    return "migrated"
+    return url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A fresh database with the newest schema."""
+    """A database with the newest schema and nothing in it."""
     if request.param == "sqlite":
         shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "prodrome.db")
         yield f"sqlite:///{tmp_path / 'prodrome.db'}"
     else:
-        template = request.getfixturevalue("postgres_template")
-        with _postgres_database(request.getfixturevalue("postgres_url"), template) as url:
-            yield url
+        url = request.getfixturevalue("postgres_migrated")
+        yield url
+        _run(url, *_EMPTYING)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -90,13 +101,13 @@ def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterat
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'empty.db'}"
     else:
-        with _postgres_database(request.getfixturevalue("postgres_url"), "template0") as url:
+        with _postgres_database(request.getfixturevalue("postgres_url")) as url:
             yield url
 
 
 @pytest.fixture
 def engine(database_url: str) -> Iterator[Engine]:
-    """An engine on a fresh database with the newest schema."""
+    """An engine on a database with the newest schema and nothing in it."""
     with _engine(database_url) as engine:
         yield engine
 
@@ -146,9 +157,9 @@ def model_version_id(engine: Engine) -> int:
 
 
 @contextmanager
-def _postgres_database(server_url: str, template: str) -> Iterator[str]:
+def _postgres_database(server_url: str) -> Iterator[str]:
     name = f"test_{next(_database_number)}"
-    _run(server_url, f"CREATE DATABASE {name} TEMPLATE {template}")
+    _run(server_url, f"CREATE DATABASE {name} TEMPLATE template0")
     yield _sibling(server_url, name)
     _run(server_url, f"DROP DATABASE {name} WITH (FORCE)")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -40,17 +41,25 @@ def prodrome(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-@pytest.fixture
-def ward(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def ward(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two stays; one value of three is beyond belief."""
     rows = [
         f"{stay},{at(hour).isoformat()},{at(hour + 1).isoformat()},heart_rate,{value},1/min\n"
         for stay in ("a", "b")
         for hour, value in ((1, 80), (2, 900), (3, 82.5))
     ]
-    table = tmp_path / "ward.csv"
+    table = tmp_path_factory.mktemp("ward") / "ward.csv"
     table.write_text(HEADER + "".join(rows), encoding="utf-8")
     return table
+
+
+@pytest.fixture(scope="module")
+def ingested(ward: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The ward as a folder; to be copied by a test that changes it."""
+    out = tmp_path_factory.mktemp("ingested") / "out"
+    assert prodrome("ingest", "table", str(ward), "--out", str(out)).returncode == 0
+    return out
 
 
 def counts(engine: Engine) -> dict[str, int]:
@@ -138,9 +147,10 @@ HEARING = (
 
 
 @pytest.mark.parametrize("ended_by", [signal.SIGKILL, signal.SIGINT])
-def test_a_run_that_is_ended_leaves_the_folder_as_it_was(ward: Path, tmp_path: Path, ended_by: int) -> None:
-    out = tmp_path / "out"
-    assert prodrome("ingest", "table", str(ward), "--out", str(out)).returncode == 0
+def test_a_run_that_is_ended_leaves_the_folder_as_it_was(
+    ward: Path, ingested: Path, tmp_path: Path, ended_by: int
+) -> None:
+    out = shutil.copytree(ingested, tmp_path / "out")
     before = pq.read_table(out / "stays.parquet")
     long = tmp_path / "long.csv"
     rows = (f"s{i},{at(1).isoformat()},,heart_rate,80,1/min\n" for i in range(60_000))
@@ -163,9 +173,8 @@ def test_a_run_that_is_ended_leaves_the_folder_as_it_was(ward: Path, tmp_path: P
     assert list(tmp_path.glob(".out*")) == []
 
 
-def test_every_later_command_takes_the_folder(ward: Path, tmp_path: Path) -> None:
-    assert prodrome("ingest", "table", str(ward), "--out", str(tmp_path / "in")).returncode == 0
-    for source, path in (("table", ward), ("ingested", tmp_path / "in")):
+def test_every_later_command_takes_the_folder(ward: Path, ingested: Path, tmp_path: Path) -> None:
+    for source, path in (("table", ward), ("ingested", ingested)):
         out = str(tmp_path / source)
         assert prodrome("score", source, str(path), "--model", "qsofa", "--out", out).returncode == 0
     one, two = (pq.read_table(tmp_path / name / "predictions.parquet") for name in ("table", "ingested"))

@@ -11,9 +11,10 @@ import pytest
 from models.clinical.errors import InvalidInput, UnreadableSource
 from models.clinical.recording import UNKNOWN_START
 from models.clinical.score import Score
+from models.folder import DESCRIPTION
 from models.mvpa import MVPAConfig
 from models.mvpa.detector import Detector, DetectorConfig
-from models.mvpa.folder import DESCRIPTION, load_detector
+from models.mvpa.folder import load_detector
 from models.mvpa.training import TrainingConfig
 from pipelines.detect import detect, detector_named, policy_of, prepared, score_recording
 from pipelines.simulate.ieeg import IEEGConfig, simulate_ieeg

@@ -209,14 +209,14 @@ def test_real_stays_as_recorded(service: Service, model: str, data_folder: Path)
 
 def test_live_stays_with_the_service_clock(tmp_path: Path, model: str) -> None:
     """Scored hour by hour while rows arrive, not in one go at the end: late ones make new revisions."""
-    now = datetime.now(UTC)
-    start = now + timedelta(hours=4)
-    clock = {"CLOCK_START": start, "CLOCK_ANCHOR": now + timedelta(seconds=20), "CLOCK_SPEED": 3600.0}
-    stays = simulated(2, admitted_at=now)
-    settings = {f"PRODROME_{name}": str(value) for name, value in clock.items()}
+    now = datetime.now(UTC).isoformat()
+    clock = {"CLOCK_START": now, "CLOCK_ANCHOR": now, "CLOCK_SPEED": "7200"}
+    settings = {f"PRODROME_{name}": value for name, value in clock.items()}
     with running(tmp_path, model, **settings) as service:
         with connect(service.url) as client:
-            replay(stays, client, WithService(client))
+            live = WithService(client)
+            stays = simulated(2, admitted_at=live.now)  # now that it is ready: all of it is still to come
+            replay(stays, client, live)
         wait_until(lambda: all(scored_to_the_end(service, stay) for stay in stays), service)
         written = {
             row["created_at"] for row in service.get(f"/v1/stays/{stays[0].stay_id}/scores").json()["scores"]
@@ -230,6 +230,7 @@ def test_the_web_process_dies_in_between_and_nothing_is_lost(
 ) -> None:
     """Each kill comes while the next request is under way; the worker scores on."""
     monkeypatch.setattr("pipelines.replay.ROWS_PER_REQUEST", 60)
+    monkeypatch.setattr("pipelines.client.LONGEST_WAIT_SECONDS", 0.5)
     stays = simulated(3)
     with running(tmp_path, "news2") as service:
         kills = [Timer(0.02 * number, service.restart, [WEB]) for number in range(2)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -299,20 +300,28 @@ def test_workers_share_the_ward_and_score_each_stay_once(engine: Engine, worker_
     assert history(engine) == [("raised", "09:00")] * 12
 
 
+@contextmanager
+def without_outbox(engine: Engine) -> Iterator[None]:
+    """What a worker stores last finds no table."""
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE outbox RENAME TO elsewhere"))
+    try:
+        yield
+    finally:
+        with engine.begin() as connection:
+            connection.execute(text("ALTER TABLE elsewhere RENAME TO outbox"))
+
+
 def test_an_outcome_is_stored_whole_or_not_at_all(engine: Engine, worker_at: WorkerAt) -> None:
     admit(engine)
     observe(engine, ILL, 0.5)
     worker = worker_at(3.1)
-    with engine.begin() as connection:
-        connection.execute(text("ALTER TABLE outbox RENAME TO elsewhere"))
-    with pytest.raises(SQLAlchemyError):
+    with without_outbox(engine), pytest.raises(SQLAlchemyError):
         worker.step()
     assert (score_rows(engine), history(engine)) == ([], [])
     with reading(engine) as session:
         assert session.scalars(select(AuditRow.what)).all() == ["model activated"]
         assert session.scalars(select(StayRow)).one().scored_through is None
-    with engine.begin() as connection:
-        connection.execute(text("ALTER TABLE elsewhere RENAME TO outbox"))
     end_leases(engine)
     assert worker.step()
     assert len(score_rows(engine)) == 3

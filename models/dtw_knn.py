@@ -17,7 +17,6 @@ much each row counts in a distance and how much each group's vote is worth.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -31,7 +30,7 @@ import numpy.typing as npt
 from models.base import Explanation
 from models.calibration import Calibration
 from models.channels import patient
-from models.clinical.errors import InvalidInput, ScoringFailed, UnknownModel
+from models.clinical.errors import InvalidInput, ScoringFailed
 from models.clinical.score import ScoreSeries, ScoreStatus
 from models.clinical.stay import LabelledStay, Stay
 from models.contributions import contributions
@@ -43,6 +42,7 @@ from models.dtw.likeness import Likeness, likeness
 from models.dtw.series import Series
 from models.dtw.votes import MEASURED, ROWS, WIDE_GROUPS, Votes
 from models.feed import last_values
+from models.folder import check_saved_for, read_description, version_of, write_folder
 from models.mgp.encoding import encode
 from models.mgp.standardise import VARIABLES, Standardisation
 from models.revisions import as_at, score_as_known
@@ -128,8 +128,7 @@ class DTWKNN:
             raise InvalidInput(
                 f"{len(learnt.worth)} weights for {len(config.groups())} groups", value=len(learnt.worth)
             )
-        content = self._description().encode() + index_files.fingerprint(learnt.index)
-        self._version = hashlib.sha256(content).hexdigest()[:12]
+        self._version = version_of(self._description(), index_files.fingerprint(learnt.index))
 
     @property
     def version(self) -> str:
@@ -235,17 +234,13 @@ class DTWKNN:
     def save(self, folder: Path) -> None:
         """Write `model.json` and the index, `index.json` and `index.safetensors`."""
         index_files.save(self.learnt.index, folder)
-        (folder / "model.json").write_text(self._description() + "\n", encoding="utf-8")
+        write_folder(folder, self._description(), {})
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote. Raises UnknownModel without it, UnreadableSource for a damaged index."""
-        description = folder / "model.json"
-        if not description.is_file():
-            raise UnknownModel(f"{folder}: no model.json, so no saved {cls.name}")
-        fields = json.loads(description.read_text(encoding="utf-8"))
-        if tuple(fields["variables"]) != VARIABLES:
-            raise UnknownModel(f"{folder}: saved for other variables than this version reads")
+        fields = read_description(folder)
+        check_saved_for(folder, fields, variables=[*VARIABLES])
         learnt = Learnt(
             index_files.load(folder),
             Standardisation(*(np.array(column, dtype=np.float64) for column in fields["standardisation"])),

@@ -30,10 +30,10 @@ from benchmarks.sepsis import Records
 from models.clinical.stay import LabelledStay
 from models.dtw.index import Index, coded
 from models.dtw.series import references
-from models.dtw.votes import MEASURED, Votes
 from models.dtw_knn import DTWKNN
 from models.dtw_learning import draw
 from models.dtw_recruiting import Recipe, labelled_course
+from models.dtw_votes import MEASURED, Votes
 from models.mgp.standardise import VARIABLES
 from pipelines.split import held_out
 

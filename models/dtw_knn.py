@@ -3,8 +3,8 @@
     observations -> last values, hour by hour -> excerpt of the last H hours -> distances to the references,
     row by row -> evidence of each group of rows -> weighted sum -> calibrated score
 
-The references are the H hours before some hour near the onset of cases, and before any hour without a label
-of its own. Every hour is scored by itself, from what was known by it: `score(stay.until(t))` equals
+The references are the H hours before some hour near the onset of cases, and before any hour of stays without
+an onset. Every hour is scored by itself, from what was known by it: `score(stay.until(t))` equals
 `score(stay)` up to t in every bit, and so do scores on any number of threads.
 
     T  grid hours     V  variables     H  hours of an excerpt     N  references     G  groups of rows
@@ -40,7 +40,7 @@ from models.dtw.excerpts import CarriedCourse, measured
 from models.dtw.index import Index
 from models.dtw.likeness import Likeness, likeness
 from models.dtw.series import Series
-from models.dtw.votes import MEASURED, ROWS, WIDE_GROUPS, Votes
+from models.dtw_votes import MEASURED, ROWS, WIDE_GROUPS, Votes
 from models.feed import last_values
 from models.folder import check_saved_for, read_description, version_of, write_folder
 from models.mgp.encoding import encode
@@ -68,6 +68,12 @@ class DTWConfig:
                 raise InvalidInput(
                     f"{name} {value}: at least {least} h", value=value, bound=f">= {least}", unit="h"
                 )
+        if self.voting.combination != "root_mean_square":
+            raise InvalidInput(
+                f"combination {self.voting.combination}: rows are weighed by a metric of squares",
+                value=self.voting.combination,
+                bound="root_mean_square",
+            )
         if not self.single and not self.wide:
             raise InvalidInput("nobody votes: neither single variables nor a wide group")
         if unknown := set(self.wide) - set(WIDE_GROUPS):
@@ -78,7 +84,7 @@ class DTWConfig:
         """From `as_json` or TOML; what is left out keeps its default. Raises TypeError for other names."""
         chosen = dict(fields)
         chosen["wide"] = tuple(chosen.get("wide", WIDE_GROUPS))
-        chosen["voting"] = Voting(**chosen.get("voting", {}))
+        chosen["voting"] = replace(cls().voting, **chosen.get("voting", {}))
         chosen["sufficiency"] = SufficiencyRule(**chosen.get("sufficiency", {}))
         return cls(**chosen)
 
@@ -240,7 +246,7 @@ class DTWKNN:
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote. Raises UnknownModel without it, UnreadableSource for a damaged index."""
         fields = read_description(folder)
-        check_saved_for(folder, fields, variables=[*VARIABLES])
+        check_saved_for(folder, fields, variables=[*VARIABLES], rows=[*ROWS])
         learnt = Learnt(
             index_files.load(folder),
             Standardisation(*(np.array(column, dtype=np.float64) for column in fields["standardisation"])),
@@ -258,6 +264,7 @@ class DTWKNN:
         fields = {
             "model": self.name,
             "variables": VARIABLES,
+            "rows": ROWS,
             "config": self.config.as_json(),
             "metric": learnt.metric.tolist(),
             "worth": learnt.worth.tolist(),

@@ -1,7 +1,7 @@
 """How the DTW ensemble learns: whom it remembers, and what each group's vote is worth.
 
-    training stays -> references: excerpts before onsets, and before hours that no onset follows
-                   -> how much each row counts in a distance (models/dtw/metric.py)
+    training stays -> references: excerpts before onsets, and of stays without any
+                   -> how much each row counts in a distance (models/dtw_metric.py)
     half of the validation subjects -> worth of each group (logistic regression, no weight below 0)
     the other half -> calibration (Platt), threshold, and the figures a search compares
 
@@ -28,9 +28,9 @@ from models.calibration import best_f1, calibrate, check_both_labels
 from models.clinical.errors import InvalidInput
 from models.clinical.score import ScoreStatus
 from models.clinical.stay import LabelledStay
-from models.dtw.votes import Votes
 from models.dtw_knn import DTWConfig, Learnt
 from models.dtw_recruiting import Memory, Recipe, labelled_course, remembered
+from models.dtw_votes import Votes
 from models.mgp.standardise import Standardisation
 from models.stacking import nonnegative_logistic
 from models.training_stays import standardisation_of

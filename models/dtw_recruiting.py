@@ -17,10 +17,10 @@ from models.clinical.stay import GRID_STEP, LabelledStay
 from models.dtw.distances import per_variable
 from models.dtw.excerpts import CarriedCourse, compared, scaled
 from models.dtw.index import Index, coded
-from models.dtw.metric import Compared, Descent, learnt_metric
-from models.dtw.prototypes import Likening, condensed
+from models.dtw.prototypes import Comparison, condensed
 from models.dtw.series import Series, references
 from models.dtw_knn import DTWConfig, course_of
+from models.dtw_metric import Compared, Descent, learnt_metric
 from models.mgp.standardise import VARIABLES, Standardisation
 
 Floats = npt.NDArray[np.float64]
@@ -35,7 +35,7 @@ class Recipe:
 
     onset_hours: tuple[int, ...] = (0, 2, 4, 6)  # an excerpt of a case for each, so long before its onset
     cases: int = 2000  # excerpts at most
-    controls: int = 4000  # excerpts that end at hours as they occur, of whoever has no onset near
+    controls: int = 4000  # excerpts that end at hours as they occur, of stays without onset
     prototype_stays: int = 0  # references become barycentres of at least so many stays; 0 keeps them
     metric_hours: int = 2000  # of training, half of them positive
     metric_references: int = 2500
@@ -45,8 +45,27 @@ class Recipe:
     seed: int = 2019
 
     def __post_init__(self) -> None:
-        if min(self.cases, self.controls, self.tuning_hours) < 1:
-            raise InvalidInput("cases, controls and tuning_hours: at least 1 each", bound=">= 1")
+        for name, least in (("cases", 1), ("controls", 1), ("tuning_hours", 1), ("metric_hours", 2)):
+            if getattr(self, name) < least:
+                raise InvalidInput(
+                    f"{name} {getattr(self, name)}: at least {least}",
+                    value=getattr(self, name),
+                    bound=f">= {least}",
+                )
+        if self.metric_references < 2 or self.prototype_stays < 0 or self.prototype_stays == 1:  # noqa: PLR2004
+            raise InvalidInput(
+                f"metric_references {self.metric_references}: at least 2; prototype_stays "
+                f"{self.prototype_stays}: 0 for none, or at least 2",
+                value=(self.metric_references, self.prototype_stays),
+                bound=">= 2",
+            )
+        if len(set(self.onset_hours)) != len(self.onset_hours) or min(self.onset_hours, default=-1) < 0:
+            raise InvalidInput(
+                f"onset_hours {self.onset_hours}: each once, none before 0",
+                value=self.onset_hours,
+                bound=">= 0",
+                unit="h",
+            )
 
 
 @dataclass(frozen=True)
@@ -73,15 +92,15 @@ def remembered(
     metric = learnt_metric(recruiter.compared(train, [*cases, *controls]), recipe.descent, recipe.seed)
     if recipe.prototype_stays:
         told = [(one.series, one.onset_hours) for one in cases]
-        likening = Likening(config.voting.alignment(), lambda one: scaled(one, metric))
+        comparison = Comparison(config.voting.alignment(), lambda one: scaled(one, metric))
         theirs = [one.series for one in controls]
-        return Memory(condensed(told, theirs, recipe.prototype_stays, likening, seed=recipe.seed), metric)
+        return Memory(condensed(told, theirs, recipe.prototype_stays, comparison, seed=recipe.seed), metric)
     return Memory(_kept_as_they_are(cases, controls), metric)
 
 
 @dataclass(frozen=True, eq=False)
 class _Excerpt:
-    """It ends with hour `last` of the stay numbered `stay`; NaN `onset_hours` where no onset follows."""
+    """It ends with hour `last` of the stay numbered `stay`; NaN `onset_hours` without an onset."""
 
     series: Series
     stay: int
@@ -104,11 +123,13 @@ class _Recruiter:
     random: np.random.Generator
 
     def cases(self, train: Sequence[LabelledStay]) -> list[_Excerpt]:
-        """Excerpts that end some hours before the onset, where the stay has such an hour."""
+        """Excerpts that end some hours before the onset, where the stay has such an hour; a stay that is
+        positive from its first hour on tells no onset.
+        """
         places = [
             (number, _onset(one) - lead)
             for number, one in enumerate(train)
-            if one.label.any()
+            if one.label.any() and not one.label[0]
             for lead in sorted(self.recipe.onset_hours, reverse=True)
             if 1 <= _onset(one) - lead <= one.hour[-1]
         ]
@@ -117,10 +138,12 @@ class _Recruiter:
         return [replace(one, onset_hours=float(_onset(train[one.stay]) - one.last)) for one in found]
 
     def controls(self, train: Sequence[LabelledStay]) -> list[_Excerpt]:
-        """Excerpts that end at hours as they occur, no onset near; one of a stay at most where they go into
-        prototypes.
+        """Excerpts of stays without onset that end at hours as they occur; at most one of a stay where they
+        go into prototypes.
         """
-        mixed = self.random.permutation(_hours(train, 0))
+        calm = _hours(train, 0)
+        never = np.array([not one.label.any() for one in train], bool)
+        mixed = self.random.permutation(calm[never[calm[:, 0]]])
         if self.recipe.prototype_stays:
             mixed = mixed[np.sort(np.unique(mixed[:, 0], return_index=True)[1])]
         places = [(number, hour) for number, hour in mixed[: self.recipe.controls].tolist()]
@@ -134,6 +157,8 @@ class _Recruiter:
         some = np.sort(self.random.permutation(len(many))[: self.recipe.metric_references])
         chosen = [many[place] for place in some.tolist()]
         rows, alignment = references([compared(one.series) for one in chosen]), self.config.voting.alignment()
+        own = np.array([one.stay for one in asked])[:, None] == np.array([one.stay for one in chosen])
+        asked = [one for one, alone in zip(asked, own.all(axis=1), strict=True) if not alone]
         distances = np.empty((rows.values.shape[1], len(asked), len(chosen)), np.float16)
         for place, one in enumerate(asked):
             distances[:, place] = per_variable(compared(one.series), rows, alignment)
@@ -141,7 +166,7 @@ class _Recruiter:
             distances,
             label=np.array([one.label_in(train) for one in asked], np.int8),
             outcome=np.array([not np.isnan(one.onset_hours) for one in chosen], np.int8),
-            own=np.array([one.stay for one in asked])[:, None] == np.array([one.stay for one in chosen]),
+            own=own[~own.all(axis=1)],
         )
 
     def _excerpts(self, train: Sequence[LabelledStay], places: Sequence[Place]) -> list[_Excerpt]:

@@ -41,5 +41,5 @@ def read_description(folder: Path, *weights: str) -> dict[str, Any]:
 def check_saved_for(folder: Path, fields: Mapping[str, Any], **ours: Any) -> None:
     """Raise UnknownModel where a field is not what it is in this version: the variables, say."""
     for name, value in ours.items():
-        if fields[name] != value:
+        if fields.get(name) != value:
             raise UnknownModel(f"{folder}: saved for other {name} than this version reads")

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
@@ -21,10 +21,10 @@ import numpy as np
 
 from models.clinical.errors import InvalidInput, UnreadableSource
 from models.clinical.stay import LabelledStay
-from models.dtw.metric import Descent
 from models.dtw_knn import DTWKNN, DTWConfig, Learnt
 from models.dtw_learning import first_half, weighed
-from models.dtw_recruiting import Recipe, remembered
+from models.dtw_metric import Descent
+from models.dtw_recruiting import Memory, Recipe, remembered
 from models.mgp.standardise import Standardisation
 from models.training_stays import standardisation_of
 from pipelines.ingest import cinc2019
@@ -103,8 +103,12 @@ def searched(
     """The configuration of highest AUPRC, what it learnt, and every one tried. Of equal ones the first."""
     best: tuple[DTWConfig, Learnt] | None = None
     tried: list[dict[str, Any]] = []
+    memories: dict[Hashable, Memory] = {}
     for config in settings.candidates():
-        memory = remembered(config, parts["train"], standardisation, settings.recipe)
+        compared = config.hours, config.fading_hours, config.voting.alignment()
+        if compared not in memories:
+            memories[compared] = remembered(config, parts["train"], standardisation, settings.recipe)
+        memory = memories[compared]
         learnt = weighed(config, memory, standardisation, parts["validation"], settings.recipe)
         figures = learnt.training["validation"]
         tried.append({"config": config.as_json(), "validation": figures})

@@ -39,6 +39,7 @@ Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
 
 EVERY_SAMPLE = -1
+CLOSENESS, COMBINATION = ("equal", "reciprocal"), ("mean", "root_mean_square")
 CASE = 1
 
 
@@ -47,9 +48,7 @@ class Voting:
     """How members compare and vote."""
 
     neighbours: int = 25
-    samples: int = (
-        4  # of controls; a tenth of stays are cases, so that each member sees about two controls a case
-    )
+    samples: int = 4  # of controls: each member sees one of so many parts of them
     prior_votes: float = 4.0  # keeps a member whose neighbours all agree from being certain
     closeness: Literal["equal", "reciprocal"] = "equal"  # how much a nearer neighbour's vote counts more
     combination: Literal["mean", "root_mean_square"] = "mean"  # of the variables of a group
@@ -62,6 +61,14 @@ class Voting:
                 raise InvalidInput(
                     f"{name} {getattr(self, name)}: at least 1", value=getattr(self, name), bound=">= 1"
                 )
+        for name, choices in (("closeness", CLOSENESS), ("combination", COMBINATION)):
+            if getattr(self, name) not in choices:
+                raise InvalidInput(
+                    f"{name} {getattr(self, name)!r}: one of {', '.join(choices)}",
+                    value=getattr(self, name),
+                    bound=" or ".join(choices),
+                )
+        self.alignment()
         if self.prior_votes <= 0.0:
             raise InvalidInput(
                 f"prior_votes {self.prior_votes}: above 0", value=self.prior_votes, bound="> 0"

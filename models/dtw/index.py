@@ -36,6 +36,7 @@ Array = npt.NDArray[Any]
 FORMAT, VERSION = "prodrome dtw index", 1
 DESCRIPTION, ARRAYS = "index.json", "index.safetensors"
 STEPS = 255  # of a weight in one byte
+HALF_LARGEST = float(np.finfo(np.float16).max)
 CHUNK = 1 << 22  # bytes hashed, or coded and written, at a time
 _NAMES = {
     "F16": np.float16,
@@ -67,10 +68,16 @@ class Index:
                     value=len(getattr(self, name)),
                     bound=str(self.references.count),
                 )
+        if other := set(np.unique(self.outcome).tolist()) - {0, 1}:
+            raise InvalidInput(f"outcome {other.pop()}: 0 or 1", value=sorted(other), bound="0 or 1")
 
 
 def coded(one: Series) -> Series:
-    """The series as `half` keeps it: values in half precision, weights in steps of 1/255."""
+    """The series as `half` keeps it: values in half precision, weights in steps of 1/255.
+
+    Raises InvalidInput for values beyond half precision.
+    """
+    _check_half(one.values)
     values = one.values.astype(np.float16).astype(np.float64)
     if one.weights is None:
         return Series(values, None, one.variables)
@@ -79,10 +86,14 @@ def coded(one: Series) -> Series:
 
 
 def save(index: Index, folder: Path, coding: Coding = "half") -> None:
-    """Write an index to `folder`. Raises InvalidInput for values that a float cannot hold exactly."""
+    """Write an index to `folder`. Raises InvalidInput for values that single precision rounds, or that lie
+    beyond half precision.
+    """
     one = index.references
     if one.originals is not None:
         raise InvalidInput("the references hold values that single precision rounds: see `coded`")
+    if coding == "half":
+        _check_half(one.values)
     arrays: dict[str, _Coded] = {
         "values": _Coded(one.values, np.dtype(np.float16 if coding == "half" else np.float32)),
         **({} if one.weights is None else {"weights": _Coded(one.weights, np.dtype(np.uint8), _steps)}),
@@ -94,14 +105,15 @@ def save(index: Index, folder: Path, coding: Coding = "half") -> None:
     }
     folder.mkdir(parents=True, exist_ok=True)
     _write(folder / ARRAYS, arrays)
-    description = {
+    description: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,
         "references": one.count,
-        "variables": one.variables,
+        "variables": list(one.variables),
         "coding": coding,
         "sha256": _checksum(folder / ARRAYS),
     }
+    description["own_sha256"] = _own_checksum(description)
     (folder / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
 
 
@@ -212,9 +224,28 @@ def _described(path: Path) -> Mapping[str, Any]:
         raise UnreadableSource(f"{path}: not the description of a {FORMAT}")
     if found.get("version") != VERSION:
         raise UnreadableSource(f"{path}: version {found.get('version')} of the format; this reads {VERSION}")
-    if lacking := {"variables", "sha256"} - set(found):
+    if lacking := {"variables", "sha256", "own_sha256"} - set(found):
         raise UnreadableSource(f"{path}: lacks {', '.join(sorted(lacking))}")
+    if _own_checksum(found) != found["own_sha256"]:
+        raise UnreadableSource(f"{path}: SHA-256 is not the {found['own_sha256']} it states: it was changed")
     return found
+
+
+def _own_checksum(description: Mapping[str, Any]) -> str:
+    """Of what a description says beside this."""
+    said = {name: value for name, value in description.items() if name != "own_sha256"}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def _check_half(values: Array) -> None:
+    largest = float(np.abs(values).max(initial=0.0))
+    if largest > HALF_LARGEST:
+        raise InvalidInput(
+            f"a value of {largest:g} standardised units: half precision ends at {HALF_LARGEST:g}",
+            value=largest,
+            bound=f"<= {HALF_LARGEST:g}",
+            unit="standardised",
+        )
 
 
 def _checksum(path: Path) -> str:

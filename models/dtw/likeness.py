@@ -24,10 +24,10 @@ class Likeness:
     it was made of.
 
     `pairs` are hours of the excerpt and of the reference, from 0, on one path for all that is compared;
-    `shares` what each variable that both know adds to the distance, by its values and by when it was
-    measured, of sum 1, the largest first; `course` the standardised values (H,) of these variables in the
-    reference, each where the path lays it on the excerpt: of several laid on one hour their mean, NaN where
-    the reference knows none.
+    `shares` of the squared distance that each variable adds by its values and by when it was measured, the
+    largest first, of which the clock and the patient add the rest; `course` the standardised values (H,) in
+    the reference of the variables that both know, each where the path lays it on the excerpt: of several laid
+    on one hour their mean, NaN where the reference knows none.
     """
 
     reference: int
@@ -74,7 +74,7 @@ def _one(
         onset_hours=None if np.isnan(onset) else onset,
         stays=int(index.stays[number]),
         pairs=tuple((int(i), int(j)) for i, j in pairs),
-        shares=_shares(parts, variables, known),
+        shares=_shares(parts, variables),
         course={name: at[variables.index(name)] for name in known},
     )
 
@@ -89,13 +89,10 @@ def _laid(past: Series, pairs: npt.NDArray[np.int64], hours: int) -> Doubles:
     return np.divide(total, many, out=np.full_like(total, np.nan), where=many > 0.0)
 
 
-def _shares(parts: Doubles, variables: tuple[str, ...], known: list[str]) -> tuple[tuple[str, float], ...]:
-    """Of each variable `known` to both: what its values and its times of measurement add."""
-    own = {
-        name: float(parts[v] + parts[len(variables) + len(CONTEXT) + v])
-        for v, name in enumerate(variables)
-        if name in known
-    }
-    total = sum(own.values())
-    found = [(name, one / total if total > 0.0 else 0.0) for name, one in own.items()]
+def _shares(parts: Doubles, variables: tuple[str, ...]) -> tuple[tuple[str, float], ...]:
+    """Of each variable that adds something: what its values and its times of measurement do."""
+    times = len(variables) + len(CONTEXT)
+    total = float(parts.sum())
+    own = {name: float(parts[v] + parts[times + v]) for v, name in enumerate(variables)}
+    found = [(name, one / total) for name, one in own.items() if one > 0.0]
     return tuple(sorted(found, key=lambda item: (-item[1], item[0])))

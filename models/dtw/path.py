@@ -45,6 +45,9 @@ def path(
     check(query, references)
     if not 0 <= member < references.count:
         raise InvalidInput(f"reference {member}: from 0 to {references.count - 1}", value=member)
+    if variable is not None and not 0 <= variable < len(query.values):
+        most = len(query.values) - 1
+        raise InvalidInput(f"variable {variable}: from 0 to {most}", value=variable, bound=f"[0, {most}]")
     chosen = slice(0, len(query.values)) if variable is None else slice(variable, variable + 1)
     many, row = len(query.values[chosen]), np.array([variable or 0])
     what, weights = pairs_of(query, references, row, references.slots[[member]], many, alignment)

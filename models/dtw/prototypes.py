@@ -30,8 +30,8 @@ TYPICAL = 3  # a cluster is begun for so many times the fewest stays, because si
 
 
 @dataclass(frozen=True)
-class Likening:
-    """How excerpts are likened: `seen` makes of one the series that is compared."""
+class Comparison:
+    """How excerpts are compared: `seen` makes of one the series that is compared."""
 
     alignment: Alignment
     seen: Callable[[Series], Series] = lambda one: one
@@ -41,7 +41,7 @@ def condensed(
     cases: Sequence[tuple[Series, float]],
     controls: Sequence[Series],
     fewest: int,
-    likeness: Likening,
+    comparison: Comparison,
     *,
     seed: int,
 ) -> Index:
@@ -57,7 +57,7 @@ def condensed(
     rows = [
         (centre, outcome, lead, size)
         for outcome, lead, many in [*parts, (0, np.nan, list(controls))]
-        for centre, size in clusters(many, fewest, likeness, seed)
+        for centre, size in clusters(many, fewest, comparison, seed)
     ]
     centres, outcome, lead, size = zip(*rows, strict=True)
     return Index(
@@ -68,7 +68,9 @@ def condensed(
     )
 
 
-def clusters(many: Sequence[Series], fewest: int, likeness: Likening, seed: int) -> list[tuple[Series, int]]:
+def clusters(
+    many: Sequence[Series], fewest: int, comparison: Comparison, seed: int
+) -> list[tuple[Series, int]]:
     """Barycentres and how many series each is of. Raises InvalidInput for fewer than `fewest` series."""
     if len(many) < fewest:
         raise InvalidInput(
@@ -77,16 +79,16 @@ def clusters(many: Sequence[Series], fewest: int, likeness: Likening, seed: int)
     random = np.random.default_rng(seed)
     count = max(1, len(many) // (TYPICAL * fewest))
     centres = [many[place] for place in random.choice(len(many), count, replace=False).tolist()]
-    members = references([likeness.seen(one) for one in many])
+    members = references([comparison.seen(one) for one in many])
     for _ in range(ROUNDS):
-        belongs = _large_enough(_distances(centres, members, likeness), fewest)
-        centres, sizes = _averaged(many, belongs, centres, likeness, fewest)
+        belongs = _large_enough(_distances(centres, members, comparison), fewest)
+        centres, sizes = _averaged(many, belongs, centres, comparison, fewest)
     return list(zip(centres, sizes, strict=True))
 
 
-def _distances(centres: Sequence[Series], members: References, likeness: Likening) -> Doubles:
+def _distances(centres: Sequence[Series], members: References, comparison: Comparison) -> Doubles:
     """(C, R), infinite where nothing is known on both sides."""
-    found = [dependent(likeness.seen(one), members, likeness.alignment) for one in centres]
+    found = [dependent(comparison.seen(one), members, comparison.alignment) for one in centres]
     return np.nan_to_num(np.array(found), nan=np.inf, posinf=np.inf)
 
 
@@ -103,17 +105,17 @@ def _large_enough(distance: Doubles, fewest: int) -> Integers:
 
 
 def _averaged(
-    many: Sequence[Series], belongs: Integers, centres: Sequence[Series], likeness: Likening, fewest: int
+    many: Sequence[Series], belongs: Integers, centres: Sequence[Series], comparison: Comparison, fewest: int
 ) -> tuple[list[Series], list[int]]:
     """The next centres, of those that have members, and how many members."""
     places = [(c, np.flatnonzero(belongs == c).tolist()) for c in range(len(centres))]
     found = [
-        (_barycentre([many[r] for r in own], centres[c], likeness, fewest), len(own))
+        (_barycentre([many[r] for r in own], centres[c], comparison, fewest), len(own))
         for c, own in places
         if own
     ]
     return [one for one, _ in found], [size for _, size in found]
 
 
-def _barycentre(many: Sequence[Series], start: Series, likeness: Likening, fewest: int) -> Series:
-    return barycentre(many, start, likeness.alignment, rounds=1, fewest=fewest, seen=likeness.seen)
+def _barycentre(many: Sequence[Series], start: Series, comparison: Comparison, fewest: int) -> Series:
+    return barycentre(many, start, comparison.alignment, rounds=1, fewest=fewest, seen=comparison.seen)

@@ -67,6 +67,7 @@ def nearest(
         raise InvalidInput(f"{k} neighbours: at least 1", value=k, bound=">= 1", unit="references")
     for query in queries:
         check(query, references)
+    form = Form(form)
     shape = len(queries), references.values.shape[1] if form is Form.PER_VARIABLE else 1, k
     index, distance = np.full(shape, -1), np.full(shape, np.nan)
 

@@ -53,7 +53,7 @@ def test_past_stays_are_told_at_the_newest_score(ward: httpx.Client) -> None:
         assert {name: len(course) for name, course in one["course"].items()} == dict.fromkeys(
             one["course"], 8
         )
-        assert sum(share["share"] for share in one["shares"]) == pytest.approx(1.0)
+        assert 0.0 < sum(share["share"] for share in one["shares"]) <= 1.0
 
 
 def test_a_past_hour_is_compared_by_what_it_knew(ward: httpx.Client) -> None:

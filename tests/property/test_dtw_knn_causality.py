@@ -17,8 +17,8 @@ from models.dtw.ensemble import Voting
 from models.dtw.excerpts import CONTEXT, CarriedCourse
 from models.dtw.index import Index, coded
 from models.dtw.series import references
-from models.dtw.votes import ROWS
 from models.dtw_knn import DTWKNN, DTWConfig, Learnt
+from models.dtw_votes import ROWS
 from models.mgp.standardise import VARIABLES, VITAL_SIGNS, fit_standardisation
 
 ADMITTED = datetime(2026, 3, 1, 7, 13, tzinfo=UTC)

@@ -14,9 +14,9 @@ from models.clinical.score import ScoreStatus
 from models.clinical.stay import GRID_STEP, LabelledStay, Stay, observation_table
 from models.dtw.ensemble import Voting
 from models.dtw.index import ARRAYS
-from models.dtw.metric import Descent
 from models.dtw_knn import DTWKNN, DTWConfig
 from models.dtw_learning import learn
+from models.dtw_metric import Descent
 from models.dtw_recruiting import Recipe, remembered
 from models.mgp.standardise import VARIABLES, Standardisation
 
@@ -72,6 +72,19 @@ def test_references_tell_their_onset(model: DTWKNN) -> None:
     assert (index.stays == 1).all()
 
 
+def test_who_never_becomes_septic_is_so_called_and_an_onset_is_one_that_is_told(
+    standardisation: Standardisation,
+) -> None:
+    from_the_first = [
+        replace(one, label=np.ones(HOURS, np.int8)) if n % 3 == 0 else one for n, one in enumerate(TRAIN)
+    ]
+    with pytest.raises(InvalidInput, match="0 cases and 40 controls"):
+        remembered(CONFIG, from_the_first, standardisation, RECIPE)
+    septic = [one for one in TRAIN if one.label.any()]
+    with pytest.raises(InvalidInput, match="and 0 controls"):
+        remembered(CONFIG, septic, standardisation, RECIPE)
+
+
 def test_fit_gives_a_new_model_of_the_same_configuration(model: DTWKNN) -> None:
     again = model.fit(TRAIN, VALIDATION)
     assert again.config == model.config
@@ -97,7 +110,7 @@ def test_a_sick_stay_is_like_those_whose_onset_came(model: DTWKNN) -> None:
     for one in told:
         assert one.pairs[0] == (0, 0)
         assert one.pairs[-1] == (CONFIG.hours - 1, CONFIG.hours - 1)
-        assert sum(share for _, share in one.shares) == pytest.approx(1.0)
+        assert 0.0 < sum(share for _, share in one.shares) <= 1.0
         assert {name for name, _ in one.shares} <= set(VARIABLES)
     assert model.patients_like(WELL, NOW, count=1)[0].onset_hours is None
 
@@ -127,7 +140,7 @@ def test_prototypes_are_means_of_enough_stays_and_of_none_twice(standardisation:
     assert index.stays[index.outcome == 0].sum() <= sum((one.label == 0).any() for one in TRAIN)
     for lead in (0.0, 4.0):
         assert index.stays[index.onset_hours == lead].sum() <= sum(one.label.any() for one in TRAIN)
-    config = replace(CONFIG, voting=Voting(neighbours=2, samples=1))
+    config = replace(CONFIG, voting=Voting(2, 1, combination="root_mean_square"))
     learnt = DTWKNN(config, learn(config, TRAIN, VALIDATION, recipe))
     assert learnt.score(SICK).value[-1] > learnt.score(WELL).value[-1]
 
@@ -144,6 +157,7 @@ def test_no_case_is_no_model() -> None:
         ({"wide": ("urine",)}, "no group"),
         ({"single": False, "wide": ()}, "nobody votes"),
         ({"fading_hours": 0}, "at least"),
+        ({"voting": Voting()}, "combination mean"),
     ],
 )
 def test_a_configuration_out_of_bounds_is_refused(fields: dict[str, object], says: str) -> None:
@@ -153,5 +167,23 @@ def test_a_configuration_out_of_bounds_is_refused(fields: dict[str, object], say
 
 def test_a_configuration_survives_json() -> None:
     assert DTWConfig.from_json(CONFIG.as_json()) == CONFIG
+    assert DTWConfig.from_json({}) == DTWConfig()
+    fewer = DTWConfig.from_json({"voting": {"neighbours": 7}})
+    assert fewer.voting == replace(DTWConfig().voting, neighbours=7)
     with pytest.raises(TypeError):
         DTWConfig.from_json({"weeks": 1})
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"controls": 0}, "controls 0: at least 1"),
+        ({"metric_hours": 0}, "metric_hours 0: at least 2"),
+        ({"prototype_stays": 1}, "prototype_stays 1"),
+        ({"prototype_stays": -5}, "prototype_stays -5"),
+        ({"onset_hours": (0, 0)}, "each once"),
+    ],
+)
+def test_a_recipe_out_of_bounds_is_refused(fields: dict[str, object], says: str) -> None:
+    with pytest.raises(InvalidInput, match=says):
+        Recipe(**fields)  # type: ignore[arg-type]

@@ -47,7 +47,16 @@ def test_what_is_laid_on_one_hour_is_averaged_and_what_is_not_known_is_left_out(
 def test_a_variable_that_one_side_does_not_know_has_no_course() -> None:
     query = excerpt([[0.0, NAN], [1.0, NAN]])
     found = nearest(query, excerpt([[0.0, 5.0], [1.0, 5.0]]))
-    assert set(found.course) == {"heart_rate"} == {name for name, _ in found.shares}
+    assert set(found.course) == {"heart_rate"}
+
+
+def test_shares_are_of_the_whole_distance() -> None:
+    query = excerpt([[0.0, NAN], [0.0, NAN]])
+    past = excerpt([[3.0, 2.0], [3.0, 2.0]])
+    found = nearest(query, past)
+    # heart rate: 2 h of 9; lactate: 2 h of 4 by its value, which is unknown here, and 2 h of 1 by its times
+    assert found.distance == pytest.approx(np.sqrt(28.0))
+    assert dict(found.shares) == {"heart_rate": pytest.approx(18 / 28), "lactate": pytest.approx(10 / 28)}
 
 
 @pytest.mark.parametrize(("hours", "first"), [(2, 0.5), (5, 0.0)])  # of two hours the first takes two

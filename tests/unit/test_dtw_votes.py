@@ -12,7 +12,7 @@ from models.dtw.ensemble import Voting
 from models.dtw.excerpts import CONTEXT, CarriedCourse, compared, compared_references, measured
 from models.dtw.index import Index
 from models.dtw.series import Series, references
-from models.dtw.votes import MEASURED, ROWS, Votes
+from models.dtw_votes import MEASURED, ROWS, Votes
 from models.mgp.standardise import VARIABLES
 
 HOURS, COUNT = 4, 12

@@ -49,6 +49,17 @@ class DTWSettings:
     search: dict[str, list[Any]] = field(default_factory=dict)
     threshold_stays: int = 500
 
+    def __post_init__(self) -> None:
+        if self.threshold_stays < 1:
+            raise InvalidInput(
+                f"threshold_stays {self.threshold_stays}: at least 1",
+                value=self.threshold_stays,
+                bound=">= 1",
+            )
+        for name, values in self.search.items():
+            if not isinstance(values, list):
+                raise InvalidInput(f"search of {name}: a list of values, not {values}", value=values)
+
     def candidates(self) -> list[DTWConfig]:
         """Every combination of the values to try. Raises InvalidInput for a name that is no field."""
         values = product(*self.search.values())

@@ -238,7 +238,7 @@ def _own_checksum(description: Mapping[str, Any]) -> str:
 
 
 def _check_half(values: Array) -> None:
-    largest = float(np.abs(values).max(initial=0.0))
+    largest = max(float(values.max(initial=0.0)), -float(values.min(initial=0.0)))  # no copy
     if largest > HALF_LARGEST:
         raise InvalidInput(
             f"a value of {largest:g} standardised units: half precision ends at {HALF_LARGEST:g}",

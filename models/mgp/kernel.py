@@ -32,6 +32,7 @@ from torch import Tensor
 from models.clinical.errors import InvalidInput
 
 TEMPORALS = ("matern12", "matern32", "matern52", "rbf")
+LEAST_NOISE = 1e-10  # of the prior variance
 ASYMMETRY = 1e-4  # of the largest variance: a product W W^T in float32 is symmetric to about 1e-6
 INDEFINITE = 1e-5  # a covariance of low rank is as far from positive, by rounding alone
 
@@ -139,6 +140,21 @@ def _check(kernel: Kernel) -> None:
     _check_positive("lengthscale_hours", kernel.lengthscale_hours.detach(), "h")
     _check_positive("noise", noise.detach(), "variance of a standardised value")
     _check_covariance(covariance)
+    _check_noise(noise.detach(), kernel.prior_variance().detach())
+
+
+def _check_noise(noise: Tensor, variance: Tensor) -> None:
+    """Below this, repeated measurements of one moment leave nothing of double precision."""
+    least = LEAST_NOISE * variance
+    if (noise < least).any():
+        place = int((noise < least).nonzero()[0, 0])
+        value, bound = float(noise[place]), float(least[place])
+        raise InvalidInput(
+            f"noise[{place}] is {value:g}; expected at least {bound:g}, {LEAST_NOISE:g} of its variance",
+            value=value,
+            bound=f">= {bound:g}",
+            unit="variance of a standardised value",
+        )
 
 
 def _check_positive(name: str, values: Tensor, unit: str) -> None:

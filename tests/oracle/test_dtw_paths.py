@@ -55,3 +55,5 @@ def test_no_path_is_an_error() -> None:
         path(series(QUERY), others, 0, Alignment(Itakura(2.0)))
     with pytest.raises(InvalidInput, match="reference 4: from 0 to 3"):
         path(series(QUERY), others, 4)
+    with pytest.raises(InvalidInput, match="variable 3: from 0 to 2"):
+        path(series(QUERY), others, 0, variable=3)

@@ -98,3 +98,12 @@ def test_the_search_refuses_no_neighbours() -> None:
     one = series([0.0, 1.0])
     with pytest.raises(InvalidInput, match="0 neighbours: at least 1"):
         nearest([one], references([one]), 0)
+
+
+def test_a_form_may_be_named() -> None:
+    past = [series(np.random.default_rng(n).normal(size=(6, 3))) for n in range(9)]
+    named = nearest(past[:2], references(past), 3, form="dependent")  # type: ignore[arg-type]
+    meant = nearest(past[:2], references(past), 3, form=Form.DEPENDENT)
+    np.testing.assert_array_equal(named.index, meant.index)
+    with pytest.raises(ValueError, match="together"):
+        nearest(past[:2], references(past), 3, form="together")  # type: ignore[arg-type]

@@ -89,6 +89,10 @@ def test_a_query_that_knows_nothing_is_at_no_distance() -> None:
         ({"samples": 0}, "samples 0: at least 1"),
         ({"samples": 3}, "3 samples of 2 controls"),
         ({"prior_votes": 0.0}, "prior_votes 0.0: above 0"),
+        ({"closeness": "recipocal"}, "closeness 'recipocal': one of equal, reciprocal"),
+        ({"combination": "rms"}, "combination 'rms': one of mean, root_mean_square"),
+        ({"radius_hours": -1}, "radius -1"),
+        ({"open_begin": True, "radius_hours": 3}, "open_begin goes with"),
     ],
 )
 def test_what_cannot_vote_is_refused(voting: dict[str, object], says: str) -> None:

@@ -175,6 +175,11 @@ def test_a_missing_file_is_named(name: str, tmp_path: Path) -> None:
         (lambda told: told | {"version": 2}, "version 2 of the format; this reads 1"),
         (lambda told: {name: told[name] for name in told if name != "sha256"}, "lacks sha256"),
         (lambda told: [told], "not the description"),
+        (
+            lambda told: told | {"variables": ["lactate", "heart_rate"]},
+            "SHA-256 is not the .* it was changed",
+        ),
+        (lambda told: told | {"variables": ["lactate"]}, "it was changed"),
     ],
 )
 def test_a_foreign_description_is_refused(
@@ -204,6 +209,22 @@ def test_an_outcome_for_each_reference() -> None:
     index = index_of(many(40))
     with pytest.raises(InvalidInput, match="outcome of 39 references: there are 40"):
         Index(index.references, index.outcome[1:], index.onset_hours, index.stays)
+
+
+def test_an_outcome_is_0_or_1() -> None:
+    index = index_of(many(3))
+    with pytest.raises(InvalidInput, match="outcome 7: 0 or 1"):
+        Index(index.references, np.array([0, 7, 1], np.int8), index.onset_hours, index.stays)
+
+
+def test_what_lies_beyond_half_precision_is_not_coded(tmp_path: Path) -> None:
+    large = series([[1e5, 0.0], [0.0, 1.0]], variables=NAMES)
+    with pytest.raises(InvalidInput, match="100000 standardised units: half precision ends at 65504"):
+        coded(large)
+    with pytest.raises(InvalidInput, match="half precision ends"):
+        save(index_of([large]), tmp_path)
+    save(index_of([large]), tmp_path, "single")
+    assert load(tmp_path).references.values.max() == np.float32(1e5)
 
 
 def test_what_was_coded_is_coded() -> None:

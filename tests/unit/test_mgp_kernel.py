@@ -39,6 +39,7 @@ def test_one_name_stands_for_every_time_scale() -> None:
         ({"task_covariance": np.triu(np.ones((3, 3)))}, "not symmetric"),
         ({"task_covariance": np.full((3, 3), np.inf)}, "not symmetric and finite"),
         ({"task_covariance": np.diag([1.0, 1.0, -1.0])}, r"indefinite: its smallest eigenvalue is -1"),
+        ({"noise": [1.0, 1.0, 1e-16]}, r"noise\[2\] is 1e-16; expected at least 1e-10"),
         ({"temporal": "periodic"}, "periodic"),
         ({"temporal": ("matern12", "matern12")}, "for 1 lengthscales"),
     ],

@@ -5,7 +5,7 @@
 
 The references are the H hours before some hour near the onset of cases, and before any hour of stays without
 an onset. Every hour is scored by itself, from what was known by it: `score(stay.until(t))` equals
-`score(stay)` up to t in every bit, and so do scores on any number of threads.
+`score(stay)` up to t in every bit.
 
     T  grid hours     V  variables     H  hours of an excerpt     N  references     G  groups of rows
     R  rows that are compared: values, when each variable was measured, hour of stay and patient

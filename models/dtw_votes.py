@@ -52,9 +52,9 @@ class Votes:
         self.ensemble = Ensemble(rows, weights * metric, voting)
         self._known = self._knows(index.references.mean_weight)
 
-    def distances(self, query: Series, threads: int = 1) -> Floats:
+    def distances(self, query: Series) -> Floats:
         """Of each row of an excerpt to each reference, (R, N)."""
-        return self.ensemble.distances(compared(query), threads)
+        return self.ensemble.distances(compared(query))
 
     def evidence(self, query: Series, distances: Floats) -> Floats:
         """Of each group for the outcome, (G,). Where a group compares values only, a reference that knows

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from models.calibration import Calibration
@@ -14,7 +14,7 @@ from models.clinical.score import ScoreSeries
 from models.clinical.stay import Stay, observation_table
 from models.clinical.variables import CATALOGUE
 from models.dtw.ensemble import Voting
-from models.dtw.excerpts import CONTEXT, CarriedCourse
+from models.dtw.excerpts import CONTEXT, CarriedCourse, compared
 from models.dtw.index import Index, coded
 from models.dtw.series import references
 from models.dtw_knn import DTWKNN, DTWConfig, Learnt
@@ -91,6 +91,8 @@ def test_the_order_of_rows_changes_no_bit(drawn: list[tuple[int, int, str, float
 def test_threads_change_no_bit(drawn: list[tuple[int, int, str, float]]) -> None:
     one, hour = stay_of(drawn), ADMITTED + timedelta(hours=HOURS)
     query = model()._asked(one, hour).query
-    if query is not None:
-        single, double = (model().votes.distances(query, threads) for threads in (1, 2))
-        np.testing.assert_array_equal(double, single)
+    assume(query is not None)
+    assert query is not None
+    rows = compared(query)
+    single, double = (model().votes.ensemble.distances(rows, threads) for threads in (1, 2))
+    np.testing.assert_array_equal(double, single)

@@ -17,7 +17,7 @@ from models.clinical.stay import GRID_STEP, LabelledStay
 from models.dtw.distances import per_variable
 from models.dtw.excerpts import CarriedCourse, compared, scaled
 from models.dtw.index import Index, coded
-from models.dtw.prototypes import Comparison, condensed
+from models.dtw.prototypes import Comparison, Part, condensed
 from models.dtw.series import Series, references
 from models.dtw_knn import DTWConfig, course_of
 from models.dtw_metric import Compared, Descent, learnt_metric
@@ -91,21 +91,29 @@ def remembered(
         raise InvalidInput(f"{counts}: at least one each", bound=">= 1")
     metric = learnt_metric(recruiter.compared(train, [*cases, *controls]), recipe.descent, recipe.seed)
     if recipe.prototype_stays:
-        told = [(one.series, one.onset_hours) for one in cases]
         comparison = Comparison(config.voting.alignment(), lambda one: scaled(one, metric))
-        theirs = [one.series for one in controls]
-        return Memory(condensed(told, theirs, recipe.prototype_stays, comparison, seed=recipe.seed), metric)
+        parts = _alike([*cases, *controls])
+        return Memory(condensed(parts, recipe.prototype_stays, comparison, seed=recipe.seed), metric)
     return Memory(_kept_as_they_are(cases, controls), metric)
 
 
 @dataclass(frozen=True, eq=False)
 class _Excerpt:
-    """It ends with hour `last` of the stay numbered `stay`; NaN `onset_hours` without an onset."""
+    """It ends with hour `last` of the stay numbered `stay`; a case's so many hours before the onset that its
+    label implies, which is `told` where the stay was negative before.
+    """
 
     series: Series
     stay: int
     last: int
-    onset_hours: float = float("nan")
+    case: bool = False
+    lead_hours: int = 0
+    told: bool = False
+
+    @property
+    def onset_hours(self) -> float:
+        """From the last hour to the onset, NaN where there is none or none is told."""
+        return float(self.lead_hours) if self.told else float("nan")
 
     def label_in(self, train: Sequence[LabelledStay]) -> int:
         """The label of its last hour."""
@@ -123,19 +131,27 @@ class _Recruiter:
     random: np.random.Generator
 
     def cases(self, train: Sequence[LabelledStay]) -> list[_Excerpt]:
-        """Excerpts that end some hours before the onset, where the stay has such an hour; a stay that is
-        positive from its first hour on tells no onset.
+        """Excerpts that end some hours before the onset, where the stay has such an hour. A stay that is
+        positive from its first row on tells no onset: it is a case at like hours, its onset unknown.
         """
         places = [
             (number, _onset(one) - lead)
             for number, one in enumerate(train)
-            if one.label.any() and not one.label[0]
+            if one.label.any()
             for lead in sorted(self.recipe.onset_hours, reverse=True)
             if 1 <= _onset(one) - lead <= one.hour[-1]
         ]
         chosen = np.sort(self.random.permutation(len(places))[: self.recipe.cases])
         found = self._excerpts(train, [places[place] for place in chosen])
-        return [replace(one, onset_hours=float(_onset(train[one.stay]) - one.last)) for one in found]
+        return [
+            replace(
+                one,
+                case=True,
+                lead_hours=_onset(train[one.stay]) - one.last,
+                told=not train[one.stay].label[0],
+            )
+            for one in found
+        ]
 
     def controls(self, train: Sequence[LabelledStay]) -> list[_Excerpt]:
         """Excerpts of stays without onset that end at hours as they occur; at most one of a stay where they
@@ -165,7 +181,7 @@ class _Recruiter:
         return Compared(
             distances,
             label=np.array([one.label_in(train) for one in asked], np.int8),
-            outcome=np.array([not np.isnan(one.onset_hours) for one in chosen], np.int8),
+            outcome=np.array([one.case for one in chosen], np.int8),
             own=own[~own.all(axis=1)],
         )
 
@@ -191,6 +207,13 @@ def _hours(train: Sequence[LabelledStay], label: int) -> npt.NDArray[np.int64]:
 def _onset(one: LabelledStay) -> int:
     """The hour of a septic stay that its label implies."""
     return int(one.hour[np.argmax(one.label)]) + LABEL_LEAD_HOURS
+
+
+def _alike(many: Sequence[_Excerpt]) -> list[Part]:
+    """Excerpts by outcome and hours to the onset: in each part a stay is once."""
+    keys = [(one.case, one.told, one.lead_hours) for one in many]
+    parts = [[one for one, own in zip(many, keys, strict=True) if own == key] for key in sorted(set(keys))]
+    return [(int(own[0].case), own[0].onset_hours, [one.series for one in own]) for own in parts]
 
 
 def _kept_as_they_are(cases: Sequence[_Excerpt], controls: Sequence[_Excerpt]) -> Index:

@@ -40,11 +40,6 @@ class CarriedCourse:
     patient: Doubles
     variables: tuple[str, ...]
 
-    @property
-    def hours(self) -> int:
-        """T."""
-        return len(self.value)
-
     def excerpt(self, last: int, hours: int, fading_hours: float) -> Series:
         """The `hours` grid hours that end with hour number `last`, counted from 1: V + P rows."""
         first, many = max(last - hours, 0), len(self.variables)

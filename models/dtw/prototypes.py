@@ -1,7 +1,7 @@
 """References condensed to barycentres, so that a model can travel without any patient's record.
 
-k-means under time warping, of controls, and of cases for each number of hours to onset by themselves: each
-stay is then in a cluster at most once. Clusters of fewer stays than asked for are given up, the smallest
+k-means under time warping, part by part: controls, and cases for each number of hours to onset by themselves,
+so that a stay is in a cluster at most once. Clusters of fewer stays than asked for are given up, the smallest
 first, and their members go to the nearest of the rest; a variable's hour that fewer know is left out. So
 every number of a prototype is the mean of at least so many stays.
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +24,8 @@ from models.dtw.windows import Alignment
 Doubles = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
+Part = tuple[int, float, list[Series]]  # outcome, hours to the onset or NaN, excerpts of different stays
+
 ROUNDS = 4  # of assigning and averaging: the sum of distances moves little afterwards
 TYPICAL = 3  # a cluster is begun for so many times the fewest stays, because sizes vary
 
@@ -37,33 +38,30 @@ class Comparison:
     seen: Callable[[Series], Series] = lambda one: one
 
 
-def condensed(
-    cases: Sequence[tuple[Series, float]],
-    controls: Sequence[Series],
-    fewest: int,
-    comparison: Comparison,
-    *,
-    seed: int,
-) -> Index:
-    """An index of prototypes of at least `fewest` stays each; cases come with their hours to onset, one
-    excerpt of a stay for each.
+def condensed(parts: Sequence[Part], fewest: int, comparison: Comparison, *, seed: int) -> Index:
+    """An index of prototypes of at least `fewest` stays each, condensed part by part; a part of fewer stays
+    is left out.
 
-    Raises InvalidInput where there are fewer than that.
+    Raises InvalidInput where no part of an outcome has as many.
     """
-    parts = [
-        (1, lead, [one for one, _ in part])
-        for lead, part in groupby(sorted(cases, key=lambda item: item[1]), key=lambda item: item[1])
-    ]
     rows = [
-        (centre, outcome, lead, size)
-        for outcome, lead, many in [*parts, (0, np.nan, list(controls))]
+        (centre, outcome, onset_hours, size)
+        for outcome, onset_hours, many in parts
+        if len(many) >= fewest
         for centre, size in clusters(many, fewest, comparison, seed)
     ]
-    centres, outcome, lead, size = zip(*rows, strict=True)
+    if {outcome for _, outcome, _, _ in rows} != {outcome for outcome, _, _ in parts}:
+        most = max(len(many) for _, _, many in parts)
+        raise InvalidInput(
+            f"parts of {most} stays at most, for prototypes of {fewest} each",
+            value=most,
+            bound=f">= {fewest}",
+        )
+    centres, outcome, onset_hours, size = zip(*rows, strict=True)
     return Index(
         references([coded(one) for one in centres]),
         np.array(outcome, np.int8),
-        np.array(lead, np.float32),
+        np.array(onset_hours, np.float32),
         np.array(size, np.int32),
     )
 

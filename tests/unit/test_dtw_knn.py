@@ -72,17 +72,23 @@ def test_references_tell_their_onset(model: DTWKNN) -> None:
     assert (index.stays == 1).all()
 
 
-def test_who_never_becomes_septic_is_so_called_and_an_onset_is_one_that_is_told(
-    standardisation: Standardisation,
-) -> None:
-    from_the_first = [
-        replace(one, label=np.ones(HOURS, np.int8)) if n % 3 == 0 else one for n, one in enumerate(TRAIN)
-    ]
-    with pytest.raises(InvalidInput, match="0 cases and 40 controls"):
-        remembered(CONFIG, from_the_first, standardisation, RECIPE)
+def test_controls_are_of_stays_that_never_become_septic(standardisation: Standardisation) -> None:
     septic = [one for one in TRAIN if one.label.any()]
     with pytest.raises(InvalidInput, match="and 0 controls"):
         remembered(CONFIG, septic, standardisation, RECIPE)
+
+
+def test_a_stay_positive_from_its_first_row_is_a_case_whose_onset_nobody_knows(
+    standardisation: Standardisation,
+) -> None:
+    first = next(n for n, one in enumerate(TRAIN) if one.label.any())
+    untold = [
+        replace(one, label=np.ones_like(one.label)) if n == first else one for n, one in enumerate(TRAIN)
+    ]
+    many = replace(RECIPE, cases=10**6)
+    told, partly = (remembered(CONFIG, stays, standardisation, many).index for stays in (TRAIN, untold))
+    assert np.isfinite(told.onset_hours[told.outcome == 1]).all()
+    assert np.isnan(partly.onset_hours[partly.outcome == 1]).sum() == len(RECIPE.onset_hours)
 
 
 def test_fit_gives_a_new_model_of_the_same_configuration(model: DTWKNN) -> None:

@@ -31,7 +31,7 @@ function Row({ past }) {
     <span><i class=${`key past${septic ? " septic" : ""}`}></i>
       ${" "}<b>${septic ? `Septic${hours === null ? "" : ` ${whenText([hours, hours])}`}` : "Not septic"}</b></span>
     <span>${stands(stays)}</span>
-    <span class="share">distance ${distance.toPrecision(3)}, most of it ${shares.slice(0, NAMED).map(({ label, share }) =>
+    <span class="share">distance ${distance.toPrecision(3)}, of it ${shares.slice(0, NAMED).map(({ label, share }) =>
       `${label} ${percent(share)}`).join(", ")}; laid ${moved === 0 ? "hour on hour" : `up to ${moved} h apart`}</span>
   </li>`;
 }

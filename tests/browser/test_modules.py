@@ -244,7 +244,14 @@ def test_a_score_has_the_decimals_its_threshold_needs(
     ],
 )
 def test_what_became_of_past_stays_is_one_sentence(run: Run, summary: dict[str, Any], words: str) -> None:
-    assert run("similar", "it.sentence(given)", summary) == words
+    assert run("similar", "it.sentence(given, [])", summary) == words
+
+
+def test_of_some_past_stays_nobody_knows_when(run: Run) -> None:
+    similar = [{"septic": True, "hours_to_onset": hours} for hours in (2, None)]
+    given = {"summary": {"count": 5, "septic": 2, "hours_to_onset": [2, 2]}, "similar": similar}
+    told = run("similar", "it.sentence(given.summary, given.similar)", given)
+    assert told == "2 of 5 became septic, 2 h later where it is told."
 
 
 def test_past_courses_are_columns_of_their_own_by_outcome(run: Run) -> None:

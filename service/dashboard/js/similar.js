@@ -13,10 +13,11 @@ export function whenText(hoursToOnset) {
   return first === 0 ? "in that very hour" : `${hoursText(first)} h later`;
 }
 
-/** `3 of 5 became septic, 2 to 6 h later.` */
-export function sentence({ count, septic, hours_to_onset: hours }) {
+/** `3 of 5 became septic, 2 to 6 h later.` Of some that were septic from the first row on nobody knows when. */
+export function sentence({ count, septic, hours_to_onset: hours }, similar) {
   if (septic === 0) return `None of ${count} became septic.`;
-  return `${septic} of ${count} became septic${hours ? `, ${whenText(hours)}` : ""}.`;
+  const untold = similar.some((past) => past.septic && past.hours_to_onset === null);
+  return `${septic} of ${count} became septic${hours ? `, ${whenText(hours)}${untold ? " where it is told" : ""}` : ""}.`;
 }
 
 /** How far apart in hours the alignment puts what it lays on each other. */
@@ -39,7 +40,7 @@ function Row({ past }) {
 function Answer({ similar: { summary, references, model, similar, hours } }) {
   if (similar.length === 0) return html`<p class="quiet">Too little is known of this stay to compare it.</p>`;
   const prototypes = similar.some(({ stays }) => stays > 1);
-  return html`<p><b>${sentence(summary)}</b></p>
+  return html`<p><b>${sentence(summary, similar)}</b></p>
     <ul>${similar.map((past, index) => html`<${Row} key=${index} past=${past} />`)}</ul>
     <p class="quiet">Nearest of ${references.count} ${prototypes ? "prototypes, each the mean of many past stays," : "past stays"} by the
       last ${hours.length} h, laid on them by time warping; faint lines in the charts. Of all ${references.count},${" "}

@@ -1,11 +1,11 @@
 """Multi-variate parallel attention on the hourly grid: variables are the channels, hours the segments.
 
     x_0[t, c] = V_c u_c[t],   x_0[t, patient] = V u_p[t]    u_c what is known of variable c, u_p of the stay
-    x_{l+1} = layer(x_l),     y[t] = W rmsnorm(mean over c of x_L[t, c])
+    x_{l+1} = layer(x_l),     y[t] = W rmsnorm(mean over the tokens of t of x_L[t, c])
 
-Each hour asks the last `hours` hours, itself the last of them. A variable is somebody's key in the hours it
-was measured in, and missing in the others; it asks in every hour. Before the admission everything is
-missing. What an hour asks of is kept, so hours may come one by one.
+A variable has a token in the hours it was measured in, the patient in every hour. A token asks those of the
+last `hours` hours, its own the last of them. Before the admission there is none. What an hour asks of is
+kept, so hours may come one by one.
 
     B  batch     F  inputs     C  variables and one more, the patient     T  hours of a block     D  width
     N  `hours`     K  outputs     KV d  width of the keys
@@ -21,11 +21,18 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from models.mvpa.asking import ask
+from models.mvpa.attention import MVPAttention
 from models.mvpa.config import MVPAConfig
 from models.mvpa.encoder import EPSILON
 from models.mvpa.layer import Layer
+from models.mvpa.tokens import attend
 
 State = list[Tensor]
+
+HOURS_AT_ONCE = (
+    12  # while learning: fewer would cost calls, more would compare hours that do not see each other
+)
 
 
 @dataclass(frozen=True)
@@ -104,45 +111,64 @@ class GridMVPA(nn.Module):
         return [cast(Layer, one) for one in self.h]
 
     def start(self, stays: int) -> State:
-        """Nobody to ask before the first hour: absences (B, N - 1, C), then keys of each layer, all 0."""
+        """Nobody to ask before the first hour: presences (B, N - 1, C), then keys of each layer, all 0."""
         past = stays, self.config.hours - 1, len(self.enter)
         keys = 2 * self.config.attention(len(self.enter)).key_width
-        missing = torch.ones(past, device=self.device)
-        return [missing, *(torch.zeros(*past, keys, device=self.device) for _ in self.layers)]
+        return [
+            torch.zeros(past, device=self.device),
+            *(torch.zeros(*past, keys, device=self.device) for _ in self.layers),
+        ]
 
     def forward(self, inputs: Tensor, past: State) -> tuple[Tensor, State]:
         """Inputs (B, T, F) and what is remembered to outputs (B, T, K) and what to keep."""
         known = self.input_dropout(inputs.mT).mT
         owners = zip(self.enter, self.columns.owners, strict=True)
         x = torch.stack([enter(known[..., own]) for enter, own in owners], dim=2)  # (B, T, C, D)
-        absent = torch.cat([past[0], self._absent(known)], dim=1)
-        after = [self._kept(absent)]
+        here = torch.cat([past[0], self._here(known)], dim=1)
+        after = [self._kept(here)]
         for layer, before in zip(self.layers, past[1:], strict=True):
-            x, both = self._layer(layer, x, before, absent > 0.0)
+            x, both = self._layer(layer, x, before, here > 0.0)
             after.append(self._kept(both))
-        outputs: Tensor = self.leave(self.dropout(self.norm(x.mean(dim=2))))
+        share = nn.functional.normalize(here[:, self.config.hours - 1 :], p=1.0, dim=-1)
+        outputs: Tensor = self.leave(self.dropout(self.norm((x * share[..., None]).sum(dim=2))))
         return outputs, after
 
-    def _absent(self, known: Tensor) -> Tensor:
-        """1 where a variable was not measured in the hour, (B, T, C); the patient is always there."""
-        absent = (known[..., self.columns.measured] <= 0.0).to(known.dtype)
-        return torch.cat([absent, torch.zeros_like(absent[..., :1])], dim=-1)
+    def _here(self, known: Tensor) -> Tensor:
+        """1 where a variable was measured in the hour, (B, T, C); the patient is always there."""
+        here = (known[..., self.columns.measured] > 0.0).to(known.dtype)
+        return torch.cat([here, torch.ones_like(here[..., :1])], dim=-1)
 
-    def _layer(self, layer: Layer, x: Tensor, before: Tensor, missing: Tensor) -> tuple[Tensor, Tensor]:
+    def _layer(self, layer: Layer, x: Tensor, before: Tensor, here: Tensor) -> tuple[Tensor, Tensor]:
         """x (B, T, C, D) to the next layer's, and keys and values (B, N - 1 + T, C, 2 KV d) of all hours."""
         own = layer.project(x, x.shape[1])
         both = torch.cat([before, own.both], dim=1)
-        seen = [
-            layer.attn.attend(
-                own.query[:, hour : hour + 1],
-                both[:, hour : hour + self.config.hours],
-                self.positional_embedding.weight,
-                self.channel_embedding.weight,
-                missing[:, hour : hour + self.config.hours],
-            )
-            for hour in range(x.shape[1])
-        ]
-        return own.x + self.dropout(torch.cat(seen, dim=1) + own.inner), both
+        attention = self._learning if torch.is_grad_enabled() else self._scoring
+        seen = layer.attn.c_proj(attention(layer.attn, own.query, both, here))
+        return own.x + self.dropout(seen + own.inner), both
+
+    def _learning(self, attention: MVPAttention, query: Tensor, both: Tensor, here: Tensor) -> Tensor:
+        """What queries (B, T, C, D) see, some hours of all stays at once."""
+        codebooks, seen = (self.positional_embedding.weight, self.channel_embedding.weight), []
+        for hour in range(0, query.shape[1], HOURS_AT_ONCE):
+            asking = query[:, hour : hour + HOURS_AT_ONCE]
+            asked = slice(hour, hour + self.config.hours - 1 + asking.shape[1])
+            seen.append(attend(attention, asking, both[:, asked], *codebooks, here[:, asked]))
+        return torch.cat(seen, dim=1)
+
+    def _scoring(self, attention: MVPAttention, query: Tensor, both: Tensor, here: Tensor) -> Tensor:
+        """The same without gradients, every stay and hour alone."""
+        nets = attention.position_net, attention.channel_net
+        books = self.positional_embedding.weight, self.channel_embedding.weight
+        heads = attention.config.key_heads
+        tables = [net(book).unflatten(-1, (heads, -1)) for net, book in zip(nets, books, strict=True)]
+        bias = attention.attn_bias.view(3, heads, -1)
+        by_head = query.unflatten(-1, (attention.config.query_heads, -1))
+        key, value = both.unflatten(-1, (2, heads, -1)).unbind(-3)
+        seen = torch.zeros_like(by_head)
+        for stay in range(len(query)):
+            rows = by_head[stay], key[stay], value[stay], *tables, bias, here[stay], seen[stay]
+            ask(*(one.numpy() for one in rows))
+        return seen.flatten(-2)
 
     def _kept(self, hours: Tensor) -> Tensor:
         return hours[:, hours.shape[1] - (self.config.hours - 1) :]

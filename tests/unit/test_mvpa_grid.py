@@ -1,8 +1,13 @@
-"""Attention on the hourly grid: causal, hour by hour what it is at once, blind to what was not measured."""
+"""Attention on the hourly grid: causal, hour by hour what it is at once, deaf to what was not measured."""
 
+from dataclasses import replace
+
+import pytest
 import torch
 
+from models.mvpa.attention import MVPAttention
 from models.mvpa.grid import Columns, GridMVPA, GridMVPAConfig
+from models.mvpa.tokens import attend
 
 CONFIG = GridMVPAConfig(width=8, layers=2, query_heads=2, key_heads=1, inner=12, hours=5)
 COLUMNS = Columns(((0, 1), (2, 3, 4), (5, 6)), measured=(1, 3, 6), patient=(7, 8))
@@ -59,21 +64,45 @@ def test_a_stay_scores_the_same_alone_and_in_a_batch() -> None:
     torch.testing.assert_close(alone[0], together[1], rtol=1e-12, atol=1e-12)
 
 
-def test_nobody_looks_at_a_variable_in_an_hour_it_was_not_measured_in() -> None:
-    """Its numbers of that hour reach the same hour's output by its own token alone, and no other hour's."""
+def test_a_variable_that_was_not_measured_in_an_hour_says_nothing_there() -> None:
     net, inputs = network(), some_inputs(1)
     column = COLUMNS.measured[1]
-    inputs[0, 10, column] = 0.0
-    before, _ = net(inputs, start(net, 1))
-    changed = inputs.clone()
-    changed[0, 10, COLUMNS.variables[1][0]] += 3.0
-    after, _ = net(changed, start(net, 1))
-    moved = (after - before)[0].abs().amax(-1) > 0
-    assert moved.tolist() == [hour == 10 for hour in range(HOURS)]
-    for one in (inputs, changed):
-        one[0, 10, column] = 1.0
-    seen = (net(changed, start(net, 1))[0] - net(inputs, start(net, 1))[0])[0].abs().amax(-1) > 0
-    assert seen.tolist() == [10 <= hour <= 18 for hour in range(HOURS)]
+    moved = []
+    for measured in (0.0, 1.0):
+        inputs[0, 10, column] = measured
+        changed = inputs.clone()
+        changed[0, 10, COLUMNS.variables[1][0]] += 3.0
+        after, before = (net(one, start(net, 1))[0] for one in (changed, inputs))
+        moved.append(((after - before)[0].abs().amax(-1) > 0).tolist())
+    assert moved == [[False] * HOURS, [10 <= hour <= 18 for hour in range(HOURS)]]
+
+
+def test_learning_and_scoring_see_the_same() -> None:
+    net, inputs = network(), some_inputs(3)
+    inputs[1, :, COLUMNS.measured] = 0.0  # the patient alone
+    learning, kept = net(inputs, start(net, 3))
+    with torch.no_grad():
+        scoring, scored = net(inputs, start(net, 3))
+    torch.testing.assert_close(scoring, learning, rtol=1e-12, atol=1e-12)
+    for one, other in zip(scored, kept, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("key_heads", [1, 2])
+def test_attention_among_tokens_is_the_blocked_attention_with_the_rest_missing(key_heads: int) -> None:
+    net = network()
+    config = replace(CONFIG, key_heads=key_heads).attention(4)
+    attention = MVPAttention(config).double()
+    with torch.no_grad():
+        attention.attn_bias.normal_()
+    hidden = torch.randn(2, config.positions, 4, config.width, dtype=torch.float64)
+    here = torch.rand(2, config.positions, 4) < 0.5
+    here[..., -1] = True
+    books = net.positional_embedding.weight, net.channel_embedding.weight
+    query = attention.q_attn(hidden[:, -1:])
+    whole = attention.attend(query, attention.c_attn(hidden), *books, ~here)
+    told = attention.c_proj(attend(attention, query, attention.c_attn(hidden), *books, here))
+    torch.testing.assert_close(told, whole * here[:, -1:, :, None], rtol=1e-12, atol=1e-12)
 
 
 def test_it_is_the_plain_attention_over_the_present_tokens() -> None:
@@ -94,7 +123,8 @@ def test_it_is_the_plain_attention_over_the_present_tokens() -> None:
         by_distance = attn.channel_net(net.channel_embedding.weight)
         u, v, w = attn.attn_bias.chunk(3)
         seen = []
-        for c in range(4):
+        tokens = [c for c in range(4) if c == 3 or inputs[0, hour, COLUMNS.measured[c]] > 0.0]
+        for c in tokens:
             q = attn.q_attn(normed[hour, c])
             scores, values = [], []
             for t in range(hour - 3, hour + 1):
@@ -106,6 +136,6 @@ def test_it_is_the_plain_attention_over_the_present_tokens() -> None:
                     values.append(value[t, d])
             share = torch.softmax(torch.stack(scores) / 6**0.5, dim=0)
             seen.append(attn.c_proj(share @ torch.stack(values)))
-        out = x[hour] + torch.stack(seen) + layer.mlp(normed[hour])
+        out = x[hour, tokens] + torch.stack(seen) + layer.mlp(normed[hour, tokens])
         expected = net.leave(net.norm(out.mean(0)))
     torch.testing.assert_close(told[0, hour], expected, rtol=1e-10, atol=1e-10)

@@ -73,7 +73,7 @@ EXPECTED = {
     "mgp_rnn": ("filtered", "gru", [False, True], 63),
     "mgp_tcn": ("filtered", "tcn", [False, True], 63),
     "mgp_tcn_smoothed": ("smoothed", "tcn", [False], 63),
-    "mvpa_grid": ("carried", "mvpa", [False], 23),
+    "mvpa_grid": ("carried", "mvpa", [False], 47),
     "tcn_carried": ("carried", "tcn", [False, False], 63),
 }
 

@@ -80,7 +80,7 @@ def _compare(query: Floats, bias: Floats, rows: Floats, out: Floats) -> None:
 
 @compiled
 def _dot(query: Floats, bias: Floats, row: Floats) -> float:
-    total = query[0] * 0
+    total: float = query[0] * 0
     for column in range(len(query)):
         total += (query[column] + bias[column]) * row[column]
     return total

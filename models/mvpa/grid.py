@@ -142,7 +142,8 @@ class GridMVPA(nn.Module):
         """x (B, T, C, D) to the next layer's, and keys and values (B, N - 1 + T, C, 2 KV d) of all hours."""
         own = layer.project(x, x.shape[1])
         both = torch.cat([before, own.both], dim=1)
-        attention = self._learning if torch.is_grad_enabled() else self._scoring
+        scoring = self.device.type == "cpu" and not torch.is_grad_enabled()
+        attention = self._scoring if scoring else self._learning
         seen = layer.attn.c_proj(attention(layer.attn, own.query, both, here))
         return own.x + self.dropout(seen + own.inner), both
 
@@ -156,14 +157,14 @@ class GridMVPA(nn.Module):
         return torch.cat(seen, dim=1)
 
     def _scoring(self, attention: MVPAttention, query: Tensor, both: Tensor, here: Tensor) -> Tensor:
-        """The same without gradients, every stay and hour alone."""
+        """The same on a processor without gradients, every stay and hour alone."""
         nets = attention.position_net, attention.channel_net
         books = self.positional_embedding.weight, self.channel_embedding.weight
         heads = attention.config.key_heads
-        tables = [net(book).unflatten(-1, (heads, -1)) for net, book in zip(nets, books, strict=True)]
+        tables = [net(book).view(len(book), heads, -1) for net, book in zip(nets, books, strict=True)]
         bias = attention.attn_bias.view(3, heads, -1)
-        by_head = query.unflatten(-1, (attention.config.query_heads, -1))
-        key, value = both.unflatten(-1, (2, heads, -1)).unbind(-3)
+        by_head = query.view(*query.shape[:3], attention.config.query_heads, -1)
+        key, value = both.view(*both.shape[:3], 2, heads, -1).unbind(3)
         seen = torch.zeros_like(by_head)
         for stay in range(len(query)):
             rows = by_head[stay], key[stay], value[stay], *tables, bias, here[stay], seen[stay]

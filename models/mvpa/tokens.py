@@ -60,7 +60,8 @@ class Tokens:
         """The adjoint of `of`: tokens (B, n, D) at their places of an empty grid (B, segments, C, D)."""
         told = tokens * self.here[..., None]
         flat = tokens.new_zeros(len(tokens), segments * self.channels, tokens.shape[-1])
-        return flat.scatter(1, self._across(tokens.shape[-1]), told).unflatten(1, (segments, self.channels))
+        placed = flat.scatter(1, self._across(tokens.shape[-1]), told)
+        return placed.view(len(tokens), segments, self.channels, -1)
 
     def _across(self, width: int) -> Tensor:
         return self.place[..., None].expand(-1, -1, width)
@@ -102,8 +103,9 @@ def _queries(
     by_distance = (own + w) @ _by_head(attention, attention.channel_net(channels)[None]).mT
     row = (len(positions) - 1 - lag).clamp(0, len(positions) - 1)
     apart = (asks.channel[..., None] - torch.arange(asks.channels, device=query.device)).abs()
-    found = [own + u, _picked(by_lag, row), _picked(by_distance, asks.channels - 1 - apart)]
-    return torch.cat(found, dim=-1) / own.shape[-1] ** 0.5
+    held = [own + u, _picked(by_lag, row), _picked(by_distance, asks.channels - 1 - apart)]
+    found: Tensor = torch.cat(held, dim=-1) / own.shape[-1] ** 0.5
+    return found
 
 
 def _picked(numbers: Tensor, row: Tensor) -> Tensor:
@@ -114,4 +116,4 @@ def _picked(numbers: Tensor, row: Tensor) -> Tensor:
 def _by_head(attention: MVPAttention, tokens: Tensor) -> Tensor:
     """Tokens (B, n, KV R d), or (B, n, KV d) of keys, to (B, KV, R or 1, n, d)."""
     heads, width = attention.config.key_heads, attention.config.head_width
-    return tokens.unflatten(-1, (heads, -1, width)).permute(0, 2, 3, 1, 4)
+    return tokens.view(*tokens.shape[:2], heads, -1, width).permute(0, 2, 3, 1, 4)

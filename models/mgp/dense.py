@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from models.mgp.kernel import Kernel
+from models.mgp.observations import check_draws
 from models.mgp.posterior import Posterior
 
 
@@ -38,6 +39,7 @@ class DensePosterior(Posterior):
 
     def sample(self, draws: int, generator: torch.Generator | None = None) -> Tensor:
         """Normals times the covariance's root, O((T M)^2) a draw."""
+        check_draws(draws)
         normals = torch.randn(draws, self.mean.numel(), generator=generator).to(self.mean)
         return self.mean + (normals @ self._root.mT).reshape(draws, *self.mean.shape)
 

@@ -83,6 +83,12 @@ def counts_of(stay: Observed, rows: int) -> Integers:
     return known
 
 
+def check_draws(draws: int) -> None:
+    """Raises InvalidInput for fewer draws than none."""
+    if draws < 0:
+        raise InvalidInput(f"{draws} draws", value=draws, bound=">= 0")
+
+
 def rows_in_order(kernel: Kernel, stay: Observed, grid_hours: Column) -> tuple[Rows, Integers]:
     """Time, variable and value (n,) in order of all three, and the grid (T,); where each row stood."""
     time, variable, value = rows_of(kernel, stay)
@@ -102,7 +108,14 @@ def _floats(column: Column) -> Floats:
 
 
 def _integers(column: Column) -> Integers:
-    return np.ascontiguousarray(_detached(column), dtype=np.int64)
+    """Raises InvalidInput for a number that is not whole, naming its row."""
+    told = np.asarray(_detached(column))
+    if told.dtype.kind == "f":
+        broken = np.flatnonzero(told != np.floor(told))
+        if len(broken):
+            row = int(broken[0])
+            raise InvalidInput(f"row {row} has {told[row]}", value=float(told[row]), bound="a whole number")
+    return np.ascontiguousarray(told, dtype=np.int64)
 
 
 def _detached(column: Column) -> Column:

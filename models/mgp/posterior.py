@@ -23,6 +23,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from models.clinical.errors import InvalidInput
 from models.compiled import compiled
 from models.mgp.adjoint import attached, reverse_deviation, reverse_filtered, reverse_posterior, wide
 from models.mgp.blocks import Blocks, Cuts, cut, factorise
@@ -34,7 +35,7 @@ from models.mgp.kernel_gradient import KernelGradient
 from models.mgp.observations import Column as Column  # noqa: PLC0414 offered here too
 from models.mgp.observations import Observations as Observations  # noqa: PLC0414 offered here too
 from models.mgp.observations import Observed as Observed  # noqa: PLC0414 offered here too
-from models.mgp.observations import counts_of, rows_in_order, rows_of
+from models.mgp.observations import check_draws, counts_of, rows_in_order, rows_of
 from models.mgp.schedule import CHECKPOINTS, in_time_order, no_order
 from models.mgp.smoother import add_later, log_likelihood, weigh, whiten
 from models.mgp.statespace import StateSpace, has_state_space, state_space
@@ -74,6 +75,7 @@ class Posterior(ABC):
         """Draws from the joint posterior over all grid times and variables: (draws, T, M).
 
         The normals are float32 whatever the kernel's type, so that both types draw the same courses.
+        Raises InvalidInput if `draws` is below 0.
         """
 
 
@@ -97,6 +99,7 @@ class SmoothedPosterior(Posterior):
 
     def sample(self, draws: int, generator: torch.Generator | None = None) -> Tensor:
         """Simulated and smoothed, O(n + T) a draw."""
+        check_draws(draws)
         space, time, variable, _, grid = self.problem
         cuts, blocks = self._factor
         path_shape = (len(cuts.hours), draws, len(space.stationary), space.variables)
@@ -142,13 +145,20 @@ def posterior(
     """The exact posterior of one stay at `grid_hours` (T,), not decreasing, from all rows (n,), in any order.
 
     No rows give the prior. Raises InvalidInput for a time or value that is not finite, a variable outside
-    [0, M), columns of different length and a grid that decreases.
+    [0, M) or not whole, columns of different length and a grid that decreases.
     """
     return posteriors(kernel, [Observations(time_hours, variable, value)], [grid_hours])[0]
 
 
 def posteriors(kernel: Kernel, stays: Sequence[Observed], grids: Sequence[Column]) -> list[Posterior]:
-    """`posterior` of many stays; what one of them is never depends on the others."""
+    """`posterior` of many stays; what one of them is never depends on the others.
+
+    Raises InvalidInput as it does, and where there is not one grid a stay.
+    """
+    if len(stays) != len(grids):
+        lengths = len(stays), len(grids)
+        message = f"{lengths[0]} stays and {lengths[1]} grids"
+        raise InvalidInput(message, value=lengths, bound="one grid a stay")
     pairs = zip(stays, grids, strict=True)
     if not has_state_space(kernel):
         from models.mgp.dense import dense_posterior  # noqa: PLC0415  gpytorch is slow to load

@@ -114,7 +114,7 @@ class State:
         Raises InvalidInput, and changes nothing, for a time or value that is not finite and a variable
         outside [0, M).
         """
-        if not (isfinite(time_hours) and isfinite(value) and 0 <= variable < self._space.variables):
+        if not (isfinite(time_hours) and isfinite(value) and variable in range(self._space.variables)):
             raise _refusal(time_hours, variable, value, self._space.variables)
         if self._count == len(self._columns.time):
             self._columns = _doubled(self._columns)
@@ -287,9 +287,9 @@ def _doubled(columns: _Columns) -> _Columns:
 
 def _refusal(time_hours: float, variable: int, value: float, variables: int) -> InvalidInput:
     """The error for what `observe` does not take."""
-    if not 0 <= variable < variables:
+    if variable not in range(variables):
         bound = f"[0, {variables})"
-        return InvalidInput(f"variable {variable} lies outside {bound}", value=variable, bound=bound)
+        return InvalidInput(f"variable {variable} is no whole number in {bound}", value=variable, bound=bound)
     name, number, unit = ("value", value, "") if isfinite(time_hours) else ("time_hours", time_hours, "h")
     return InvalidInput(
         f"an observation of variable {variable} has {name} {number}; expected a finite number",

@@ -6,7 +6,7 @@ import torch
 
 from models.clinical.errors import InvalidInput
 from models.mgp.kernel import Kernel
-from models.mgp.posterior import posterior
+from models.mgp.posterior import Observations, posterior, posteriors
 
 IDENTITY = np.eye(3)
 
@@ -78,12 +78,13 @@ def test_a_parameter_changed_in_place_is_seen() -> None:
         (([float("nan")], [0], [1.0]), "row 0 has time nan"),
         (([1.0, 2.0], [0, 3], [1.0, 1.0]), "row 1 .* variable 3"),
         (([1.0], [-1], [1.0]), "variable -1"),
+        (([1.0, 2.0], [0, 0.7], [1.0, 1.0]), "row 1 has 0.7"),
         (([1.0], [0], [float("inf")]), "value inf"),
         (([1.0], [0], [1.0, 2.0]), "1, 1, 2"),
     ],
 )
 def test_a_row_outside_its_bound_is_named(
-    rows: tuple[list[float], list[int], list[float]], named: str
+    rows: tuple[list[float], list[float], list[float]], named: str
 ) -> None:
     kernel = Kernel(lengthscale_hours=4.0, task_covariance=IDENTITY, noise=[1.0] * 3)
     with pytest.raises(InvalidInput, match=named):
@@ -94,3 +95,18 @@ def test_a_grid_that_decreases_is_refused() -> None:
     kernel = Kernel(lengthscale_hours=4.0, task_covariance=IDENTITY, noise=[1.0] * 3)
     with pytest.raises(InvalidInput, match="grid_hours"):
         posterior(kernel, [1.0], [0], [1.0], [2.0, 1.0])
+
+
+@pytest.mark.parametrize("temporal", ["matern12", "rbf"])  # the engine, and the closed form
+def test_fewer_draws_than_none_are_refused(temporal: str) -> None:
+    kernel = Kernel(temporal, lengthscale_hours=4.0, task_covariance=IDENTITY, noise=[1.0] * 3)
+    found = posterior(kernel, [1.0], [0], [1.0], [2.0])
+    with pytest.raises(InvalidInput, match="-1 draws"):
+        found.sample(-1)
+    assert found.sample(0).shape == (0, 1, 3)
+
+
+def test_a_stay_without_a_grid_is_refused() -> None:
+    kernel = Kernel(lengthscale_hours=4.0, task_covariance=IDENTITY, noise=[1.0] * 3)
+    with pytest.raises(InvalidInput, match="2 stays and 1 grids"):
+        posteriors(kernel, [Observations([1.0], [0], [1.0])] * 2, [[1.0]])

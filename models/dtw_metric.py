@@ -33,7 +33,7 @@ KEPT_HOURS = 60  # whose distances give each row its scale
 
 
 @dataclass(frozen=True, eq=False)
-class Compared:
+class LabelledDistances:
     """`distances` (R, Q, N), float16, of each row; `label` (Q,) and `outcome` (N,) 0 or 1; `own` (Q, N)
     whether a reference is of the hour's own stay.
     """
@@ -53,7 +53,7 @@ class Descent:
     penalty: float = 1e-3
 
 
-def learnt_metric(compared: Compared, descent: Descent, seed: int) -> Doubles:
+def learnt_metric(compared: LabelledDistances, descent: Descent, seed: int) -> Doubles:
     """The weights (R,), all above 0. Raises InvalidInput where the hours have one label only."""
     check_both_labels(compared.label)
     random = np.random.default_rng(seed)
@@ -82,7 +82,7 @@ def _soft_vote(squares: Tensor, weight: Tensor, own: Tensor, case: Tensor) -> Te
     return SURE * (torch.softmax(-total, dim=1) @ case) + (1.0 - SURE) / 2.0
 
 
-def _squares(compared: Compared, hours: npt.NDArray[np.int64], scale: Doubles) -> Tensor:
+def _squares(compared: LabelledDistances, hours: npt.NDArray[np.int64], scale: Doubles) -> Tensor:
     """Scaled squares (R, b, N)."""
     found = compared.distances[:, hours].astype(np.float32) ** 2
     return torch.from_numpy(found / scale[:, None, None].astype(np.float32))

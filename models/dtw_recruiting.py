@@ -20,7 +20,7 @@ from models.dtw.index import Index, coded
 from models.dtw.prototypes import Comparison, Part, condensed
 from models.dtw.series import Series, references
 from models.dtw_knn import DTWConfig, course_of
-from models.dtw_metric import Compared, Descent, learnt_metric
+from models.dtw_metric import LabelledDistances, Descent, learnt_metric
 from models.mgp.standardise import VARIABLES, Standardisation
 
 Floats = npt.NDArray[np.float64]
@@ -89,7 +89,9 @@ def remembered(
     if not cases or not controls:
         counts = f"{len(cases)} cases and {len(controls)} controls"
         raise InvalidInput(f"{counts}: at least one each", bound=">= 1")
-    metric = learnt_metric(recruiter.compared(train, [*cases, *controls]), recipe.descent, recipe.seed)
+    metric = learnt_metric(
+        recruiter.labelled_distances(train, [*cases, *controls]), recipe.descent, recipe.seed
+    )
     if recipe.prototype_stays:
         comparison = Comparison(config.voting.alignment(), lambda one: scaled(one, metric))
         parts = _alike([*cases, *controls])
@@ -165,7 +167,9 @@ class _Recruiter:
         places = [(number, hour) for number, hour in mixed[: self.recipe.controls].tolist()]
         return self._excerpts(train, sorted(places))
 
-    def compared(self, train: Sequence[LabelledStay], many: Sequence[_Excerpt]) -> Compared:
+    def labelled_distances(
+        self, train: Sequence[LabelledStay], many: Sequence[_Excerpt]
+    ) -> LabelledDistances:
         """Hours of training, half of them positive, against some of the references, row by row."""
         half = self.recipe.metric_hours // 2
         drawn = [self.random.permutation(_hours(train, label))[:half].tolist() for label in (0, 1)]
@@ -178,7 +182,7 @@ class _Recruiter:
         distances = np.empty((rows.values.shape[1], len(asked), len(chosen)), np.float16)
         for place, one in enumerate(asked):
             distances[:, place] = per_variable(compared(one.series), rows, alignment)
-        return Compared(
+        return LabelledDistances(
             distances,
             label=np.array([one.label_in(train) for one in asked], np.int8),
             outcome=np.array([one.case for one in chosen], np.int8),

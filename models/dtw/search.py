@@ -102,7 +102,7 @@ class Search:
         """Who could be among the nearest: (which distance, number) each."""
         weighted = query.weights is not None or self.references.weights is not None
         if weighted or self.form is Form.INDEPENDENT:
-            return self.compared(query)
+            return self.exhausted(query)
         return self.hunted(query)
 
     def hunted(self, query: Series) -> tuple[Integers, Integers]:
@@ -116,7 +116,7 @@ class Search:
         row, slot = np.nonzero((costs <= limits[:, np.newaxis]) & (costs < np.inf))
         return row, one.members.ravel()[slot]
 
-    def compared(self, query: Series) -> tuple[Integers, Integers]:
+    def exhausted(self, query: Series) -> tuple[Integers, Integers]:
         """Found from all distances: no bound holds for weights, and one of a sum would be loose."""
         together = self.form is Form.DEPENDENT
         costs = costs_of(query, self.references, self.alignment, together=together, threads=1)

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from models.clinical.errors import InvalidInput
-from models.dtw_metric import Compared, Descent, learnt_metric
+from models.dtw_metric import LabelledDistances, Descent, learnt_metric
 
 REFERENCES, HOURS = 200, 400
 
 
-def compared(seed: int = 1, *, telling: int = 0) -> Compared:
+def compared(seed: int = 1, *, telling: int = 0) -> LabelledDistances:
     """Three rows; on row `telling` the outcomes lie three apart, on the others nowhere."""
     random = np.random.default_rng(seed)
     outcome = (np.arange(REFERENCES) % 2).astype(np.int8)
@@ -20,7 +20,7 @@ def compared(seed: int = 1, *, telling: int = 0) -> Compared:
     past[telling] += 3.0 * outcome
     now[telling] += 3.0 * label
     distances = np.abs(now[:, :, None] - past[:, None, :]).astype(np.float16)
-    return Compared(distances, label, outcome, np.zeros((HOURS, REFERENCES), bool))
+    return LabelledDistances(distances, label, outcome, np.zeros((HOURS, REFERENCES), bool))
 
 
 @pytest.mark.parametrize("telling", [0, 2])
@@ -39,8 +39,8 @@ def test_a_reference_of_the_same_stay_teaches_nothing() -> None:
     distances[1] = 3.0
     distances[1, hour, hour % REFERENCES] = 0.0
     own[hour, hour % REFERENCES] = True
-    seen = Compared(distances, one.label, one.outcome, np.zeros_like(own))
-    masked = Compared(distances, one.label, one.outcome, own)
+    seen = LabelledDistances(distances, one.label, one.outcome, np.zeros_like(own))
+    masked = LabelledDistances(distances, one.label, one.outcome, own)
     fooled, right = (learnt_metric(each, Descent(), seed=3) for each in (seen, masked))
     assert right[1] / right[0] < 0.5 * fooled[1] / fooled[0]
 
@@ -54,5 +54,7 @@ def test_hours_of_one_label_teach_nothing() -> None:
     one = compared()
     with pytest.raises(InvalidInput, match="label"):
         learnt_metric(
-            Compared(one.distances, np.zeros(HOURS, np.int8), one.outcome, one.own), Descent(steps=1), seed=1
+            LabelledDistances(one.distances, np.zeros(HOURS, np.int8), one.outcome, one.own),
+            Descent(steps=1),
+            seed=1,
         )

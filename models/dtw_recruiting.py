@@ -20,7 +20,7 @@ from models.dtw.index import Index, coded
 from models.dtw.prototypes import Comparison, Part, condensed
 from models.dtw.series import Series, references
 from models.dtw_knn import DTWConfig, course_of
-from models.dtw_metric import LabelledDistances, Descent, learnt_metric
+from models.dtw_metric import Descent, LabelledDistances, learnt_metric
 from models.mgp.standardise import VARIABLES, Standardisation
 
 Floats = npt.NDArray[np.float64]

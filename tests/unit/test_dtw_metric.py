@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.clinical.errors import InvalidInput
-from models.dtw_metric import LabelledDistances, Descent, learnt_metric
+from models.dtw_metric import Descent, LabelledDistances, learnt_metric
 
 REFERENCES, HOURS = 200, 400
 

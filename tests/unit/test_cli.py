@@ -115,6 +115,15 @@ def test_an_unknown_model_is_named(tmp_path: Path) -> None:
     assert "oracle" in done.stderr
 
 
+def test_a_file_in_the_place_of_the_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "p1.psv").write_text("HR|ICULOS\n80|1\n", encoding="utf-8")
+    (tmp_path / "taken").write_text("", encoding="utf-8")
+    done = prodrome("score", "cinc2019", str(tmp_path), "--model", "news2", "--out", str(tmp_path / "taken"))
+    assert done.returncode == 2
+    assert "taken: File exists" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_migrate_makes_the_database_of_an_empty_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

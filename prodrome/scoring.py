@@ -24,7 +24,7 @@ def score(
     model: Annotated[str, typer.Option(help="default, a registered name, or a folder.")] = "default",
     workers: Workers = 2,
 ) -> None:
-    """Score every stay hour by hour: predictions.parquet, and beside it a PSV a stay for cinc2019, else a CSV."""
+    """Score every stay hour by hour: predictions.parquet, and a PSV a stay for cinc2019, else one CSV."""
     from pipelines.prediction_files import score_challenge, score_source
 
     opened = open_named(source, path)

@@ -120,7 +120,7 @@ def test_a_file_in_the_place_of_the_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("", encoding="utf-8")
     done = prodrome("score", "cinc2019", str(tmp_path), "--model", "news2", "--out", str(tmp_path / "taken"))
     assert done.returncode == 2
-    assert "taken: File exists" in done.stderr
+    assert "Invalid value for --out" in done.stderr
     assert "Traceback" not in done.stderr
 
 

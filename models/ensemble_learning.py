@@ -1,7 +1,8 @@
 """What an ensemble learns: its weights, calibration, threshold and limit, from validation subjects alone.
 
-One half of them teaches the weights; the other the calibration, the threshold and the limit of disagreement,
-on hours that taught no weight.
+All of them teach the weights that are kept. Calibration and threshold are found on all of them too, each half
+scored by weights that the other half taught: no hour is calibrated by weights that it taught, and none is
+left out (cross-fitting, as in Wolpert 1992, doi:10.1016/S0893-6080(05)80023-1).
 
     N  hours     J  members     S  stays
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import sha256
+from itertools import compress
 
 import numpy as np
 import numpy.typing as npt
@@ -51,22 +53,30 @@ def weighed(
     coverage: float,
 ) -> Learnt:
     """The same of what the members said, `x` (N, J) of each stay."""
-    first = [first_half(one.stay.subject_id) for one in validation]
-    teaching, asked = _hours(validation, x, first), _hours(validation, x, [not own for own in first])
-    stacking = stack(*teaching)
-    logit = stacking.logit(asked[0])
-    calibration = calibrate(logit, asked[1])
-    gaps = [disagreement(members, one) for one, own in zip(x, first, strict=True) if not own]
-    limit = conformal_quantile(np.array([gap.max(initial=0.0) for gap in gaps]), coverage)
+    logit, label = _present(validation, crossed(validation, x), x)
+    calibration = calibrate(logit, label)
+    largest = np.array([disagreement(members, one).max(initial=0.0) for one in x])
     training = {
-        "hours": {"weights": len(teaching[1]), "calibration": len(asked[1])},
+        "hours": len(label),
         "validation": {
-            "auroc": float(roc_auc_score(asked[1], logit)),
-            "auprc": float(average_precision_score(asked[1], logit)),
+            "auroc": float(roc_auc_score(label, logit)),
+            "auprc": float(average_precision_score(label, logit)),
         },
     }
-    threshold = best_f1(calibration(logit), asked[1])
+    limit = conformal_quantile(largest, coverage)
+    threshold = best_f1(calibration(logit), label)
+    stacking = stack(*_present(validation, x, x))
     return Learnt(stacking, calibration, Conformal(limit, coverage), threshold, training)
+
+
+def crossed(validation: Sequence[LabelledStay], x: Sequence[Floats]) -> list[Floats]:
+    """The logits (N,) of each stay by weights of the other half of the subjects, from `x` (N, J) of each."""
+    first = [first_half(one.stay.subject_id) for one in validation]
+    taught = {
+        own: stack(*_present(*_chosen(validation, x, [half is own for half in first])))
+        for own in (True, False)
+    }
+    return [taught[not own].logit(one) for one, own in zip(x, first, strict=True)]
 
 
 def conformal_quantile(largest: Floats, coverage: float) -> float:
@@ -84,15 +94,20 @@ def conformal_quantile(largest: Floats, coverage: float) -> float:
 
 
 def first_half(subject_id: str) -> bool:
-    """Whether a validation subject teaches the weights."""
+    """Which half a validation subject belongs to."""
     return sha256(f"ensemble:{subject_id}".encode()).digest()[0] % 2 == 0
 
 
-def _hours(
+def _chosen(
     stays: Sequence[LabelledStay], x: Sequence[Floats], chosen: Sequence[bool]
+) -> tuple[list[LabelledStay], list[Floats], list[Floats]]:
+    own = list(compress(x, chosen))
+    return list(compress(stays, chosen)), own, own
+
+
+def _present(
+    stays: Sequence[LabelledStay], rows: Sequence[Floats], x: Sequence[Floats]
 ) -> tuple[Floats, npt.NDArray[np.int8]]:
-    """Hours (N, J) in which the first member says something, and labels (N,), of the stays `chosen`."""
-    rows = np.concatenate([one for one, own in zip(x, chosen, strict=True) if own])
-    label = np.concatenate([one.label for one, own in zip(stays, chosen, strict=True) if own])
-    present = ~np.isnan(rows[:, 0])
-    return rows[present], label[present]
+    """Of `rows` (N, ...) of each stay the hours in which the first member says something, and labels (N,)."""
+    present = ~np.isnan(np.concatenate([one[:, 0] for one in x]))
+    return np.concatenate(rows)[present], np.concatenate([one.label for one in stays])[present]

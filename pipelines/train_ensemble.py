@@ -1,6 +1,7 @@
 """Weighing an ensemble: trained members and CinC 2019 stays in, a model folder out.
 
-The threshold is the one that gains most CinC 2019 utility on the validation subjects that taught no weight.
+The threshold is the one that gains most CinC 2019 utility on the validation subjects, each half scored by weights
+that the other half taught.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from models.base import EarlyWarningModel
 from models.clinical.errors import InvalidInput
 from models.clinical.stay import LabelledStay
 from models.ensemble import Ensemble, Floats
-from models.ensemble_learning import first_half, heard, weighed
+from models.ensemble_learning import crossed, heard, weighed
 from pipelines.split import SPLIT_RULE
 from pipelines.train import best_threshold
 from pipelines.train_dtw import read
@@ -63,10 +64,11 @@ def weigh_on(
         x.append(heard(members, one))
         progress(1)
     learnt = weighed(members, validation, x, coverage)
-    rest = [(one, own) for one, own in zip(validation, x, strict=True) if not first_half(one.stay.subject_id)]
-    score = [_carried(learnt.calibration(learnt.stacking.logit(own)), own) for _, own in rest]
-    label = np.concatenate([one.label for one, _ in rest])
-    hours = np.array([len(one.label) for one, _ in rest])
+    score = [
+        _carried(learnt.calibration(logit), own) for logit, own in zip(crossed(validation, x), x, strict=True)
+    ]
+    label = np.concatenate([one.label for one in validation])
+    hours = np.array([len(one.label) for one in validation])
     threshold, utility = best_threshold(hours, label, np.concatenate(score))
     training = {
         "source": source_name,

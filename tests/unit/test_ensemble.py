@@ -1,5 +1,6 @@
 """The ensemble of tiny members: sums by hand, silence where they part, spread, explanation, files."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from models.calibration import Calibration, logit_of
 from models.channels import CHANNELS
 from models.clinical.errors import InvalidInput, UnknownModel
 from models.clinical.score import ScoreStatus
+from models.clinical.stay import LabelledStay
 from models.ensemble import Conformal, Ensemble, Learnt
-from models.ensemble_learning import conformal_quantile
+from models.ensemble_learning import conformal_quantile, crossed, first_half, weighed
 from models.hourly_trees import HourlyTrees, HourlyTreesConfig
 from models.hourly_trees import Learnt as LearntTrees
 from models.hourly_trees_learning import grown
@@ -145,3 +147,42 @@ def test_a_new_stay_stays_under_the_conformal_quantile_as_often_as_promised() ->
     assert conformal_quantile(np.arange(9.0), 0.9) == 8.0
     with pytest.raises(InvalidInput, match="coverage"):
         conformal_quantile(np.arange(8.0), 0.9)
+
+
+@pytest.fixture
+def validation(random_stay: RandomStay) -> tuple[list[LabelledStay], list[np.ndarray]]:
+    """Two hundred subjects of ten hours, and logits of two members that know the label in part."""
+    rng, stays, said = np.random.default_rng(3), [], []
+    for seed in range(200):
+        label = (rng.random(10) < (0.6 if seed % 4 == 0 else 0.02)).astype(np.int8)
+        stay = replace(random_stay(seed, 10, 10), subject_id=f"subject {seed}")
+        stays.append(LabelledStay(stay, np.arange(1, 11), label))
+        said.append(label[:, None] * 2.0 + rng.normal(size=(10, 2)) - 3.0)
+    said[0][:3, 0] = np.nan  # the leader says nothing yet
+    return stays, said
+
+
+def test_no_hour_is_calibrated_by_weights_that_it_taught(
+    validation: tuple[list[LabelledStay], list[np.ndarray]],
+) -> None:
+    stays, said = validation
+    first = [first_half(one.stay.subject_id) for one in stays]
+    assert 60 < sum(first) < 140
+    flipped = [
+        replace(one, label=1 - one.label) if own else one for one, own in zip(stays, first, strict=True)
+    ]
+    before, after = crossed(stays, said), crossed(flipped, said)
+    for own, one, other in zip(first, before, after, strict=True):
+        assert np.array_equal(one, other) is own
+
+
+def test_every_validation_hour_with_a_score_calibrates(
+    members: list[EarlyWarningModel], validation: tuple[list[LabelledStay], list[np.ndarray]]
+) -> None:
+    stays, said = validation
+    learnt = weighed(members[:2], stays, said, coverage=0.9)
+    assert learnt.training["hours"] == 200 * 10 - 3
+    score = learnt.calibration(np.concatenate(crossed(stays, said)))
+    heard = ~np.isnan(np.concatenate(said)[:, 0])
+    label = np.concatenate([one.label for one in stays])
+    assert score[heard].mean() == pytest.approx(label[heard].mean(), rel=1e-3)

@@ -17,7 +17,7 @@ import numpy as np
 from models.clinical.errors import UnreadableSource
 from models.clinical.quarantine import read_number
 from pipelines.ingest.source import IngestedStay, SetAside, Source
-from pipelines.ingest.tables import TableFile, rows
+from pipelines.ingest.tables import ROW, TableFile, rows
 
 LEAD_HOURS = 6  # of the challenge: doi:10.1097/CCM.0000000000004145
 _COLUMNS = ("stay", "onset_hour")
@@ -70,7 +70,7 @@ def labelled_by(source: Source, path: Path) -> LabelledSource:
     if missing:
         raise UnreadableSource(f"{path}: missing column {', '.join(missing)}")
     onset_hour: dict[str, float] = {}
-    for row, (stay, hour) in enumerate(rows(table.batches(_COLUMNS), _COLUMNS)):
+    for stay, hour, row in rows(table.batches(_COLUMNS), (*_COLUMNS, ROW)):
         number = read_number(hour)
         if str(stay) in onset_hour:
             raise UnreadableSource(f"{path}: stay {stay} stands twice; expected one onset a stay")

@@ -59,7 +59,7 @@ def test_an_evaluation_takes_them(source: Source, tmp_path: Path) -> None:
         ("stay,onset\na,1\n", "missing column onset_hour"),
         ("stay,onset_hour\na,1\na,2\n", "stay a stands twice"),
         ("stay,onset_hour\na,soon\n", "stay a has onset_hour 'soon'"),
-        ("stay,onset_hour\na,1\nb,-3\n", "row 1: stay b has its onset 3 h before admission"),
+        ("stay,onset_hour\na,1\nb,-3\n", "row 2: stay b has its onset 3 h before admission"),
         ("stay,onset_hour\n", "no row"),
     ],
 )

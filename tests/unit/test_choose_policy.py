@@ -188,3 +188,14 @@ def test_the_command_writes_the_policy_and_says_how_it_does(tmp_path: Path) -> N
     written = json.loads(out.read_text(encoding="utf-8"))
     assert AlarmPolicy.from_json(written) == choose_policy(ward(), 0.6, WINDOW).policy
     assert written["chosen"]["maximised"] == "recall"
+
+
+def test_the_command_says_which_events_of_a_table_no_alarm_can_foretell(tmp_path: Path) -> None:
+    ill = np.flatnonzero(drawn()[1])
+    rows = [f"s{stay},{99 if stay == ill[-1] else ONSET}\n" for stay in ill]
+    (tmp_path / "onsets.csv").write_text("stay,onset_hour\n" + "".join(rows), encoding="utf-8")
+    told = [str(table(tmp_path)), "--onsets", str(tmp_path / "onsets.csv"), "--alarms-per-bed-day", "0.6"]
+    done = CliRunner().invoke(app, ["choose-policy", *told, "--out", str(tmp_path / "policy.json")])
+    assert done.exit_code == 0
+    assert f"1 of {len(ill)} events begin more than 8 h after the last score of their stay" in done.stderr
+    assert f"onsets.csv: row {len(ill)}, of stay s{ill[-1]}" in done.stderr

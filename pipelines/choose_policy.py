@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from itertools import product
+from math import ceil, isfinite
 from typing import Any
 
 import numpy as np
@@ -71,26 +72,47 @@ class Choice:
 def choose_policy(ward: Ward, budget: float, window: timedelta) -> Choice:
     """The best policy within `budget` alarms a bed and day.
 
-    Raises InvalidInput for a budget that is none or that no policy keeps to, and where validation or test
-    stays are lacking, or events among the former.
+    Raises InvalidInput for a budget that is none or within which no policy foretells an event, and where
+    validation or test stays are lacking, or events among the former.
     """
     if not 0 < budget < np.inf:
-        raise InvalidInput(f"{budget} alarms a bed and day", value=budget, bound="> 0")
+        raise InvalidInput(
+            f"a budget of {budget:g} alarms a bed and day; expected > 0 alarms a bed and day, finite",
+            value=budget,
+            bound="> 0",
+            unit="alarms a bed and day",
+        )
     validation, test = (part(ward, name) for name in ("validation", "test"))
     if not validation.events.count.any():
         raise InvalidInput("no event among the validation stays: recall has no meaning")
     best: tuple[tuple[float, float, float], AlarmPolicy, BurdenFigures] | None = None
-    tried = 0
+    tried, least = 0, np.inf
     for policy in candidates(validation):
         tried += 1
         found = burden_figures(simulate(validation, policy, window))
-        if (found.alarms_per_bed_day or 0.0) <= budget and (best is None or _worth(found) > best[0]):
+        if not found.outside.recall:
+            continue
+        alarms = found.alarms_per_bed_day or 0.0
+        least = min(least, alarms)
+        if alarms <= budget and (best is None or _worth(found) > best[0]):
             best = _worth(found), policy, found
     if best is None:
-        raise InvalidInput(f"no policy keeps to {budget} alarms a bed and day", value=budget)
+        raise _no_event_foretold(budget, tried, least)
     burden = simulate(test, best[1], window)
     return Choice(
         best[1], budget, window, tried, best[2], burden_figures(burden), uncertain(test, burden, Bootstrap())
+    )
+
+
+def _no_event_foretold(budget: float, tried: int, least: float) -> InvalidInput:
+    """`least` alarms a bed and day are the fewest with which a policy foretells one, inf where none does."""
+    enough = f"it takes {ceil(1e4 * least) / 1e4:g}" if isfinite(least) else "nor does any beyond it"
+    return InvalidInput(
+        f"none of {tried} policies foretells an event of the validation stays within {budget:g} alarms a bed "
+        f"and day; {enough}",
+        value=budget,
+        bound=f">= {least:g}",
+        unit="alarms a bed and day",
     )
 
 

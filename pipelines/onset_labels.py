@@ -2,14 +2,14 @@
 
 Hour h of a stay is positive from `LEAD_HOURS` before its onset on; a stay without an onset has no positive
 hour. A stay that the table does not name is in no cohort and is left out, and so is one without observations:
-it has no hour that anybody could score.
+it has no hour that anybody could score. A stay whose onset no hour foretells counts as one without, and is named.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ import numpy as np
 from models.clinical.errors import UnreadableSource
 from models.clinical.quarantine import read_number
 from pipelines.ingest.source import IngestedStay, SetAside, Source
-from pipelines.ingest.tables import TableFile, rows
+from pipelines.ingest.tables import ROW, TableFile, rows
 
 LEAD_HOURS = 6  # of the challenge: doi:10.1097/CCM.0000000000004145
 _COLUMNS = ("stay", "onset_hour")
@@ -25,11 +25,26 @@ _NO_ONSET = (None, "", "NaN", "nan")
 
 
 @dataclass(frozen=True)
+class Onset:
+    """What `row` of a table says of a stay: hours after admission, NaN without an onset."""
+
+    hour: float
+    row: int
+
+
+@dataclass(frozen=True)
 class LabelledSource:
-    """A source with labels from `onset_hour`, NaN for a stay without one; made by `labelled_by`."""
+    """A source with labels from the `onsets` of a table, by stay; made by `labelled_by`.
+
+    `held` are the stays of the table that the latest pass of `stays` has met in the source; `lost` are onsets
+    that it has not, or that came too late for their stay.
+    """
 
     source: Source
-    onset_hour: Mapping[str, float]
+    path: Path
+    onsets: Mapping[str, Onset]
+    held: set[str] = field(default_factory=set)
+    lost: list[UnreadableSource] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -44,7 +59,7 @@ class LabelledSource:
     @property
     def failures(self) -> Sequence[UnreadableSource]:
         """What of the source could not be read."""
-        return self.source.failures
+        return (*self.source.failures, *self.lost)
 
     @property
     def set_aside(self) -> Sequence[SetAside]:
@@ -53,42 +68,72 @@ class LabelledSource:
 
     def stays(self) -> Iterator[IngestedStay]:
         """Every stay that has a label, with it."""
+        self.held.clear()
+        self.lost.clear()
         for ingested in self.source.stays():
-            onset = self.onset_hour.get(ingested.stay.stay_id)
-            if onset is not None and len(ingested.stay.observations):
-                yield _labelled(ingested, onset)
+            stay_id = ingested.stay.stay_id
+            if stay_id not in self.onsets:
+                continue
+            self.held.add(stay_id)
+            if len(ingested.stay.observations):
+                yield self._labelled(ingested, self.onsets[stay_id])
+
+    def _labelled(self, ingested: IngestedStay, onset: Onset) -> IngestedStay:
+        hour = ingested.hour
+        if hour is None:
+            hour = np.arange(1, len(ingested.stay.grid()) + 1, dtype=np.int64)
+        positive = hour >= onset.hour - LEAD_HOURS  # nothing compares with NaN
+        if not math.isnan(onset.hour) and len(hour) and not positive.any():
+            fault = f"stay {ingested.stay.stay_id} has its onset at {onset.hour:g} h"
+            bound = f"expected at most {LEAD_HOURS} h after its last hour, {hour[-1]}"
+            self.lost.append(UnreadableSource(f"{self.path}: row {onset.row}: {fault}; {bound}"))
+        return replace(ingested, hour=hour, label=positive.astype(np.int8))
 
 
 def labelled_by(source: Source, path: Path) -> LabelledSource:
     """`source` with the labels of a table (.parquet or .csv) that has the columns stay and onset_hour.
 
-    Raises UnreadableSource if the table cannot be read, lacks a column, names a stay twice, or none, or has
-    an onset before admission.
+    Raises UnreadableSource if the table or a row of it cannot be read, if it lacks a column, names a stay
+    twice, or none, or has an onset before admission.
     """
     table = TableFile(path)
     missing = [name for name in _COLUMNS if name not in table.columns()]
     if missing:
         raise UnreadableSource(f"{path}: missing column {', '.join(missing)}")
-    onset_hour: dict[str, float] = {}
-    for row, (stay, hour) in enumerate(rows(table.batches(_COLUMNS), _COLUMNS)):
+    onsets: dict[str, Onset] = {}
+    for stay, hour, row in rows(table.batches(_COLUMNS), (*_COLUMNS, ROW)):
         number = read_number(hour)
-        if str(stay) in onset_hour:
+        if str(stay) in onsets:
             raise UnreadableSource(f"{path}: stay {stay} stands twice; expected one onset a stay")
-        onset_hour[str(stay)] = number
+        onsets[str(stay)] = Onset(number, row)
         if math.isnan(number) and not isinstance(hour, float) and hour not in _NO_ONSET:
             fault = f"stay {stay} has onset_hour {hour!r}; expected hours or nothing"
             raise UnreadableSource(f"{path}: row {row}: {fault}")
         if number < 0:
             fault = f"stay {stay} has its onset {-number:g} h before admission; leave such stays out"
             raise UnreadableSource(f"{path}: row {row}: {fault}")
-    if not onset_hour:
+    if table.broken_rows:
+        raise table.broken_rows[0]
+    if not onsets:
         raise UnreadableSource(f"{path}: no row; expected one a stay")
-    return LabelledSource(source, onset_hour)
+    return LabelledSource(source, path, onsets)
 
 
-def _labelled(ingested: IngestedStay, onset: float) -> IngestedStay:
-    hour = ingested.hour
-    if hour is None:
-        hour = np.arange(1, len(ingested.stay.grid()) + 1, dtype=np.int64)
-    positive = hour >= onset - LEAD_HOURS  # nothing compares with NaN
-    return replace(ingested, hour=hour, label=positive.astype(np.int8))
+def require_onsets_held(sources: Sequence[LabelledSource]) -> None:
+    """After a whole pass of all `sources` of one table: every onset must be of a stay that one of them has.
+
+    Raises UnreadableSource, naming file and row. Where stays could not be read the lost onsets may be theirs:
+    they are told among the failures of the first source.
+    """
+    held = {stay for source in sources for stay in source.held}
+    first = sources[0]
+    lost = [stay for stay, onset in first.onsets.items() if not (math.isnan(onset.hour) or stay in held)]
+    if not lost:
+        return
+    names = ", ".join(source.name for source in sources)
+    more = f" ({len(lost)} onsets are of such stays)" if len(lost) > 1 else ""
+    fault = f"stay {lost[0]} has an onset, but is not in {names}{more}"
+    refusal = UnreadableSource(f"{first.path}: row {first.onsets[lost[0]].row}: {fault}")
+    if not any(one.source.failures for one in sources):
+        raise refusal
+    first.lost.append(refusal)

@@ -110,6 +110,8 @@ def choose_policy(
     typer.echo("\n".join(report(chosen)))
     if read.untold:
         say(f"{read.untold} stays are left out: positive from their first row, they tell no onset")
+    if read.onsets is not None and (beyond := read.onsets.beyond(ahead)):
+        say(beyond)
     _write_policy(out, chosen.as_json(), "PRODROME_POLICY_FILE")
     if page is not None:
         from pipelines.prediction_files import replacing

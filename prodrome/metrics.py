@@ -66,6 +66,8 @@ def alarms(
         typer.echo("\n".join(sentences(found, figures(early) if tables.any_recognised else None)))
     if tables.moments:
         say(f"{tables.moments} of {found.events} events have no end: each counts as a moment")
+    if beyond := tables.beyond(ahead):
+        say(beyond)
 
 
 @commands.command("seizures")

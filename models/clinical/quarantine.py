@@ -65,7 +65,7 @@ class Quarantined:
 
     `detail` is a sentence that names value, bound and unit. `value` and `unit` are as received; `value` is a
     finite number or text, so it can be written as JSON. `bound` is in the canonical unit and names it where
-    that is not `unit`. `row` counts the input's rows from 0.
+    that is not `unit`. `row` counts the rows of a file from 1, the first below the header, and values from 0.
     """
 
     reason: Reason

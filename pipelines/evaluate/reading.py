@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
 
 from models.clinical.errors import UnreadableSource
 from models.clinical.stay import Stay
@@ -13,7 +15,7 @@ from pipelines.evaluate.seen import Seen, holds
 from pipelines.evaluate.settings import SourceSettings
 from pipelines.ingest.source import IngestedStay, IngestSummary, Source
 from pipelines.ingest.sources import open_named
-from pipelines.onset_labels import labelled_by
+from pipelines.onset_labels import LabelledSource, labelled_by, require_onsets_held
 
 
 @dataclass
@@ -77,3 +79,18 @@ def chunks(
         while stays := tuple(islice(remaining, STAYS_A_PART)):
             yield Chunk(number, source.settings.called, stays)
             number += 1
+
+
+def require_onsets(opened: Sequence[OpenedSource]) -> None:
+    """Raises UnreadableSource, naming file and row, for an onset of a stay that no source of its table has.
+
+    A source that was asked for its first stays alone does not tell.
+    """
+    tables: defaultdict[Path, list[LabelledSource]] = defaultdict(list)
+    for one in opened:
+        if isinstance(one.source, LabelledSource):
+            tables[one.source.path].append(one.source)
+    partial = {one.settings.labels for one in opened if one.settings.first is not None}
+    for path, sources in tables.items():
+        if path not in partial:
+            require_onsets_held(sources)

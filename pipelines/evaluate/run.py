@@ -26,7 +26,7 @@ from pipelines.engines import mapped
 from pipelines.evaluate.cohorts import figured
 from pipelines.evaluate.parts import Chunk, PartFolder, Scored, key_of, score_part
 from pipelines.evaluate.progress import Stages
-from pipelines.evaluate.reading import OpenedSource, chunks
+from pipelines.evaluate.reading import OpenedSource, chunks, require_onsets
 from pipelines.evaluate.record import RECORD, Evaluation
 from pipelines.evaluate.seen import Seen
 from pipelines.evaluate.settings import EvaluationSettings, digest
@@ -52,8 +52,8 @@ def evaluate(settings: EvaluationSettings, out: Path, *, console: Console | None
     """Evaluate by `settings`, reading each stay once; `console` shows how far it has come.
 
     Writes the part files of `pipelines.evaluate.parts`, `trajectories.json` and `evaluation.json` to `out`.
-    Raises UnknownModel; UnreadableSource if a stay has no label or no stay is left; InvalidInput if a model
-    has seen a subject, or no stay has an event.
+    Raises UnknownModel; UnreadableSource if a stay has no label, an onset no stay or no stay is left;
+    InvalidInput if a model has seen a subject, or no stay has an event.
     """
     loaded = _loaded(settings)
     opened = [OpenedSource.of(source) for source in settings.sources]
@@ -118,6 +118,13 @@ def _score(
         folder.write(chunk.number, key, part)
         worst.add(chunk, part)
     folder.keep(parts)
+    require_onsets(opened)
     if not parts:
-        names = ", ".join(f"{one.source.name} ({one.settings.part})" for one in opened)
-        raise UnreadableSource(f"{names}: no readable stay to evaluate")
+        raise UnreadableSource(f"{', '.join(map(_asked, opened))}: no readable stay to evaluate")
+
+
+def _asked(opened: OpenedSource) -> str:
+    labels = opened.settings.labels
+    return (
+        f"{opened.source.name} ({opened.settings.part}{'' if labels is None else f', labelled by {labels}'})"
+    )

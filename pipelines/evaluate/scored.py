@@ -134,7 +134,7 @@ def require_events(evidence: Evidence, where: str) -> None:
 def _hours(path: Path, table: pa.Table, models: Sequence[str]) -> dict[str, dict[str, npt.NDArray[Any]]]:
     """The columns of each model in one part, which must agree on stays, hours and labels."""
     found: dict[str, dict[str, npt.NDArray[Any]]] = {}
-    row_of = np.arange(len(table))
+    row_of = np.arange(1, len(table) + 1)
     model_of = table.column("model").to_numpy(zero_copy_only=False)
     for model in models:
         chosen = model_of == model

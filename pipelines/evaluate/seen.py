@@ -1,7 +1,7 @@
 """Whether a model has seen a subject: it may not be evaluated on whom it learnt from.
 
-A saved model says in `model.json` which CinC 2019 sets it was trained on, and that subjects were split by
-`SPLIT_RULE`. A config may name further sources that trained it.
+A saved model says in `model.json` from which files of CinC 2019 it learnt, and that subjects were split by
+`SPLIT_RULE`. Where a file's name does not tell the set, it may have seen any subject who is not held out.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +20,29 @@ from pipelines.evaluate.settings import Part
 from pipelines.split import held_out, split_of
 
 TRAINED_ON = "cinc2019"  # the source that shipped models and `prodrome train` learn from
-_SET = re.compile(r"training_set[AB]")
+_SETS = frozenset({"training_setA", "training_setB"})
+_SET = re.compile("|".join(sorted(_SETS)))
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What one model was trained on: `sets` of CinC 2019 by name, empty where it was not trained on them."""
+    """What one model was trained on: `source` in its own words, and the CinC 2019 `sets` that it may hold."""
 
     model: str
     sets: frozenset[str]
+    source: str
 
     @classmethod
     def by(cls, model: EarlyWarningModel) -> Seen:
-        """What `model` says of itself; a rule was trained on nothing."""
+        """What `model` says of itself: a rule was trained on nothing, a learnt model on every set unless each
+        of its files names its own.
+        """
         training: Mapping[str, Any] = getattr(model, "training", {})
-        return cls(model.name, frozenset(_SET.findall(str(training.get("source", "")))))
+        if not training.keys() & {"source", "split"}:
+            return cls(model.name, frozenset(), "")
+        source = str(training.get("source") or "")
+        named = [_SET.findall(file) for file in source.split(" + ")]
+        return cls(model.name, frozenset(chain(*named)) if all(named) else _SETS, source)
 
     def require_unseen(self, source: Path, stay: Stay) -> None:
         """Raises InvalidInput, naming source and subject, if training or validation has seen the stay.
@@ -43,10 +52,10 @@ class Seen:
         named = _SET.search(source.stem)
         there = not named or named[0] in self.sets
         if self.sets and there and stay.source == TRAINED_ON and not held_out(stay.subject_id):
-            part = split_of(stay.subject_id)
+            part = f"{split_of(stay.subject_id)} of {self.source or 'files that it does not name'}"
             raise InvalidInput(
                 f"{source}: subject {stay.subject_id} of stay {stay.stay_id} is one that {self.model} "
-                f"learnt from ({part} of {' + '.join(sorted(self.sets))}); evaluate part held-out",
+                f"learnt from or may have learnt from ({part}); evaluate part held-out",
                 value=stay.subject_id,
                 bound="subjects that no model has seen",
             )

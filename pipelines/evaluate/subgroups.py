@@ -89,7 +89,7 @@ def _table_groups(stays: pd.DataFrame, path: Path) -> dict[str, pd.Series]:
     if "stay" not in columns:
         raise UnreadableSource(f"{path}: missing column stay")
     told: dict[str, tuple[object, ...]] = {}
-    for row, cells in enumerate(rows(table.batches(columns), columns)):
+    for row, cells in enumerate(rows(table.batches(columns), columns), 1):
         stay = str(cells[columns.index("stay")])
         if stay in told:
             raise UnreadableSource(f"{path}: row {row} names stay {stay} again; expected one row a stay")

@@ -6,8 +6,8 @@ it has no offset. One file may hold several recordings, told apart by `dateTime`
 `trial_type`; their missing duration is 0. A recording without a seizure has one row `bckg` over all of it,
 so that its length is on file.
 
-A row that cannot be used is set aside with its reason and the good rows are kept. Rows are counted from 0,
-the first row under the header. Source: https://github.com/esl-epfl/sz-validation-framework; BIDS 1.10,
+A row that cannot be used is set aside with its reason and the good rows are kept. Rows are counted from 1,
+the first row below the header. Source: https://github.com/esl-epfl/sz-validation-framework; BIDS 1.10,
 "Task events".
 """
 
@@ -58,7 +58,7 @@ def read_annotations(path: Path) -> AnnotationTable:
     held: dict[datetime | None, list[Annotation]] = {}
     lengths: dict[datetime | None, float] = {}
     set_aside: list[Quarantined] = []
-    for number, cells in enumerate(rows):
+    for number, cells in enumerate(rows, 1):
         try:
             row = _row(header, cells)
             annotation, started, seconds = (

@@ -138,7 +138,7 @@ def _columns(lines: Sequence[str]) -> tuple[dict[str, _Column], list[Quarantined
     columns: defaultdict[str, _Column] = defaultdict(_Column)
     broken = []
     minutes: dict[str, int | None] = {}
-    for row, line in enumerate(lines):
+    for row, line in enumerate(lines, 1):
         clock, _, rest = line.partition(",")
         parameter, comma, cell = rest.partition(",")
         if clock not in minutes:
@@ -252,7 +252,7 @@ def _stay(
 ) -> tuple[Stay, Facts]:
     facts = Facts(stay_id)
     first = {fact: column.cell[0] if column.cell else "" for fact, column in told.items()}
-    row = {fact: column.row[0] if column.row else 0 for fact, column in told.items()}
+    row = {fact: column.row[0] if column.row else 1 for fact, column in told.items()}
     gender = "" if first["Gender"] == str(_UNKNOWN) else first["Gender"]
     stay = Stay(
         stay_id,

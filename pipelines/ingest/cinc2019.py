@@ -121,7 +121,7 @@ def open_source(path: Path) -> RecordSource:
 def read_psv(name: str, content: bytes) -> IngestedStay:
     """The stay in one file; `name` is its path, whose stem becomes stay and subject id.
 
-    Raises UnreadableSource naming file, row (the first data row is row 0) and what was expected.
+    Raises UnreadableSource naming file, row (the first below the header is row 1) and what was expected.
     """
     stay_id = PurePosixPath(name).stem
     table = _parsed(name, content)
@@ -156,7 +156,7 @@ def _parsed(name: str, content: bytes) -> _Table:
     lines = body.rstrip(b"\n").split(b"\n") if body.strip() else []
     if not lines:
         raise UnreadableSource(f"{name}: no rows under the header; expected one row an hour")
-    for row, line in enumerate(lines):
+    for row, line in enumerate(lines, 1):
         width = line.count(b"|") + 1
         if width != len(columns):
             raise UnreadableSource(f"{name}: row {row} has {width} cells; expected {len(columns)}")
@@ -192,7 +192,7 @@ def _numbers(body: bytes, width: int) -> tuple[npt.NDArray[np.float64], dict[tup
 def _hours(name: str, table: _Table) -> npt.NDArray[np.int64]:
     hour = table.column("ICULOS")
     previous = 0.0
-    for row, value in enumerate(hour.tolist()):
+    for row, value in enumerate(hour.tolist(), 1):
         if not previous < value <= LONGEST_STAY or value != int(value):
             raise UnreadableSource(
                 f"{name}: row {row} has ICULOS {number_text(value)}; expected whole hours that increase, "
@@ -209,7 +209,9 @@ def _labels(name: str, table: _Table) -> npt.NDArray[np.int8] | None:
     wrong = np.flatnonzero((label != 0) & (label != 1))
     if len(wrong):
         row = int(wrong[0])
-        raise UnreadableSource(f"{name}: row {row} has {LABEL} {number_text(label[row])}; expected 0 or 1")
+        raise UnreadableSource(
+            f"{name}: row {row + 1} has {LABEL} {number_text(label[row])}; expected 0 or 1"
+        )
     return label.astype(np.int8)
 
 
@@ -249,7 +251,7 @@ def _observations(
 
 
 def _placed(entry: Quarantined, stay_id: str, rows: npt.NDArray[np.int64]) -> Quarantined:
-    return replace(entry, stay_id=stay_id, row=int(rows[entry.row or 0]))
+    return replace(entry, stay_id=stay_id, row=int(rows[entry.row or 0]) + 1)
 
 
 def _unknown_column(
@@ -261,13 +263,14 @@ def _unknown_column(
     detail = f"{SOURCE} has no column {column}: expected one of {', '.join(COLUMNS)}"
     return [
         Quarantined(Reason.UNKNOWN_VARIABLE, detail, row, stay_id, column, as_json(cell))
-        for row, cell in zip(rows.tolist(), cells, strict=True)
+        for row, cell in zip((rows + 1).tolist(), cells, strict=True)
     ]
 
 
 def _first(table: _Table, column: str) -> tuple[int, Cell]:
+    """The number of the first row that holds something, from 1, and what it holds."""
     row, cells = table.present(column)
-    return (int(row[0]), cells[0]) if len(row) else (0, None)
+    return (int(row[0]) + 1, cells[0]) if len(row) else (1, None)
 
 
 def _care_unit(facts: Facts, table: _Table) -> str | None:

@@ -18,7 +18,7 @@ import pyarrow.parquet  # type: ignore[import-untyped]
 
 from models.clinical.errors import UnreadableSource
 
-ROW = "row"  # the column that `batches` adds: the row's number in the file, from 0
+ROW = "row"  # the column that `batches` adds: the row's number in the file, from 1
 LONGEST_HEADER = 65_536  # characters
 SORTING_MEMORY_MB = 256  # beyond it a sort spills to disk
 BATCH_ROWS = 20_000
@@ -53,7 +53,7 @@ class TableFile:
         first = 0
         with pa.parquet.ParquetFile(self.path, pre_buffer=False) as file:  # else it keeps all of it
             for batch in file.iter_batches(columns=list(columns)):
-                yield batch.append_column(ROW, pa.array(range(first, first + len(batch)), pa.int64()))
+                yield batch.append_column(ROW, pa.array(range(first + 1, first + 1 + len(batch)), pa.int64()))
                 first += len(batch)
 
     def _csv_batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
@@ -63,7 +63,7 @@ class TableFile:
             broken.append(row.number - 2 - len(broken))  # the header is line 1; counted among the good rows
             self.broken_rows.append(
                 UnreadableSource(
-                    f"{self.path}: row {row.number - 2} has {row.actual_columns} cells; expected "
+                    f"{self.path}: row {row.number - 1} has {row.actual_columns} cells; expected "
                     f"{row.expected_columns}: {row.text[:120]}"
                 )
             )
@@ -86,7 +86,7 @@ class TableFile:
         )
         good = 0
         for batch in reader:
-            rows = [row + bisect_right(broken, row) for row in range(good, good + len(batch))]
+            rows = [row + 1 + bisect_right(broken, row) for row in range(good, good + len(batch))]
             yield batch.append_column(ROW, pa.array(rows, pa.int64()))
             good += len(batch)
 

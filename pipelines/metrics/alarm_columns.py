@@ -127,7 +127,7 @@ def numbers(cells: pa.ChunkedArray, what: str, path: Path) -> npt.NDArray[np.flo
 
 
 def at_row(path: Path, row: int, fault: str) -> UnreadableSource:
-    """What is wrong in data row `row`, counted from 0; people count from 1."""
+    """What is wrong in the row of index `row`; people count from 1, the first row below the header."""
     return UnreadableSource(f"{path}: row {row + 1}: {fault}")
 
 

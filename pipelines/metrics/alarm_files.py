@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from pipelines.metrics.alarms import NEVER_ENDS, Booleans, Events, Floats, Integ
 
 _LONGEST_HEADER = 65_536  # characters
 _TIMES = ("time", "hour", "minutes")
+_HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -55,17 +57,34 @@ class ScoreTable:
 
 @dataclass(frozen=True)
 class AlarmTables:
-    """Scores with their events; `recognised` (S,) in microseconds; `moments` counts events without an end."""
+    """Scores with their events; `recognised` (S,) in microseconds; `moments` counts events without an end.
+
+    `path` is the table of onsets, `rows` (E,) the index of each event in it.
+    """
 
     scores: ScoreTable
     events: Events
     recognised: Integers
     moments: int
+    path: Path
+    rows: Integers
 
     @property
     def any_recognised(self) -> bool:
         """Whether the onsets tell when clinicians acted."""
         return bool((self.recognised != NEVER_ENDS).any())
+
+    def beyond(self, window: timedelta) -> str | None:
+        """Which events begin more than `window` after their stay's last score, as a sentence, or None."""
+        watched, events = self.scores.watched, self.events
+        stay = np.repeat(np.arange(len(events.count)), events.count)
+        late = events.onset - watched.time[watched.starts[1:] - 1][stay] > window // timedelta(microseconds=1)
+        if not late.any():
+            return None
+        first = int(np.flatnonzero(late)[np.argmin(self.rows[late])])
+        place = f"{self.path}: row {self.rows[first] + 1}, of stay {self.scores.stay_ids[stay[first]]}"
+        many = f"{int(np.count_nonzero(late))} of {len(late)} events begin more than {window / _HOUR:g} h"
+        return f"{many} after the last score of their stay, the first in {place}: no alarm can foretell them"
 
 
 def read_tables(scores: Path, onsets: Path) -> AlarmTables:
@@ -73,8 +92,7 @@ def read_tables(scores: Path, onsets: Path) -> AlarmTables:
     score_table, onset_table = read_table(scores), read_table(onsets)
     time, onset = _one_clock(score_table, scores, onset_table, onsets)
     held = scores_at(score_table, scores, time)
-    events, recognised, moments = _events(onset_table, onsets, onset, held.stay_ids, scores)
-    return AlarmTables(held, events, recognised, moments)
+    return _with_events(held, onset_table, onsets, onset)
 
 
 def read_scores(path: Path) -> ScoreTable:
@@ -200,28 +218,38 @@ def _refuse_bad_times(
         raise at_row(path, row, f"stay {stay_ids[codes[row]]} has two scores at one {time.column}")
 
 
-def _events(
-    table: pa.Table, path: Path, onset: Clock, stay_ids: npt.NDArray[np.object_], scores: Path
-) -> tuple[Events, Integers, int]:
-    place = {stay: index for index, stay in enumerate(stay_ids)}
+def _with_events(held: ScoreTable, table: pa.Table, path: Path, onset: Clock) -> AlarmTables:
+    place = {stay: index for index, stay in enumerate(held.stay_ids)}
     stays = _stays(table, path)
     for row, stay in enumerate(stays):
         if stay not in place:
-            raise at_row(path, row, f"stay {stay} has no score in {scores}")
+            raise at_row(path, row, f"stay {stay} has no score in {held.path}")
     codes = np.array([place[stay] for stay in stays], dtype=np.int64)
-    recognised = _recognised(table, path, onset, codes, len(stay_ids))
+    recognised = _recognised(table, path, onset, codes, len(place))
     end, ended = _ends(table, path, onset)
     kept = np.flatnonzero(onset.given)
-    if not onset.dates and (onset.time[kept] < 0).any():
-        row = int(kept[np.argmax(onset.time[kept] < 0)])
-        raise at_row(path, row, f"{onset.column} of stay {stays[row]} is before admission")
+    _refuse_early(onset, kept, held.watched.time[held.watched.starts[codes]], stays, path)
     order = kept[np.lexsort((onset.time[kept], codes[kept]))]
     again = (np.diff(codes[order]) == 0) & (np.diff(onset.time[order]) == 0)
     if again.any():
         row = int(order[1:][again].min())
         raise at_row(path, row, f"stay {stays[row]} has two events at one {onset.column}")
-    count = np.bincount(codes[kept], minlength=len(stay_ids)).astype(np.int64)
-    return Events(count, onset.time[order], end[order]), recognised, int(np.count_nonzero(~ended[kept]))
+    count = np.bincount(codes[kept], minlength=len(place)).astype(np.int64)
+    events = Events(count, onset.time[order], end[order])
+    return AlarmTables(held, events, recognised, int(np.count_nonzero(~ended[kept])), path, order)
+
+
+def _refuse_early(
+    onset: Clock, kept: Integers, first_score: Integers, stays: npt.NDArray[np.object_], path: Path
+) -> None:
+    """Dates do not tell admission: there the first score of each row's stay, (N,), stands for it."""
+    early = onset.time[kept] < (first_score[kept] if onset.dates else 0)
+    if early.any():
+        row = int(kept[np.argmax(early)])
+        bound = "the first score" if onset.dates else "admission"
+        raise at_row(
+            path, row, f"{onset.column} of stay {stays[row]} is before {bound}; leave such events out"
+        )
 
 
 def _ends(table: pa.Table, path: Path, onset: Clock) -> tuple[Integers, Booleans]:

@@ -1,6 +1,6 @@
 """Labels and predictions of the CinC 2019 challenge as files: a folder or a zip of .psv, one a stay.
 
-Rows are counted from 0, the first row under the header.
+Rows are counted from 1, the first row below the header.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def _columns(name: str, content: bytes, wanted: tuple[str, ...]) -> tuple[Column
         raise UnreadableSource(f"{name}: no column {', '.join(missing)}; expected {'|'.join(wanted)}")
     if not lines:
         raise UnreadableSource(f"{name}: no row under the header; expected one a labelled hour")
-    for row, line in enumerate(lines):
+    for row, line in enumerate(lines, 1):
         if (width := line.count("|") + 1) != len(columns):
             raise UnreadableSource(f"{name} row {row}: {width} cells, expected {len(columns)}")
     return tuple(
@@ -92,7 +92,7 @@ def _numbers(name: str, column: str, cells: list[str]) -> Column:
     if not good.all():
         row = int(np.argmin(good))
         raise InvalidInput(
-            f"{name} row {row}: {column} {cells[row]!r} must be {bound}", value=cells[row], bound=bound
+            f"{name} row {row + 1}: {column} {cells[row]!r} must be {bound}", value=cells[row], bound=bound
         )
     return values
 

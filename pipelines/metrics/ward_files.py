@@ -9,7 +9,7 @@ import numpy as np
 
 from models.clinical.errors import UnreadableSource
 from pipelines.metrics.alarm_columns import at_row, numbers
-from pipelines.metrics.alarm_files import ScoreTable, read_scores, read_tables
+from pipelines.metrics.alarm_files import AlarmTables, ScoreTable, read_scores, read_tables
 from pipelines.metrics.alarms import MICROSECONDS_AN_HOUR, NEVER_ENDS, Events
 from pipelines.metrics.burden import Ward
 from pipelines.metrics.horizon import LABELLED_BEFORE
@@ -21,10 +21,13 @@ ONE_UNIT = "all beds"
 
 @dataclass(frozen=True)
 class WardRead:
-    """The ward of a file, and how many stays were left out because they do not tell their onset."""
+    """The ward of a file, how many stays were left out because they do not tell their onset, and the `onsets`
+    where a table tells them.
+    """
 
     ward: Ward
     untold: int
+    onsets: AlarmTables | None = None
 
 
 def read_ward(scores: Path, onsets: Path | None = None) -> WardRead:
@@ -35,7 +38,7 @@ def read_ward(scores: Path, onsets: Path | None = None) -> WardRead:
     """
     if onsets is not None:
         tables = read_tables(scores, onsets)
-        return WardRead(_ward(tables.scores, tables.events), 0)
+        return WardRead(_ward(tables.scores, tables.events), 0, tables)
     held = read_scores(scores)
     positive = _positive(held)
     starts = held.watched.starts

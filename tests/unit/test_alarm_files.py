@@ -23,6 +23,8 @@ from prodrome.__main__ import app
 
 SCORES = "stay_id,time,score\na,1,0.2\na,2,0.8\nb,1,0.1\n"
 ONSETS = "stay_id,onset\na,4\nb,\n"
+DATED = "stay,time,score\na,2026-01-01T02:00,0.8\na,2026-01-01T01:00,0.2\nb,2026-01-01T00:30,0.1\n"
+EARLY = "onsets.csv: row 2: onset of stay a is before the first score; leave such events out"
 HOUR = MICROSECONDS_AN_HOUR
 
 
@@ -177,6 +179,7 @@ def test_our_own_table_of_predictions_with_hours_without_a_score(tmp_path: Path)
         (SCORES, "stay,note\na,x\n", "onsets.csv: no column tells the onset"),
         (SCORES, "stay,onset\na,4\nc,5\n", "onsets.csv: row 2: stay c has no score in .*scores.csv"),
         (SCORES, "stay,onset\na,-3\n", "onsets.csv: row 1: onset of stay a is before admission"),
+        (DATED, "stay,onset\nb,2026-01-01T02:00\na,2026-01-01T00:59\n", EARLY),
         (SCORES, "stay,onset\na,4\na,4\n", "onsets.csv: row 2: stay a has two events at one onset"),
         (SCORES, "stay,onset,end\na,4,3\n", "onsets.csv: row 1: end is before onset"),
         (SCORES, "stay,onset\na,inf\n", "onsets.csv: row 1: onset 'inf' is no date"),
@@ -226,6 +229,41 @@ def test_the_command_prints_the_record_and_null_where_undefined(tmp_path: Path) 
     assert tuple(record) == KEYS
     assert [key for key in KEYS if record[key] is None] == ["precision", "recall", "lead_time_hours"]
     assert record["false_alarms_per_patient_day"] == record["alerts_per_100_patient_days"] == 0
+
+
+@pytest.mark.parametrize(
+    ("scores", "onsets"),
+    [
+        (SCORES, "stay,onset\nb,9\nb,10\na,11\na,10.5\n"),
+        (
+            DATED,
+            "stay,onset\nb,2026-01-01T08:30\nb,2026-01-01T09:00\na,2026-01-01T11:00\na,2026-01-01T10:01\n",
+        ),
+    ],
+)
+def test_events_beyond_the_window_of_the_last_score_are_named(
+    tmp_path: Path, scores: str, onsets: str
+) -> None:
+    tables = read(tmp_path, scores, onsets)
+    said = tables.beyond(timedelta(hours=8))
+    assert said is not None
+    assert "3 of 4 events begin more than 8 h after the last score of their stay" in said
+    assert "onsets.csv: row 2, of stay b" in said
+    assert tables.beyond(timedelta(hours=9)) is None
+
+
+def test_an_event_at_the_first_score_of_a_dated_table_counts(tmp_path: Path) -> None:
+    tables = read(tmp_path, DATED, "stay,onset\na,2026-01-01T01:00\n")
+    assert tables.events.count.tolist() == [1, 0]
+    assert tables.beyond(timedelta(hours=8)) is None
+
+
+def test_the_command_says_which_events_no_alarm_can_foretell(tmp_path: Path) -> None:
+    read(tmp_path, SCORES, "stay,onset\na,40\n")
+    paths = [str(tmp_path / "scores.csv"), str(tmp_path / "onsets.csv")]
+    done = CliRunner().invoke(app, ["metrics", "alarms", *paths])
+    assert done.exit_code == 0
+    assert "1 of 1 events begin more than 8 h after the last score" in done.stderr
 
 
 def test_the_command_without_json_tells_what_clinicians_had_not_seen_yet(tmp_path: Path) -> None:

@@ -71,10 +71,10 @@ def test_a_bad_row_is_named_with_its_bound_and_the_others_are_kept(
     read = read_annotations(table(tmp_path, good, bad, good))
     reason, named, bound = expected
     (entry,) = read.set_aside
-    assert (entry.row, entry.reason, entry.bound) == (1, reason, bound)
+    assert (entry.row, entry.reason, entry.bound) == (2, reason, bound)
     assert named in entry.detail
     assert len(read.spans[0].annotations) == 2
-    assert "row 1" in read.complaints()[0]
+    assert "row 2" in read.complaints()[0]
 
 
 @pytest.mark.parametrize(

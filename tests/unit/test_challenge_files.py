@@ -44,10 +44,10 @@ def test_a_zip_reads_like_a_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("PredictedProbability|PredictedLabel\n0.1|0\n1.5|1\n0.9|1\n", r"a.psv row 1: .*'1.5'"),
-        ("PredictedProbability|PredictedLabel\n0.1|0\nNaN|1\n0.9|1\n", r"a.psv row 1: .*'NaN'"),
-        ("PredictedProbability|PredictedLabel\n0.1|0\n0.5|1\n0.9|2\n", r"a.psv row 2: .*'2'"),
-        ("PredictedProbability|PredictedLabel\n<0.1|0\n0.5|1\n0.9|1\n", r"a.psv row 0: .*'<0.1'"),
+        ("PredictedProbability|PredictedLabel\n0.1|0\n1.5|1\n0.9|1\n", r"a.psv row 2: .*'1.5'"),
+        ("PredictedProbability|PredictedLabel\n0.1|0\nNaN|1\n0.9|1\n", r"a.psv row 2: .*'NaN'"),
+        ("PredictedProbability|PredictedLabel\n0.1|0\n0.5|1\n0.9|2\n", r"a.psv row 3: .*'2'"),
+        ("PredictedProbability|PredictedLabel\n<0.1|0\n0.5|1\n0.9|1\n", r"a.psv row 1: .*'<0.1'"),
     ],
 )
 def test_a_value_out_of_bound_names_file_and_row(tmp_path: Path, content: str, message: str) -> None:
@@ -61,7 +61,7 @@ def test_a_value_out_of_bound_names_file_and_row(tmp_path: Path, content: str, m
     ("content", "message"),
     [
         ("PredictedProbability|PredictedLabel\n0.1|0\n0.5|1\n", "a.psv has 2 rows, its labels have 3"),
-        ("PredictedProbability|PredictedLabel\n0.1|0\n0.5\n0.9|1\n", "a.psv row 1: 1 cells, expected 2"),
+        ("PredictedProbability|PredictedLabel\n0.1|0\n0.5\n0.9|1\n", "a.psv row 2: 1 cells, expected 2"),
         ("PredictedProbability\n0.1\n", "a.psv: no column PredictedLabel"),
         ("PredictedProbability|PredictedLabel\n", "a.psv: no row"),
         ("", "a.psv: no column"),

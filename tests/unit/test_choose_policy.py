@@ -87,9 +87,9 @@ def test_scores_of_test_stays_have_no_say(chosen: Choice) -> None:
 
 
 def test_a_smaller_budget_never_recalls_more(chosen: Choice) -> None:
-    tighter = choose_policy(ward(), 0.1, WINDOW)
-    assert (tighter.validation.alarms_per_bed_day or 0) <= 0.1
-    assert (tighter.validation.outside.recall or 0) <= (chosen.validation.outside.recall or 0)
+    tighter = choose_policy(ward(), 0.2, WINDOW)
+    assert (tighter.validation.alarms_per_bed_day or 0) <= 0.2
+    assert 0 < (tighter.validation.outside.recall or 0) <= (chosen.validation.outside.recall or 0)
 
 
 def test_the_file_starts_the_service(chosen: Choice, tmp_path: Path) -> None:
@@ -100,8 +100,28 @@ def test_the_file_starts_the_service(chosen: Choice, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("budget", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_budget_that_is_none_is_refused(budget: float) -> None:
-    with pytest.raises(InvalidInput, match="alarms a bed and day"):
+    with pytest.raises(InvalidInput, match="expected > 0 alarms a bed and day"):
         choose_policy(ward(), budget, WINDOW)
+
+
+def test_a_budget_within_which_nothing_is_foretold_is_refused_with_the_lowest_that_foretells() -> None:
+    with pytest.raises(
+        InvalidInput, match=r"none of .* foretells an event .* 1e-09 alarms a bed and day; it"
+    ) as said:
+        choose_policy(ward(), 1e-9, WINDOW)
+    least = float(str(said.value).rsplit(" ", 1)[1])
+    assert choose_policy(ward(), least, WINDOW).validation.outside.recall
+    with pytest.raises(InvalidInput, match=f"it takes {least:g}"):
+        choose_policy(ward(), least - 2e-4, WINDOW)
+
+
+def test_scores_that_foretell_nothing_within_any_budget_are_refused() -> None:
+    here = ward()
+    blind = Watched(here.watched.rows, here.watched.time, np.zeros_like(here.watched.score))
+    ill = np.where(here.events.count > 0, 0.5, np.nan)  # before the first score
+    events = Events.one_each(ill, lasting=True)
+    with pytest.raises(InvalidInput, match="nor does any beyond it"):
+        choose_policy(Ward(blind, events, here.subject, here.unit, False), 0.5, WINDOW)
 
 
 def test_a_ward_without_validation_stays_or_events_is_refused() -> None:
@@ -168,3 +188,14 @@ def test_the_command_writes_the_policy_and_says_how_it_does(tmp_path: Path) -> N
     written = json.loads(out.read_text(encoding="utf-8"))
     assert AlarmPolicy.from_json(written) == choose_policy(ward(), 0.6, WINDOW).policy
     assert written["chosen"]["maximised"] == "recall"
+
+
+def test_the_command_says_which_events_of_a_table_no_alarm_can_foretell(tmp_path: Path) -> None:
+    ill = np.flatnonzero(drawn()[1])
+    rows = [f"s{stay},{99 if stay == ill[-1] else ONSET}\n" for stay in ill]
+    (tmp_path / "onsets.csv").write_text("stay,onset_hour\n" + "".join(rows), encoding="utf-8")
+    told = [str(table(tmp_path)), "--onsets", str(tmp_path / "onsets.csv"), "--alarms-per-bed-day", "0.6"]
+    done = CliRunner().invoke(app, ["choose-policy", *told, "--out", str(tmp_path / "policy.json")])
+    assert done.exit_code == 0
+    assert f"1 of {len(ill)} events begin more than 8 h after the last score of their stay" in done.stderr
+    assert f"onsets.csv: row {len(ill)}, of stay s{ill[-1]}" in done.stderr

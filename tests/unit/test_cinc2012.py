@@ -58,12 +58,12 @@ def test_bad_rows_are_quarantined_with_their_place() -> None:
     assert ingested.stay.observations["value"].tolist() == [4.1]
     found = {(entry.row, entry.reason) for entry in ingested.quarantine}
     assert found == {
-        (3, Reason.NO_VALUE),
-        (5, Reason.IMPLAUSIBLE),
-        (6, Reason.MALFORMED),
+        (4, Reason.NO_VALUE),
+        (6, Reason.IMPLAUSIBLE),
         (7, Reason.MALFORMED),
-        (8, Reason.NOT_A_NUMBER),
-        (9, Reason.MALFORMED),
+        (8, Reason.MALFORMED),
+        (9, Reason.NOT_A_NUMBER),
+        (10, Reason.MALFORMED),
     }
     assert all(entry.stay_id == "7" for entry in ingested.quarantine)
     assert ingested.cells_read == 7
@@ -73,7 +73,7 @@ def test_cuff_and_arterial_line_both_count_and_only_a_repetition_is_a_duplicate(
     ingested = _read("01:00,NISysABP,120", "01:00,SysABP,126", "01:00,NIMAP,80", "01:00,MAP,80")
     assert ingested.stay.observations["value"].tolist() == [80.0, 120.0, 126.0]
     duplicates = [entry for entry in ingested.quarantine if entry.reason is Reason.DUPLICATE]
-    assert [(entry.row, entry.variable) for entry in duplicates] == [(8, "mean_arterial_pressure")]
+    assert [(entry.row, entry.variable) for entry in duplicates] == [(9, "mean_arterial_pressure")]
 
 
 def test_ventilation_lasts_till_it_is_charted_next() -> None:

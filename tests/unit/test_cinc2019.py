@@ -65,10 +65,10 @@ def test_bad_cells_are_quarantined_and_the_good_ones_beside_them_kept() -> None:
     ]
     found = [(entry.variable, entry.reason, entry.row) for entry in ingested.quarantine]
     assert found == [
-        ("heart_rate", Reason.IMPLAUSIBLE, 0),
-        ("heart_rate", Reason.NOT_A_NUMBER, 1),
-        ("temperature", Reason.NOT_A_NUMBER, 0),
-        ("fio2", Reason.IMPLAUSIBLE, 0),
+        ("heart_rate", Reason.IMPLAUSIBLE, 1),
+        ("heart_rate", Reason.NOT_A_NUMBER, 2),
+        ("temperature", Reason.NOT_A_NUMBER, 1),
+        ("fio2", Reason.IMPLAUSIBLE, 1),
     ]
     assert all(entry.stay_id == "p7" for entry in ingested.quarantine)
     assert ingested.cells_read == 6
@@ -102,12 +102,12 @@ def test_an_unknown_column_is_quarantined_not_dropped() -> None:
         (GOOD.replace(b"80", b"8\0"), "not pipe-separated"),
         (psv({}, header=tuple(name for name in HEADER if name != "Lactate")), "missing column Lactate"),
         (psv({}, header=("HR", *HEADER)), "appears twice"),
-        (GOOD + b"1|2\n", "row 3 has 2 cells; expected 41"),
-        (psv({}, {"ICULOS": "1"}), "row 1 has ICULOS 1; expected whole hours that increase, above 1"),
-        (psv({"ICULOS": "NaN"}), "row 0 has ICULOS nan"),
-        (psv({"ICULOS": "1.5"}), "row 0 has ICULOS 1.5"),
-        (psv({"ICULOS": "1e9"}), "row 0 has ICULOS 1000000000"),
-        (psv({}, {LABEL: "2"}), "row 1 has SepsisLabel 2; expected 0 or 1"),
+        (GOOD + b"1|2\n", "row 4 has 2 cells; expected 41"),
+        (psv({}, {"ICULOS": "1"}), "row 2 has ICULOS 1; expected whole hours that increase, above 1"),
+        (psv({"ICULOS": "NaN"}), "row 1 has ICULOS nan"),
+        (psv({"ICULOS": "1.5"}), "row 1 has ICULOS 1.5"),
+        (psv({"ICULOS": "1e9"}), "row 1 has ICULOS 1000000000"),
+        (psv({}, {LABEL: "2"}), "row 2 has SepsisLabel 2; expected 0 or 1"),
     ],
 )
 def test_an_unreadable_record_names_file_row_and_expectation(content: bytes, expected: str) -> None:

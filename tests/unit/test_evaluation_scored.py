@@ -35,7 +35,7 @@ def test_hours_come_in_the_order_of_the_stays(folder: Path) -> None:
     assert len(half.scores["news2"].probability) == found.rows[0]
 
 
-# row 30 is the first of the second model: stays of 30, 31, 32 and 33 hours, one model after the other
+# index 30 is the first of the second model: stays of 30, 31, 32 and 33 hours, one model after the other
 CHANGES: dict[str, tuple[int, dict[str, Any], str]] = {
     "out of bounds": (5, {"status": "present", "value": 1.5}, r"score 1\.5 of stay p000000 .* in \[0, 1\]"),
     "NaN": (5, {"status": "present", "value": np.nan}, "score nan of stay p000000 with status present"),
@@ -51,7 +51,7 @@ def test_a_row_that_cannot_be_is_named(folder: Path, row: int, cells: dict[str, 
     rows = pd.read_parquet(path).to_dict("records")
     rows[row] = rows[row] | cells
     pd.DataFrame(rows).to_parquet(path, index=False)
-    with pytest.raises(UnreadableSource, match=rf"part-00000\.parquet row {row}: {said}"):
+    with pytest.raises(UnreadableSource, match=rf"part-00000\.parquet row {row + 1}: {said}"):
         read_evidence(folder, ["news2", "qsofa"])
 
 

@@ -1,8 +1,10 @@
 """Nobody is evaluated by a model that learnt from them."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 
@@ -15,7 +17,7 @@ from pipelines.split import split_of
 TRAINED, HELD_OUT = "p000000", next(f"p{n:06}" for n in range(99) if split_of(f"p{n:06}") == "test")
 STAY = Stay("s", TRAINED, datetime(2019, 1, 1, tzinfo=UTC), source="cinc2019")
 SET_A, SET_B = Path("training_setA.zip"), Path("training_setB.zip")
-ON_A = Seen("boosted", frozenset({"training_setA"}))
+ON_A = Seen("boosted", frozenset({"training_setA"}), "training_setA")
 
 
 def test_the_shipped_model_says_what_it_learnt_from() -> None:
@@ -28,6 +30,25 @@ def test_a_subject_of_the_training_is_refused_by_name() -> None:
         ON_A.require_unseen(SET_A, STAY)
     with pytest.raises(InvalidInput, match="held-out"):
         ON_A.require_unseen(Path("some folder"), STAY)  # may be any of them
+
+
+def trained_on(source: str | None, folder: Path) -> Seen:
+    """What the shipped network has seen, were that the source that its description names."""
+    copytree(registry.shipped("mgp-tcn"), folder)
+    told = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    told["training"]["source"] = source
+    (folder / "model.json").write_text(json.dumps(told), encoding="utf-8")
+    return Seen.by(registry.load(str(folder)))
+
+
+@pytest.mark.parametrize("source", ["psv", "training_setA + psv", "", None])
+def test_files_that_name_no_set_may_hold_any_subject(source: str | None, tmp_path: Path) -> None:
+    seen = trained_on(source, tmp_path / "model")
+    for there in (SET_A, SET_B, Path("psv")):
+        with pytest.raises(InvalidInput, match=r"p000000 of stay s is one that mgp-tcn .* held-out"):
+            seen.require_unseen(there, STAY)
+        seen.require_unseen(there, replace(STAY, subject_id=HELD_OUT))
+    seen.require_unseen(SET_A, replace(STAY, source="mimic4"))
 
 
 def refuses(seen: Seen, source: Path, stay: Stay) -> bool:
@@ -44,7 +65,7 @@ def test_everybody_else_may_be_evaluated() -> None:
         "another set": (ON_A, SET_B, STAY),
         "held out": (ON_A, SET_A, replace(STAY, subject_id=HELD_OUT)),
         "another source": (ON_A, SET_A, replace(STAY, source="mimic4")),
-        "by a rule": (Seen("news2", frozenset()), SET_A, STAY),
+        "by a rule": (Seen("news2", frozenset(), ""), SET_A, STAY),
     }
     refused = [name for name, (seen, source, stay) in asked.items() if refuses(seen, source, stay)]
     assert refused == ["whom it learnt from"]

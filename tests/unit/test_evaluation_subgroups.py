@@ -93,7 +93,7 @@ def test_a_table_adds_its_columns(evidence: Evidence, tmp_path: Path) -> None:
     found = groups(evidence.stays, SubgroupSettings(table=table))["ethnicity"].tolist()
     assert found[:4] == ["one", "other", "not recorded", "not recorded"]
     table.write_text("stay,ethnicity\ns0,one\ns0,other\n", encoding="utf-8")
-    with pytest.raises(UnreadableSource, match=r"facts\.csv: row 1 names stay s0 again"):
+    with pytest.raises(UnreadableSource, match=r"facts\.csv: row 2 names stay s0 again"):
         groups(evidence.stays, SubgroupSettings(table=table))
 
 

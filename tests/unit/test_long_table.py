@@ -72,7 +72,7 @@ def test_known_at_may_be_left_out(tmp_path: Path) -> None:
 def test_a_bad_row_is_quarantined_beside_the_good_ones(tmp_path: Path, row: str, reason: Reason) -> None:
     ingested = _stays(_written(tmp_path, [*GOOD[:2], row]))["a"]
     assert ingested.cells_kept == 2
-    assert [(entry.reason, entry.row, entry.stay_id) for entry in ingested.quarantine] == [(reason, 2, "a")]
+    assert [(entry.reason, entry.row, entry.stay_id) for entry in ingested.quarantine] == [(reason, 3, "a")]
 
 
 def test_rows_that_belong_to_no_stay_are_failures_with_their_row(tmp_path: Path) -> None:
@@ -80,10 +80,10 @@ def test_rows_that_belong_to_no_stay_are_failures_with_their_row(tmp_path: Path)
     source = open_source(_written(tmp_path, [*GOOD[:2], *broken]))
     assert [ingested.stay.stay_id for ingested in source.stays()] == ["a"]
     messages = " ".join(map(str, source.failures))
-    assert "row 2 has 2 cells; expected 6: a,2026" in messages
-    assert "row 3 has no stay" in messages
+    assert "row 3 has 2 cells; expected 6: a,2026" in messages
+    assert "row 4 has no stay" in messages
     assert "stay c: none of its 1 rows has a time with an offset" in messages
-    assert "row 4 has '2026-01-01'" in messages
+    assert "row 5 has '2026-01-01'" in messages
 
 
 def test_parquet_gives_what_csv_gives(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_the_sibling_file_describes_the_stays(tmp_path: Path) -> None:
 
 def test_a_stay_described_twice_is_refused(tmp_path: Path) -> None:
     _written(tmp_path, ["a,s-1", "a,s-2"], "stay,subject", "rows.stays.csv")
-    with pytest.raises(UnreadableSource, match="row 1 describes stay a a second time"):
+    with pytest.raises(UnreadableSource, match="row 2 describes stay a a second time"):
         open_source(_written(tmp_path, GOOD))
 
 
@@ -213,8 +213,8 @@ def test_a_wide_table_is_read_cell_by_cell(tmp_path: Path) -> None:
         ("heart_rate", 90),
         ("temperature", 37),
     ]
-    assert [(entry.reason, entry.row) for entry in stays["a"].quarantine] == [(Reason.UNKNOWN_VARIABLE, 1)]
-    assert [(entry.reason, entry.row) for entry in stays["b"].quarantine] == [(Reason.IMPLAUSIBLE, 2)]
+    assert [(entry.reason, entry.row) for entry in stays["a"].quarantine] == [(Reason.UNKNOWN_VARIABLE, 2)]
+    assert [(entry.reason, entry.row) for entry in stays["b"].quarantine] == [(Reason.IMPLAUSIBLE, 3)]
 
 
 def test_a_byte_that_is_no_utf8_costs_nothing(tmp_path: Path) -> None:

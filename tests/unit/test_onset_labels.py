@@ -8,6 +8,7 @@ import pyarrow.parquet as pq  # type: ignore[import-untyped]
 import pytest
 
 from models.clinical.errors import UnreadableSource
+from pipelines.evaluate.record import Evaluation
 from pipelines.evaluate.run import evaluate
 from pipelines.evaluate.settings import EvaluationSettings, SourceSettings
 from pipelines.ingest.long_table import open_source
@@ -42,15 +43,67 @@ def test_hours_are_positive_from_six_before_the_onset(source: Source, tmp_path: 
     assert labelled == {"a": [0] + [1] * 11, "b": [0] * 12, "c": [1] * 12}
 
 
-def test_an_evaluation_takes_them(source: Source, tmp_path: Path) -> None:
-    labels = tmp_path / "labels.csv"
-    labels.write_text("stay,onset_hour\na,10\nb,\nc,\n", encoding="utf-8")
-    one = SourceSettings("table", Path(source.name), labels=labels)
+def evaluated(folder: Path, text: str, *names: str, first: int | None = None) -> Evaluation:
+    """The tables `names` of `folder`, evaluated with one table of onsets."""
+    labels = folder / "labels.csv"
+    labels.write_text("stay,onset_hour\n" + text, encoding="utf-8")
+    sources = tuple(SourceSettings("table", folder / name, labels=labels, first=first) for name in names)
     settings = EvaluationSettings(
-        (one,), ("qsofa",), bootstrap=Bootstrap(draws=10), shuffles=1, engine="single"
+        sources, ("qsofa",), bootstrap=Bootstrap(draws=10), shuffles=1, engine="single"
     )
-    counts = evaluate(settings, tmp_path / "out").cohorts[0].counts
+    return evaluate(settings, folder / "out")
+
+
+def test_an_evaluation_takes_them(source: Source, tmp_path: Path) -> None:
+    counts = evaluated(tmp_path, "a,10\nb,\nc,\nz,\n", Path(source.name).name).cohorts[0].counts
     assert (counts.stays, counts.septic_stays, counts.positive_hours) == (3, 1, 9)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a,10\nb,\ny,\nz,5\n", r"labels\.csv: row 4: stay z has an onset, but is not in .*ward\.csv"),
+        ("z,5\na,10\ny,7\n", r"row 1: stay z .* \(2 onsets are of such stays\)"),
+        ("z,\n", r"ward\.csv \(held-out, labelled by .*labels\.csv\): no readable stay"),
+    ],
+)
+def test_an_onset_of_nobody_is_refused(source: Source, tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(UnreadableSource, match=said):
+        evaluated(tmp_path, text, Path(source.name).name)
+
+
+def test_an_onset_just_after_the_last_hour_counts(source: Source, tmp_path: Path) -> None:
+    counts = evaluated(tmp_path, "a,18\nb,\n", Path(source.name).name).cohorts[0].counts
+    assert (counts.septic_stays, counts.positive_hours) == (1, 1)
+
+
+def test_an_onset_long_after_the_last_hour_is_named(source: Source, tmp_path: Path) -> None:
+    found = evaluated(tmp_path, "a,18.5\nb,5\n", Path(source.name).name)
+    assert (found.cohorts[0].counts.stays, found.cohorts[0].counts.septic_stays) == (2, 1)
+    assert "labels.csv: row 1: stay a has its onset at 18.5 h" in found.unreadable[0]
+    assert "6 h after its last hour, 12" in found.unreadable[0]
+
+
+def test_one_table_may_be_of_several_sources(source: Source, tmp_path: Path) -> None:
+    text = Path(source.name).read_text(encoding="utf-8")
+    (tmp_path / "other.csv").write_text(text.replace("\na,", "\nz,"), encoding="utf-8")
+    (tmp_path / "ward.csv").write_text(text[: text.index("\nb,") + 1], encoding="utf-8")
+    counts = evaluated(tmp_path, "a,10\nz,5\nb,\n", "ward.csv", "other.csv").cohorts[0].counts
+    assert (counts.stays, counts.septic_stays) == (3, 2)
+
+
+def test_an_onset_of_a_stay_that_could_not_be_read_is_named_with_it(source: Source, tmp_path: Path) -> None:
+    with Path(source.name).open("a", encoding="utf-8") as table:
+        table.write("z,yesterday,respiratory_rate,12,1/min\n")
+    found = evaluated(tmp_path, "a,10\nb,\nz,5\n", "ward.csv")
+    assert found.cohorts[0].counts.septic_stays == 1
+    assert "stay z: none of its 1 rows has a time" in found.unreadable[0]
+    assert "labels.csv: row 3: stay z has an onset, but is not in" in found.unreadable[1]
+
+
+def test_the_first_stays_alone_refuse_nothing(source: Source, tmp_path: Path) -> None:
+    found = evaluated(tmp_path, "a,10\nb,\nz,5\n", Path(source.name).name, first=2)
+    assert found.cohorts[0].counts.stays == 2
 
 
 @pytest.mark.parametrize(
@@ -59,8 +112,9 @@ def test_an_evaluation_takes_them(source: Source, tmp_path: Path) -> None:
         ("stay,onset\na,1\n", "missing column onset_hour"),
         ("stay,onset_hour\na,1\na,2\n", "stay a stands twice"),
         ("stay,onset_hour\na,soon\n", "stay a has onset_hour 'soon'"),
-        ("stay,onset_hour\na,1\nb,-3\n", "row 1: stay b has its onset 3 h before admission"),
+        ("stay,onset_hour\na,1\nb,-3\n", "row 2: stay b has its onset 3 h before admission"),
         ("stay,onset_hour\n", "no row"),
+        ("stay,onset_hour\na,1\nb,2,3\n", "row 2 has 3 cells"),
     ],
 )
 def test_a_table_that_says_no_onsets_is_refused(source: Source, tmp_path: Path, text: str, said: str) -> None:

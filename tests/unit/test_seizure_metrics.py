@@ -154,6 +154,6 @@ def test_the_command_names_a_bad_row_and_scores_the_others(tmp_path: Path) -> No
     hypothesis = write(tmp_path / "hyp.tsv", row, (9999, 60, "sz", "n/a", "n/a", MONDAY, 3600))
     done = prodrome("metrics", "seizures", str(reference), str(hypothesis))
     assert done.returncode == 1
-    assert "hyp.tsv row 1: onset '9999' is not in [0, 3600] s" in done.stderr
+    assert "hyp.tsv row 2: onset '9999' is not in [0, 3600] s" in done.stderr
     assert "event f1             1.0000" in done.stdout
     assert "latency_s            0.0000" in done.stdout

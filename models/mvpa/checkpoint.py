@@ -16,6 +16,8 @@ from __future__ import annotations
 import logging
 import pickle
 import re
+import warnings
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,6 +37,7 @@ _UNUSED = re.compile(r"(h\.\d+\.(ln_2\.weight|attn\.(time_bias|masked_bias))|sei
 _UNPREFIXED = ("encoder.", "head.", "generative.", "classifier.")
 _HEAD = "head.head.weight"
 _HEADS = ("generative.weight", "classifier.weight")
+_PICKLE, _ZIP = b"\x80", b"PK"  # what torch.save writes begins with one of them
 _NAMED = 5  # missing or unknown names that a message lists
 
 
@@ -83,15 +86,28 @@ def _read(path: Path) -> object:
     if not path.is_file():
         raise UnreadableSource(f"{path}: no such checkpoint file")
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        message = str(error).split("\n", maxsplit=1)[0]
-        raise UnfitCheckpoint(
-            f"{path.name}: not a plain state dict, nothing was executed: {message}"
-        ) from error
+        with path.open("rb") as file:
+            begins = file.read(2)
+    except OSError as error:
+        raise UnreadableSource(f"{path}: cannot be read: {error.strerror}") from error
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's advice to whoever wrote the file
+            return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a file that is no checkpoint fails in as many ways as there are files
-        message = str(error).split("\n", maxsplit=1)[0]
-        raise UnfitCheckpoint(f"{path.name}: not a checkpoint: {type(error).__name__}: {message}") from error
+        raise UnfitCheckpoint(f"{path.name}: {_refusal(path, begins, error)}") from error
+
+
+def _refusal(path: Path, begins: bytes, error: Exception) -> str:
+    """Why a file was not read, in our words: torch's own advise to execute it."""
+    whole = zipfile.is_zipfile(path)
+    if not begins:
+        return "an empty file, not a checkpoint"
+    if isinstance(error, pickle.UnpicklingError) and (whole or begins.startswith(_PICKLE)):
+        return "not a plain state dict: it holds more than tensors and was refused; nothing was executed"
+    if not whole and begins.startswith((_PICKLE, _ZIP)):
+        return "not a whole checkpoint: the file is cut off or damaged"
+    return "not a checkpoint as torch.save writes it"
 
 
 def _checked(found: object, source: str) -> dict[str, Tensor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import warnings
 from pathlib import Path
 
 import pytest
@@ -172,8 +173,14 @@ def test_a_pickle_is_refused_and_never_executed(tmp_path: Path, writer: str) -> 
         torch.save(content, file)
     else:
         file.write_bytes(pickle.dumps(content))
-    with pytest.raises(UnreadableSource, match=r"weights\.pt"):
-        load_checkpoint(file, CONFIG)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(UnreadableSource) as refused:
+            load_checkpoint(file, CONFIG)
+    assert str(refused.value) == (
+        "weights.pt: not a plain state dict: it holds more than tensors and was refused; nothing was executed"
+    )
+    assert isinstance(refused.value.__cause__, pickle.UnpicklingError)
     assert not trap.exists()
 
 
@@ -184,11 +191,29 @@ def test_what_is_no_state_dict_is_refused(tmp_path: Path, content: object) -> No
         load_checkpoint(tmp_path / "weights.pt", CONFIG)
 
 
-@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 cut off"])
-def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "an empty file, not a checkpoint"),
+        (b"not a checkpoint", "not a checkpoint as torch.save writes it"),
+        (b"PK\x03\x04 cut off", "not a whole checkpoint: the file is cut off or damaged"),
+    ],
+)
+def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
     (tmp_path / "weights.pt").write_bytes(content)
-    with pytest.raises(UnreadableSource, match=r"weights\.pt"):
+    with pytest.raises(UnreadableSource) as refused:
         load_checkpoint(tmp_path / "weights.pt", CONFIG)
+    assert str(refused.value) == f"weights.pt: {said}"
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("kept", [1 / 100, 1 / 2])
+def test_a_truncated_checkpoint_is_called_so(tmp_path: Path, zipped: bool, kept: float) -> None:
+    path = tmp_path / "weights.pt"
+    torch.save(released(), path, _use_new_zipfile_serialization=zipped)
+    path.write_bytes(path.read_bytes()[: int(kept * path.stat().st_size)])
+    with pytest.raises(UnreadableSource, match=r"^weights\.pt: not a whole checkpoint: the file is cut off"):
+        load_checkpoint(path, CONFIG)
 
 
 def test_no_file_is_named(tmp_path: Path) -> None:

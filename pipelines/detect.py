@@ -19,7 +19,7 @@ import pandas as pd
 from models.clinical.alarm import SEIZURE_POLICY, AlarmPolicy
 from models.clinical.annotation import BACKGROUND, SEIZURE, AnnotatedSpan, Annotation
 from models.clinical.errors import InvalidInput, UnknownModel
-from models.clinical.recording import UNKNOWN_START, Recording
+from models.clinical.recording import MICROVOLT, UNKNOWN_START, Recording
 from models.clinical.score import Score, ScoreSeries
 from models.line_length import LineLengthDetector
 from models.seizure import SEGMENT_SECONDS, SeizureDetector
@@ -99,7 +99,7 @@ def prepared(recording: Recording, rate_hz: float, line_hz: float = 50.0) -> Rec
 
     Raises InvalidInput where there is none.
     """
-    kept = [channel.unit == "uV" and not channel.bad for channel in recording.channels]
+    kept = [channel.unit == MICROVOLT and not channel.bad for channel in recording.channels]
     if not any(kept):
         raise InvalidInput(
             f"{recording.recording_id}: none of {len(kept)} channels is a voltage that is not marked bad",
@@ -110,6 +110,12 @@ def prepared(recording: Recording, rate_hz: float, line_hz: float = 50.0) -> Rec
     if len(electrodes.channels) <= MOST_CHANNELS:
         return electrodes
     return electrodes.select(best_channels(recording_quality(electrodes, line_hz), MOST_CHANNELS))
+
+
+def left_out(recording: Recording) -> str:
+    """Channels that `prepared` leaves out because they are no voltage, with their units; or nothing."""
+    others = [channel for channel in recording.channels if channel.unit != MICROVOLT]
+    return ", ".join(f"{channel.name} ({channel.unit or 'no unit'})" for channel in others)
 
 
 def score_recording(recording: Recording, detector: SeizureDetector) -> ScoreSeries:

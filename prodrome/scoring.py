@@ -61,12 +61,14 @@ def detect(
 ) -> None:
     """Find seizures in a recording of electrodes, read in windows; write when an alarm would have sounded."""
     from pipelines.detect import detect as detect_seizures
-    from pipelines.detect import detector_named, prepared
+    from pipelines.detect import detector_named, left_out, prepared
     from pipelines.ingest.annotations import write_annotations
     from pipelines.ingest.recordings.readers import open_recording
 
     detector, opened = detector_named(model, size), open_recording(recording)
     writable(out.parent)
+    if others := left_out(opened.recording):
+        say(f"left out, no voltage: {others}")
     found = detect_seizures(prepared(opened.recording, detector.rate_hz, line_hz), detector)
     scored = f"{found.scored} of {len(found.series)} segments with a score"
     if found.scored:

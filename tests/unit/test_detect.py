@@ -25,6 +25,7 @@ from pipelines.detect import (
     background,
     detect,
     detector_named,
+    left_out,
     policy_of,
     prepared,
     score_recording,
@@ -120,6 +121,8 @@ def test_what_a_detector_reads() -> None:
     recording = Recording("r", channels, (Stretch(0.0, 10.0),), values)
     ready = prepared(recording, 512.0)
     assert [(channel.name, channel.rate_hz) for channel in ready.channels] == [("A1", 512.0)]
+    assert left_out(recording) == "SpO2 (%)"
+    assert left_out(recording.select([0, 1])) == ""
     with pytest.raises(InvalidInput, match="none of 2 channels"):
         prepared(recording.select([1, 2]), 512.0)
 
@@ -181,10 +184,15 @@ def test_the_command_writes_a_table_that_can_be_scored(tmp_path: Path) -> None:
         edfio.EdfSignal(row.astype(np.float64), 512, label=channel.name, physical_dimension="uV")
         for row, channel in zip(values, SIMULATED.recording.channels, strict=True)
     ]
+    signals.append(
+        edfio.EdfSignal(values[0].astype(np.float64), 512, label="Way", physical_dimension="furlong")
+    )
+    signals.append(edfio.EdfSignal(values[0].astype(np.float64), 512, label="Count"))
     edfio.Edf(signals, data_record_duration=1).write(tmp_path / "a.edf")
     done = prodrome("detect", str(tmp_path / "a.edf"), "--out", str(tmp_path / "new" / "events.tsv"))
     assert done.returncode == 0, done.stderr
     assert "in 0.17 h; 108 of 120 segments with a score, 60 s not scored" in done.stderr
+    assert "left out, no voltage: Way (furlong), Count (no unit)" in done.stderr
     (span,) = read_annotations(tmp_path / "new" / "events.tsv").spans
     assert span.seconds == 600.0
 

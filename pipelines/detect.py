@@ -17,12 +17,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from models.clinical.alarm import SEIZURE_POLICY, AlarmPolicy
-from models.clinical.annotation import SEIZURE, AnnotatedSpan, Annotation
+from models.clinical.annotation import BACKGROUND, SEIZURE, AnnotatedSpan, Annotation
 from models.clinical.errors import InvalidInput, UnknownModel
-from models.clinical.recording import UNKNOWN_START, Recording
+from models.clinical.recording import MICROVOLT, UNKNOWN_START, Recording
 from models.clinical.score import Score, ScoreSeries
 from models.line_length import LineLengthDetector
-from models.seizure import SeizureDetector
+from models.seizure import SEGMENT_SECONDS, SeizureDetector
 from pipelines.ingest.recordings.quality import best_channels, recording_quality
 from pipelines.ingest.recordings.resample import resampled
 
@@ -38,10 +38,24 @@ RELEASED_AT = 0.9  # of the threshold
 
 @dataclass(frozen=True, eq=False)
 class Detection:
-    """The scores of a recording and what the policy made of them."""
+    """The scores of a recording and what the policy made of them.
+
+    `span` holds the seizures; where there is none, background over what was scored; where nothing was scored,
+    nothing.
+    """
 
     series: ScoreSeries
     span: AnnotatedSpan
+
+    @property
+    def scored(self) -> int:
+        """How many segments have a score."""
+        return int(np.isfinite(self.series.value).sum())
+
+    @property
+    def unscored_seconds(self) -> float:
+        """How much no score is about: gaps, bad signal, a past too short, less than a segment at the end."""
+        return max((self.span.seconds or 0.0) - SEGMENT_SECONDS * self.scored, 0.0)
 
 
 def detector_named(name: str, size: str | None = None) -> SeizureDetector:
@@ -85,7 +99,7 @@ def prepared(recording: Recording, rate_hz: float, line_hz: float = 50.0) -> Rec
 
     Raises InvalidInput where there is none.
     """
-    kept = [channel.unit == "uV" and not channel.bad for channel in recording.channels]
+    kept = [channel.unit == MICROVOLT and not channel.bad for channel in recording.channels]
     if not any(kept):
         raise InvalidInput(
             f"{recording.recording_id}: none of {len(kept)} channels is a voltage that is not marked bad",
@@ -96,6 +110,12 @@ def prepared(recording: Recording, rate_hz: float, line_hz: float = 50.0) -> Rec
     if len(electrodes.channels) <= MOST_CHANNELS:
         return electrodes
     return electrodes.select(best_channels(recording_quality(electrodes, line_hz), MOST_CHANNELS))
+
+
+def left_out(recording: Recording) -> str:
+    """Channels that `prepared` leaves out because they are no voltage, with their units; or nothing."""
+    others = [channel for channel in recording.channels if channel.unit != MICROVOLT]
+    return ", ".join(f"{channel.name} ({channel.unit or 'no unit'})" for channel in others)
 
 
 def score_recording(recording: Recording, detector: SeizureDetector) -> ScoreSeries:
@@ -116,7 +136,7 @@ def detect(recording: Recording, detector: SeizureDetector, policy: AlarmPolicy 
     series = score_recording(recording, detector)
     policy = policy or policy_of(detector)
     began = recording.started_at or UNKNOWN_START
-    annotations = tuple(alarm_events(series, policy, began))
+    annotations = tuple(alarm_events(series, policy, began)) or background(series, began)
     return Detection(series, AnnotatedSpan(annotations, recording.started_at, recording.seconds))
 
 
@@ -138,6 +158,23 @@ def alarm_events(series: ScoreSeries, policy: AlarmPolicy, began: datetime) -> I
         was_active, last = decision.active, decision.time
     if onset is not None:
         yield _event(onset, last, best, began)
+
+
+def background(series: ScoreSeries, began: datetime) -> tuple[Annotation, ...]:
+    """One annotation a stretch of segments with a score, of a course without an alarm.
+
+    What has no score is in none: nothing is known of it, least of all that it is calm.
+    """
+    stretches: list[tuple[float, float]] = []
+    for score in series:
+        end = (score.time - began).total_seconds()
+        if score.value is None:
+            continue
+        if stretches and end - stretches[-1][1] < 1.5 * SEGMENT_SECONDS:
+            stretches[-1] = (stretches[-1][0], end)
+        else:
+            stretches.append((max(end - SEGMENT_SECONDS, 0.0), end))
+    return tuple(Annotation(start, end - start, BACKGROUND) for start, end in stretches)
 
 
 def within_budget(

@@ -2,7 +2,8 @@
 
 Hour h of a stay is positive from `LEAD_HOURS` before its onset on; a stay without an onset has no positive
 hour. A stay that the table does not name is in no cohort and is left out, and so is one without observations:
-it has no hour that anybody could score. A stay whose onset no hour foretells counts as one without, and is named.
+it has no hour that anybody could score. A stay whose onset no hour foretells counts as one without, and is
+named.
 """
 
 from __future__ import annotations

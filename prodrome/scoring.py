@@ -62,17 +62,26 @@ def detect(
 ) -> None:
     """Find seizures in a recording of electrodes, read in windows; write when an alarm would have sounded."""
     from pipelines.detect import detect as detect_seizures
-    from pipelines.detect import detector_named, prepared
+    from pipelines.detect import detector_named, left_out, prepared
     from pipelines.ingest.annotations import write_annotations
     from pipelines.ingest.recordings.readers import open_recording
 
     detector, opened = detector_named(model, size), open_recording(recording)
     writable(out.parent)
+    if others := left_out(opened.recording):
+        say(f"left out, no voltage: {others}")
     found = detect_seizures(prepared(opened.recording, detector.rate_hz, line_hz), detector)
-    write_annotations(out, [found.span])
-    scored = sum(score.value is not None for score in found.series)
-    say(
-        f"{detector.name}: {len(found.span.seizures)} seizures in {opened.recording.seconds / 3600:.2f} h; "
-        f"{scored} of {len(found.series)} segments with a score; written to {out}"
-    )
+    scored = f"{found.scored} of {len(found.series)} segments with a score"
+    if found.scored:
+        write_annotations(out, [found.span])
+        hours = f"{opened.recording.seconds / 3600:.2f} h"
+        say(
+            f"{detector.name}: {len(found.span.seizures)} seizures in {hours}; {scored}, "
+            f"{found.unscored_seconds:.0f} s not scored; written to {out}"
+        )
+    else:
+        why = found.series.reason[-1] if len(found.series) else "shorter than a segment"
+        say(f"{detector.name}: {scored} ({why}): nothing is known of {recording}, and {out} is not written")
     complain(opened.complaints)
+    if not found.scored:
+        raise typer.Exit(1)

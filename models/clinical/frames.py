@@ -68,10 +68,11 @@ def _check_channels(channels: tuple[str, ...]) -> None:
 
 
 def _check_values(values: npt.NDArray[np.float32], channels: int) -> None:
-    if values.dtype != np.float32:
+    found = values.dtype if isinstance(values, np.ndarray) else type(values).__name__
+    if found != np.float32:
         raise InvalidInput(
-            f"frame values are {values.dtype}, not float32",
-            value=str(values.dtype),
+            f"frame values are {found}, not an array of float32",
+            value=str(found),
             bound="float32",
             unit="uV",
         )

@@ -3,6 +3,10 @@
 The clock starts with the first frame; a segment is complete when a frame reaches its end, or a later frame
 shows that it never will. Samples that nobody sent are missing, never zero. A frame that cannot be placed is
 refused, and the stream goes on as if it had not been sent.
+
+An amplifier's clock runs a little fast or slow. How far frames are off their place is followed, no faster
+than such a clock drifts, and moves the stream's clock once it is half of the tolerance: a drift loses no
+frame, and what is lost or sent twice is told however far the clock has drifted by then.
 """
 
 from __future__ import annotations
@@ -19,8 +23,10 @@ from models.clinical.frames import Frame
 
 # a pause that is told segment by segment; a longer one, or a clock set forward, starts the stream anew
 LONGEST_PAUSE = timedelta(hours=1)
-# by which a frame's clock may be off its place: clocks are read in milliseconds and drift a little
+# by which a frame's clock may be off its place: clocks are read in milliseconds
 JITTER_SECONDS = 0.02
+# seconds a second by which two clocks part, poor crystals of 100 ppm each; what parts faster was lost
+FASTEST_DRIFT = 2e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +50,7 @@ class Segmenter:
         self.samples, self.rate_hz, self.most_channels = samples, rate_hz, most_channels
         self._origin: datetime | None = None
         self._filled = 0  # samples since the origin that are past
+        self._drift = 0.0  # samples by which frames have come to be off their place
         self._channels: tuple[str, ...] = ()
         self._values: npt.NDArray[np.float32] | None = None  # until a sample of the segment comes
         self._missing = self._nothing(0)
@@ -61,6 +68,8 @@ class Segmenter:
         samples from before the time that is expected next: late, twice or out of order.
         """
         first = self._place(frame)
+        if first == self._filled:
+            self._follow(frame)
         return list(self._taken(frame, first))
 
     def advance(self, now: datetime) -> list[Segment]:
@@ -87,18 +96,34 @@ class Segmenter:
             )
         if self._origin is None or frame.start - self._time(self._filled) > LONGEST_PAUSE:
             return None
-        exact = (frame.start - self._origin).total_seconds() * self.rate_hz
-        jitter = min(JITTER_SECONDS * self.rate_hz, frame.samples / 2)
-        if abs(exact - self._filled) <= jitter:
+        off = self._off(frame)
+        if min(abs(off), abs(off - self._drift)) <= self._jitter(frame):
             return self._filled
-        if exact < self._filled:
+        if off < 0.0:
             due = self._time(self._filled)
             raise InvalidInput(
                 f"frame at {frame.start} is late, repeated or out of order: {due} is next",
                 value=frame.start,
                 bound=f">= {due}",
             )
-        return round(exact)
+        return max(self._filled, round(self._filled + off - self._drift))
+
+    def _off(self, frame: Frame) -> float:
+        """Samples by which the frame comes before (below 0) or after the place that is due."""
+        return (frame.start - self._time(0)).total_seconds() * self.rate_hz - self._filled
+
+    def _jitter(self, frame: Frame) -> float:
+        """Samples that it may be off: short frames less, so that one lost or sent twice is still told."""
+        return min(JITTER_SECONDS * self.rate_hz, frame.samples / 2)
+
+    def _follow(self, frame: Frame) -> None:
+        """Let the drift approach where this frame is; the clock takes over what is beyond half the jitter."""
+        most, kept = FASTEST_DRIFT * frame.samples, self._jitter(frame) / 2
+        self._drift += min(max(self._off(frame) - self._drift, -most), most)
+        excess = self._drift - min(max(self._drift, -kept), kept)
+        moved = timedelta(seconds=excess / self.rate_hz)  # in whole microseconds: the rest waits
+        self._origin = self._time(0) + moved
+        self._drift -= moved.total_seconds() * self.rate_hz
 
     def _taken(self, frame: Frame, first: int | None) -> Iterator[Segment]:
         if first is None:
@@ -132,7 +157,8 @@ class Segmenter:
 
     def _restart(self, frame: Frame) -> None:
         self._restarted = self._origin is not None
-        self._origin, self._filled, self._channels = frame.start, 0, frame.channels
+        self._origin, self._filled, self._drift = frame.start, 0, 0.0
+        self._channels = frame.channels
         self._values, self._missing = None, self._nothing(len(frame.channels))
 
     def _rearrange(self, channels: tuple[str, ...]) -> None:

@@ -16,8 +16,10 @@ from __future__ import annotations
 import logging
 import pickle
 import re
+import warnings
+import zipfile
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -32,9 +34,28 @@ LOGGER = logging.getLogger(__name__)
 
 _PREFIX = re.compile(r"^(genie|mvpformer)\.")
 _UNUSED = re.compile(r"(h\.\d+\.(ln_2\.weight|attn\.(time_bias|masked_bias))|seizure_embeddings)(\..*)?")
+_UNPREFIXED = ("encoder.", "head.", "generative.", "classifier.")
 _HEAD = "head.head.weight"
 _HEADS = ("generative.weight", "classifier.weight")
+_PICKLE, _ZIP = b"\x80", b"PK"  # what torch.save writes begins with one of them
 _NAMED = 5  # missing or unknown names that a message lists
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What messages call a checkpoint and what is in it: `own` keys of the file by the network's names."""
+
+    name: str
+    own: Mapping[str, str]
+
+    def key(self, name: str) -> str:
+        """The file's own key for what the network calls `name`; what it lacks is named like the others."""
+        if name in _HEADS and name not in self.own:
+            name = _HEAD
+        if name in self.own or name.startswith(_UNPREFIXED):
+            return self.own.get(name, name)
+        prefix = next((found[0] for key in self.own.values() if (found := _PREFIX.match(key))), "")
+        return f"{prefix}{name}"
 
 
 class UnfitCheckpoint(InvalidInput, UnreadableSource):
@@ -46,16 +67,17 @@ def load_checkpoint(path_or_state_dict: str | Path | Mapping[str, Tensor], confi
 
     Raises UnreadableSource where there is no such file, and UnfitCheckpoint (both InvalidInput and
     UnreadableSource) where it is no plain state dict, which is found out without executing any of it, or
-    where a name is unknown or missing, or a shape is not that of `config`: the message names it and both
-    shapes.
+    where a name is unknown or missing, or a shape is not that of `config`: the message names it as the file
+    does, and both shapes.
     """
     if isinstance(path_or_state_dict, str | Path):
-        source = Path(path_or_state_dict).name
-        state = _checked(_read(Path(path_or_state_dict)), source)
+        name = Path(path_or_state_dict).name
+        given = _checked(_read(Path(path_or_state_dict)), name)
     else:
-        source = "the state dict"
-        state = _checked(path_or_state_dict, source)
-    state = _used(_named(state, source), source)
+        name = "the state dict"
+        given = _checked(path_or_state_dict, name)
+    source = _Source(name, _own_names(given, name))
+    state = _used({short: given[key] for short, key in source.own.items()}, source)
     state = _with_adapters_merged(state, config, source)
     return _network(state, config, source)
 
@@ -64,15 +86,28 @@ def _read(path: Path) -> object:
     if not path.is_file():
         raise UnreadableSource(f"{path}: no such checkpoint file")
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        message = str(error).split("\n", maxsplit=1)[0]
-        raise UnfitCheckpoint(
-            f"{path.name}: not a plain state dict, nothing was executed: {message}"
-        ) from error
+        with path.open("rb") as file:
+            begins = file.read(2)
+    except OSError as error:
+        raise UnreadableSource(f"{path}: cannot be read: {error.strerror}") from error
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's advice to whoever wrote the file
+            return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a file that is no checkpoint fails in as many ways as there are files
-        message = str(error).split("\n", maxsplit=1)[0]
-        raise UnfitCheckpoint(f"{path.name}: not a checkpoint: {type(error).__name__}: {message}") from error
+        raise UnfitCheckpoint(f"{path.name}: {_refusal(path, begins, error)}") from error
+
+
+def _refusal(path: Path, begins: bytes, error: Exception) -> str:
+    """Why a file was not read, in our words: torch's own advise to execute it."""
+    whole = zipfile.is_zipfile(path)
+    if not begins:
+        return "an empty file, not a checkpoint"
+    if isinstance(error, pickle.UnpicklingError) and (whole or begins.startswith(_PICKLE)):
+        return "not a plain state dict: it holds more than tensors and was refused; nothing was executed"
+    if not whole and begins.startswith((_PICKLE, _ZIP)):
+        return "not a whole checkpoint: the file is cut off or damaged"
+    return "not a checkpoint as torch.save writes it"
 
 
 def _checked(found: object, source: str) -> dict[str, Tensor]:
@@ -85,26 +120,28 @@ def _checked(found: object, source: str) -> dict[str, Tensor]:
     return dict(found)
 
 
-def _named(state: dict[str, Tensor], source: str) -> dict[str, Tensor]:
-    """The state without prefixes."""
-    plain: dict[str, Tensor] = {}
-    for name, value in state.items():
-        short = _PREFIX.sub("", name)
-        if short in plain:
-            raise UnfitCheckpoint(f"{source}: {short} is there twice, under two prefixes", value=name)
-        plain[short] = value
-    return plain
+def _own_names(state: Mapping[str, Tensor], source: str) -> dict[str, str]:
+    """Each name of the state by itself without its prefix."""
+    own: dict[str, str] = {}
+    for key in state:
+        short = _PREFIX.sub("", key)
+        if short in own:
+            raise UnfitCheckpoint(
+                f"{source}: {short} is there twice, as {own[short]} and as {key}", value=key, bound="once"
+            )
+        own[short] = key
+    return own
 
 
-def _used(state: dict[str, Tensor], source: str) -> dict[str, Tensor]:
+def _used(state: dict[str, Tensor], source: _Source) -> dict[str, Tensor]:
     """The state without what the network has no use for, which is named in the log."""
     unused = sorted(name for name in state if _UNUSED.fullmatch(name))
     if unused:
-        LOGGER.warning("%s: not used: %s", source, ", ".join(unused))
+        LOGGER.warning("%s: not used: %s", source.name, ", ".join(map(source.key, unused)))
     return {name: value for name, value in state.items() if name not in unused}
 
 
-def _with_adapters_merged(state: dict[str, Tensor], config: MVPAConfig, source: str) -> dict[str, Tensor]:
+def _with_adapters_merged(state: dict[str, Tensor], config: MVPAConfig, source: _Source) -> dict[str, Tensor]:
     """The state with every adapter added to its weight."""
     merged_state = {name: value for name, value in state.items() if ".lora_" not in name}
     for base in sorted({name.rsplit(".", 1)[0] for name in state if ".lora_" in name}):
@@ -112,10 +149,11 @@ def _with_adapters_merged(state: dict[str, Tensor], config: MVPAConfig, source: 
         names = (f"{base}.lora_A", f"{base}.lora_B")
         extra = {name for name in state if name.startswith(f"{base}.lora_")} - set(names)
         if extra or not base.endswith((".attn.q_attn", ".attn.c_attn")):
-            raise UnfitCheckpoint(f"{source}: unknown name {min(extra or names)}")
+            raise UnfitCheckpoint(f"{source.name}: unknown name {source.key(min(extra or names))}")
         absent = [name for name in (weight, *names) if name not in state]
         if absent:
-            raise UnfitCheckpoint(f"{source}: missing {absent[0]}, beside {base}")
+            key = source.key(absent[0])
+            raise UnfitCheckpoint(f"{source.name}: missing {key}, beside {source.key(base)}")
         first, second = (state[name] for name in names)
         _check_adapter(names, first, second, config, source)
         _check_shape(weight, state[weight], _adapted_shape(base, config), source)
@@ -129,7 +167,7 @@ def _adapted_shape(base: str, config: MVPAConfig) -> tuple[int, int]:
 
 
 def _check_adapter(
-    names: tuple[str, str], first: Tensor, second: Tensor, config: MVPAConfig, source: str
+    names: tuple[str, str], first: Tensor, second: Tensor, config: MVPAConfig, source: _Source
 ) -> None:
     """Raise UnfitCheckpoint unless A is (r, D) and B (rows, r), rows of the weight or of the values alone."""
     of_queries = names[0].endswith("q_attn.lora_A")
@@ -141,20 +179,21 @@ def _check_adapter(
     _check_shape(names[1], second, (rows[0], rank), source)
 
 
-def _check_shape(name: str, found: Tensor, wanted: tuple[int, ...], source: str) -> None:
+def _check_shape(name: str, found: Tensor, wanted: tuple[int, ...], source: _Source) -> None:
     if tuple(found.shape) != tuple(wanted) or 0 in found.shape:
         raise UnfitCheckpoint(
-            f"{source}: {name} has shape {tuple(found.shape)}, this network needs {tuple(wanted)}",
+            f"{source.name}: {source.key(name)} has shape {tuple(found.shape)}, "
+            f"this network needs {tuple(wanted)}",
             value=tuple(found.shape),
             bound=str(tuple(wanted)),
         )
 
 
-def _with_heads_named(state: dict[str, Tensor], config: MVPAConfig, source: str) -> dict[str, Tensor]:
+def _with_heads_named(state: dict[str, Tensor], config: MVPAConfig, source: _Source) -> dict[str, Tensor]:
     """The state with the released head under the name of ours that has its shape."""
     if _HEAD not in state:
         if not any(name in state for name in _HEADS):
-            raise UnfitCheckpoint(f"{source}: missing {_HEAD}")
+            raise UnfitCheckpoint(f"{source.name}: missing {source.key(_HEAD)}")
         return state
     head = state[_HEAD]
     shapes = {"generative.weight": (config.width, config.width), "classifier.weight": (CLASSES, config.width)}
@@ -163,13 +202,13 @@ def _with_heads_named(state: dict[str, Tensor], config: MVPAConfig, source: str)
             return {name: head} | {other: value for other, value in state.items() if other != _HEAD}
     wanted = " or ".join(str(shape) for shape in shapes.values())
     raise UnfitCheckpoint(
-        f"{source}: {_HEAD} has shape {tuple(head.shape)}, this network needs {wanted}",
+        f"{source.name}: {source.key(_HEAD)} has shape {tuple(head.shape)}, this network needs {wanted}",
         value=tuple(head.shape),
         bound=wanted,
     )
 
 
-def _network(state: dict[str, Tensor], config: MVPAConfig, source: str) -> MVPFormer:
+def _network(state: dict[str, Tensor], config: MVPAConfig, source: _Source) -> MVPFormer:
     state = _with_heads_named(state, config, source)
     with torch.device("meta"):  # no weights are drawn that would be replaced at once
         model = MVPFormer(replace(config, lora_rank=0))
@@ -186,14 +225,17 @@ def _network(state: dict[str, Tensor], config: MVPAConfig, source: str) -> MVPFo
     return model.eval()
 
 
-def _check_names(found: set[str], expected: set[str], source: str) -> None:
+def _check_names(found: set[str], expected: set[str], source: _Source) -> None:
     for kind, names in (("missing", expected - found), ("unknown", found - expected)):
         if names:
-            listed = ", ".join(sorted(names)[:_NAMED])
-            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-            raise UnfitCheckpoint(f"{source}: {kind} {listed}{more}", value=sorted(names))
+            keys = sorted(map(source.key, names))
+            more = f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else ""
+            raise UnfitCheckpoint(f"{source.name}: {kind} {', '.join(keys[:_NAMED])}{more}", value=keys)
 
 
-def _check_numbers(name: str, value: Tensor, source: str) -> None:
+def _check_numbers(name: str, value: Tensor, source: _Source) -> None:
     if not value.is_floating_point() or not bool(torch.isfinite(value).all()):
-        raise UnfitCheckpoint(f"{source}: {name} ({value.dtype}) holds what is no finite number", value=name)
+        key = source.key(name)
+        raise UnfitCheckpoint(
+            f"{source.name}: {key} ({value.dtype}) holds what is no finite number", value=key, bound="finite"
+        )

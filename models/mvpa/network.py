@@ -55,8 +55,9 @@ class MVPFormer(nn.Module):
         """The output of the last layer after its norm, (B, T, C, D), of segments (B, T, C, samples), uV.
 
         `missing` (B, T, C) bool is True where a channel has no signal in a segment: nobody sees that token,
-        and its samples may be NaN. Raises InvalidInput where T is 0 or above `positions`, C is 0 or above
-        `channels`, samples are not `segment_samples`, or one that is not missing is not finite.
+        and its samples may be NaN. Segments of another precision are cast to that of the weights. Raises
+        InvalidInput where they are no tensor of floating numbers, T is 0 or above `positions`, C is 0 or
+        above `channels`, samples are not `segment_samples`, or one that is not missing is not finite.
         """
         return self.transform(self.embed(segments, missing), missing)
 
@@ -81,6 +82,7 @@ class MVPFormer(nn.Module):
 
     def embed(self, segments: Tensor, missing: Tensor | None = None) -> Tensor:
         """Embeddings (B, T, C, D) of segments (B, T, C, samples); missing ones 0; Raises as `hidden`."""
+        segments = self.encoder.in_weights_precision(segments)
         self._check_sizes(segments, "samples", self.config.segment_samples)
         if missing is not None:
             _check_mask(missing, segments)

@@ -3,8 +3,8 @@
 SzCORE: `onset duration eventType confidence channels dateTime recordingDuration`, seconds after the start
 of the recording, `n/a` where nothing is stated; `dateTime` is when the recording began, read as UTC where
 it has no offset. One file may hold several recordings, told apart by `dateTime`. BIDS events name the type
-`trial_type`; their missing duration is 0. A recording without a seizure has one row `bckg` over all of it,
-so that its length is on file.
+`trial_type`; their missing duration is 0. A recording without a seizure has rows `bckg` over what is known to
+be calm, which also puts its length on file.
 
 A row that cannot be used is set aside with its reason and the good rows are kept. Rows are counted from 1,
 the first row below the header. Source: https://github.com/esl-epfl/sz-validation-framework; BIDS 1.10,
@@ -23,8 +23,8 @@ from pathlib import Path
 
 import numpy as np
 
-from models.clinical.annotation import BACKGROUND, AnnotatedSpan, Annotation
-from models.clinical.errors import UnreadableSource
+from models.clinical.annotation import AnnotatedSpan, Annotation
+from models.clinical.errors import InvalidInput, UnreadableSource
 from models.clinical.quarantine import Quarantined, Reason, as_json, cell_text, read_number, read_time
 from pipelines.ingest.files import LARGEST_FILE
 
@@ -81,12 +81,22 @@ def read_annotations(path: Path) -> AnnotationTable:
 
 
 def write_annotations(path: Path, spans: Sequence[AnnotatedSpan]) -> None:
-    """Write the recordings as one SzCORE table, which appears whole or not at all."""
+    """Write the recordings as one SzCORE table, which appears whole or not at all.
+
+    Raises InvalidInput for a recording without an annotation: a table has no row for it, and one that said
+    `bckg` would claim that somebody had looked.
+    """
+    if silent := [place for place, span in enumerate(spans) if not span.annotations]:
+        raise InvalidInput(
+            f"{path}: recording {silent[0]} has no annotation; say bckg where it is known to be calm",
+            value=0,
+            bound=">= 1 annotation",
+        )
     text = StringIO()
     writer = csv.writer(text, delimiter="\t", lineterminator="\n")
     writer.writerow(COLUMNS)
     for span in spans:
-        for annotation in span.annotations or _background(span):
+        for annotation in span.annotations:
             writer.writerow(_cells(annotation, span))
     beside = path.with_name(f".{path.name}.part")
     beside.write_text(text.getvalue(), encoding="utf-8")
@@ -166,10 +176,6 @@ def _started_at(row: dict[str, str]) -> datetime | None:
         bound = "YYYY-MM-DD HH:MM:SS"
         raise _BadRow(Reason.MALFORMED, f"dateTime {cell_text(cell)} is not {bound}", cell, bound)
     return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
-
-
-def _background(span: AnnotatedSpan) -> tuple[Annotation, ...]:
-    return () if span.seconds is None else (Annotation(0.0, span.seconds, BACKGROUND),)
 
 
 def _cells(annotation: Annotation, span: AnnotatedSpan) -> list[str]:

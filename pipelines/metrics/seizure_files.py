@@ -1,13 +1,15 @@
 """Seizure detections on disk against what is true: two SzCORE tables, of one recording or of several.
 
 Recordings are paired by `dateTime`; where each table holds one recording (or none), the two are a pair
-whatever their `dateTime` says. A recording that only the reference names had no detection. The length comes
-from `recordingDuration` of either side; where neither states it, figures that need it are None.
+unless both state a `dateTime` and differ by a second or more. A recording that only the reference names had
+no detection. The length comes from `recordingDuration` of either side; where neither states it, figures that
+need it are None.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from models.clinical.annotation import AnnotatedSpan
@@ -28,7 +30,7 @@ def score_files(reference: Path, hypothesis: Path) -> ScoredFiles:
     """The figures of one table of detections against one of truth.
 
     Raises UnreadableSource where a file is no table, and InvalidInput where the two disagree about a
-    recording: one that only the hypothesis names, or two lengths of one recording.
+    recording: one that only the hypothesis names, two single ones of different times, or two lengths of one.
     """
     true, said = read_annotations(reference), read_annotations(hypothesis)
     pairs = _pairs(true, said)
@@ -42,23 +44,39 @@ def score_files(reference: Path, hypothesis: Path) -> ScoredFiles:
 def _pairs(true: AnnotationTable, said: AnnotationTable) -> list[tuple[AnnotatedSpan, AnnotatedSpan]]:
     nothing = AnnotatedSpan(())
     if len(true.spans) <= 1 and len(said.spans) <= 1:
-        return [(next(iter(true.spans), nothing), next(iter(said.spans), nothing))]
+        pair = (next(iter(true.spans), nothing), next(iter(said.spans), nothing))
+        _require_one_time(*pair, true.path, said.path)
+        return [pair]
     known = {span.started_at: span for span in true.spans}
     given = {span.started_at: span for span in said.spans}
-    if lone := sorted(str(start) for start in given.keys() - known.keys()):
+    if lone := sorted(_called(start) for start in given.keys() - known.keys()):
         raise InvalidInput(
-            f"{said.path}: recording of {lone[0]} is not in {true.path}; expected those of the reference",
+            f"{said.path}: {lone[0]} is not in {true.path}; expected those of the reference",
             value=lone[0],
             bound="a dateTime of the reference",
         )
     return [(span, given.get(start, nothing)) for start, span in known.items()]
 
 
+def _require_one_time(true: AnnotatedSpan, said: AnnotatedSpan, reference: Path, path: Path) -> None:
+    began, claimed = true.started_at, said.started_at
+    if began is not None and claimed is not None and abs(claimed - began) >= timedelta(seconds=1):
+        raise InvalidInput(
+            f"{path}: {_called(claimed)}, {reference}: {_called(began)}; expected the same to a second",
+            value=str(claimed),
+            bound=str(began),
+        )
+
+
+def _called(started_at: datetime | None) -> str:
+    return "a recording without a dateTime" if started_at is None else f"the recording of {started_at}"
+
+
 def _scored(true: AnnotatedSpan, said: AnnotatedSpan, path: Path) -> ScoredRecording:
     lengths = [span.seconds for span in (true, said) if span.seconds is not None]
     if len({round(seconds) for seconds in lengths}) > 1:
         raise InvalidInput(
-            f"{path}: recording of {said.started_at} has {said.seconds} s, the reference {true.seconds} s; "
+            f"{path}: {_called(said.started_at)} has {said.seconds} s, the reference {true.seconds} s; "
             "expected the same to a second",
             value=said.seconds,
             bound=f"{true.seconds}",

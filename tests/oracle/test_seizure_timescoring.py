@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from timescoring.annotations import Annotation  # type: ignore[import-untyped]
 from timescoring.scoring import EventScoring, SampleScoring  # type: ignore[import-untyped]
 
-from models.clinical.annotation import AnnotatedSpan
+from models.clinical.annotation import BACKGROUND, AnnotatedSpan
 from models.clinical.annotation import Annotation as Seizure
 from pipelines.ingest.annotations import write_annotations
 from pipelines.metrics.seizure_files import score_files
@@ -110,7 +110,8 @@ def test_figures_of_two_tables(recording: Recording, tmp_path_factory: pytest.Te
     for name, events in zip(("ref.tsv", "hyp.tsv"), recording[1:], strict=True):
         inside = [(onset, end) for onset, end in events if onset <= seconds]
         said = tuple(Seizure(onset, end - onset) for onset, end in inside)
-        write_annotations(folder / name, [AnnotatedSpan(said, None, float(seconds))])
+        calm = (Seizure(0.0, float(seconds), BACKGROUND),)
+        write_annotations(folder / name, [AnnotatedSpan(said or calm, None, float(seconds))])
         sides.append(annotation([(one.onset_seconds, one.end_seconds) for one in said], seconds))
     scored = score_files(folder / "ref.tsv", folder / "hyp.tsv")
     with warnings.catch_warnings():

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.clinical.annotation import AnnotatedSpan, Annotation
+from models.clinical.annotation import BACKGROUND, AnnotatedSpan, Annotation
 from models.clinical.errors import InvalidInput, UnreadableSource
 from models.clinical.quarantine import Reason
 from pipelines.ingest.annotations import COLUMNS, read_annotations, write_annotations
@@ -90,13 +90,20 @@ def test_what_is_no_table_is_unreadable(content: bytes, named: str, tmp_path: Pa
         read_annotations(tmp_path / "absent.tsv")
 
 
-def test_a_recording_without_an_event_keeps_its_length(tmp_path: Path) -> None:
+def test_a_recording_that_is_calm_keeps_its_length(tmp_path: Path) -> None:
     path = tmp_path / "events.tsv"
-    write_annotations(path, [AnnotatedSpan((), STARTED, 3600.0)])
+    write_annotations(path, [AnnotatedSpan((Annotation(0.0, 3600.0, BACKGROUND),), STARTED, 3600.0)])
     (span,) = read_annotations(path).spans
     assert (span.seconds, span.seizures) == (3600.0, ())
     assert path.read_text(encoding="utf-8").splitlines()[1].startswith("0.0\t3600.0\tbckg\t")
     assert [file.name for file in tmp_path.iterdir()] == ["events.tsv"]
+
+
+def test_a_recording_that_nobody_looked_at_is_not_written_as_calm(tmp_path: Path) -> None:
+    looked_at = AnnotatedSpan((Annotation(1.0, 2.0),), STARTED, 3600.0)
+    with pytest.raises(InvalidInput, match="recording 1 has no annotation"):
+        write_annotations(tmp_path / "events.tsv", [looked_at, AnnotatedSpan((), None, 3600.0)])
+    assert list(tmp_path.iterdir()) == []
 
 
 SECONDS = st.floats(0, 1e6, allow_subnormal=False)

@@ -10,19 +10,22 @@ from pathlib import Path
 
 import edfio
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pytest
 
 from models.clinical.alarm import SEIZURE_POLICY, AlarmPolicy
-from models.clinical.annotation import AnnotatedSpan, Annotation
+from models.clinical.annotation import BACKGROUND, AnnotatedSpan, Annotation
 from models.clinical.errors import InvalidInput, UnknownModel, UnreadableSource
 from models.clinical.recording import UNKNOWN_START, Channel, Recording, Stretch
 from models.clinical.score import ScoreSeries, ScoreStatus
 from models.line_length import LineLengthDetector
 from pipelines.detect import (
     alarm_events,
+    background,
     detect,
     detector_named,
+    left_out,
     policy_of,
     prepared,
     score_recording,
@@ -82,6 +85,19 @@ def test_nothing_scored_is_no_event() -> None:
     assert events(PLAIN, None, None) == []
 
 
+def test_only_what_was_scored_is_background() -> None:
+    found = background(series(None, 0.1, 0.2, None, None, 0.1, None), UNKNOWN_START)
+    assert found == (Annotation(5.0, 10.0, BACKGROUND), Annotation(25.0, 5.0, BACKGROUND))
+    assert background(series(None, None), UNKNOWN_START) == ()
+
+
+def test_gaps_and_a_past_too_short_are_no_background() -> None:
+    calm = replace(SIMULATED.recording, stretches=(Stretch(0.0, 120.0), Stretch(150.0, 52.0)))
+    found = detect(calm, LineLengthDetector())
+    assert found.span.annotations == (Annotation(60.0, 60.0, BACKGROUND), Annotation(150.0, 50.0, BACKGROUND))
+    assert (found.scored, found.unscored_seconds) == (22, 92.0)
+
+
 def test_the_budget_sets_the_lowest_threshold_that_keeps_it() -> None:
     course = series(*[0.1] * 20, 0.4, 0.1, 0.1, 0.5, 0.1, 0.1, 0.9, *[0.1] * 700)
     span = AnnotatedSpan((Annotation(200.0, 60.0),), None, 3635.0)  # the seizure is where none of them is
@@ -105,6 +121,8 @@ def test_what_a_detector_reads() -> None:
     recording = Recording("r", channels, (Stretch(0.0, 10.0),), values)
     ready = prepared(recording, 512.0)
     assert [(channel.name, channel.rate_hz) for channel in ready.channels] == [("A1", 512.0)]
+    assert left_out(recording) == "SpO2 (%)"
+    assert left_out(recording.select([0, 1])) == ""
     with pytest.raises(InvalidInput, match="none of 2 channels"):
         prepared(recording.select([1, 2]), 512.0)
 
@@ -166,12 +184,27 @@ def test_the_command_writes_a_table_that_can_be_scored(tmp_path: Path) -> None:
         edfio.EdfSignal(row.astype(np.float64), 512, label=channel.name, physical_dimension="uV")
         for row, channel in zip(values, SIMULATED.recording.channels, strict=True)
     ]
+    signals.append(
+        edfio.EdfSignal(values[0].astype(np.float64), 512, label="Way", physical_dimension="furlong")
+    )
+    signals.append(edfio.EdfSignal(values[0].astype(np.float64), 512, label="Count"))
     edfio.Edf(signals, data_record_duration=1).write(tmp_path / "a.edf")
     done = prodrome("detect", str(tmp_path / "a.edf"), "--out", str(tmp_path / "new" / "events.tsv"))
     assert done.returncode == 0, done.stderr
-    assert "in 0.17 h; 108 of 120 segments with a score" in done.stderr
+    assert "in 0.17 h; 108 of 120 segments with a score, 60 s not scored" in done.stderr
+    assert "left out, no voltage: Way (furlong), Count (no unit)" in done.stderr
     (span,) = read_annotations(tmp_path / "new" / "events.tsv").spans
     assert span.seconds == 600.0
+
+
+@pytest.mark.parametrize("values", [np.full((2, 46080), np.nan), np.ones((2, 300))])
+def test_the_command_says_that_it_scored_nothing(values: npt.NDArray[np.float64], tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", values=values.astype(np.float32), rate_hz=512.0, channels=["A1", "A2"])
+    done = prodrome("detect", str(tmp_path / "a.npz"), "--out", str(tmp_path / "events.tsv"))
+    assert done.returncode == 1
+    assert "segments with a score" in done.stderr
+    assert "nothing is known of" in done.stderr
+    assert not (tmp_path / "events.tsv").exists()
 
 
 def test_the_command_refuses_in_one_sentence(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A frame is checked where it enters."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -64,6 +65,15 @@ def test_a_naive_time_is_refused() -> None:
         Frame(datetime(2026, 3, 1), 512.0, ("A1",), samples(1, 4))
 
 
-def test_double_precision_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="float64"):
-        Frame(START, 512.0, ("A1",), np.zeros((1, 4)))  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        (np.zeros((1, 4)), "float64"),
+        (np.zeros((1, 4), np.int16), "int16"),
+        ([[0.0] * 4], "list"),
+        (None, "None"),
+    ],
+)
+def test_what_is_no_array_in_single_precision_is_refused(values: Any, named: str) -> None:
+    with pytest.raises(InvalidInput, match=f"frame values are {named}.*, not an array of float32"):
+        Frame(START, 512.0, ("A1",), values)

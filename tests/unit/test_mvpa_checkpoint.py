@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import warnings
 from pathlib import Path
 
 import pytest
@@ -112,13 +113,13 @@ def test_what_is_not_used_is_named_once(caplog: pytest.LogCaptureFixture) -> Non
 def test_a_missing_name_is_named(name: str) -> None:
     state = released()
     del state[name]
-    with pytest.raises(InvalidInput, match=name.removeprefix("genie.")):
+    with pytest.raises(InvalidInput, match=f"missing {name}"):
         load_checkpoint(state, CONFIG)
 
 
 @pytest.mark.parametrize("name", ["genie.h.0.attn.extra", "genie.h.2.ln_1.weight", "encoder.proj.bias"])
 def test_an_unknown_name_is_named(name: str) -> None:
-    with pytest.raises(UnreadableSource, match=name.removeprefix("genie.")):
+    with pytest.raises(UnreadableSource, match=f"unknown {name}"):
         load_checkpoint(released() | {name: torch.zeros(3)}, CONFIG)
 
 
@@ -132,18 +133,26 @@ def test_an_unknown_name_is_named(name: str) -> None:
     ],
 )
 def test_a_wrong_shape_is_named_with_the_right_one(name: str, shape: tuple[int, ...], needed: str) -> None:
-    with pytest.raises(InvalidInput, match=f"{name.removeprefix('genie.')} has shape {needed}"):
+    with pytest.raises(InvalidInput, match=f"the state dict: {name} has shape {needed}"):
         load_checkpoint(released() | {name: torch.zeros(shape)}, CONFIG)
 
 
 def test_the_same_name_under_two_prefixes_is_refused() -> None:
-    with pytest.raises(InvalidInput, match=r"ln_f\.weight is there twice"):
+    with pytest.raises(InvalidInput, match=r"twice, as genie\.ln_f\.weight and as mvpformer\.ln_f\.weight"):
         load_checkpoint(released() | {"mvpformer.ln_f.weight": torch.ones(24)}, CONFIG)
 
 
-def test_weights_that_are_no_numbers_are_refused() -> None:
-    with pytest.raises(InvalidInput, match=r"ln_f\.weight"):
-        load_checkpoint(released() | {"genie.ln_f.weight": torch.full((24,), torch.nan)}, CONFIG)
+@pytest.mark.parametrize(("name", "shape"), [("genie.ln_f.weight", (24,)), ("head.head.weight", (2, 24))])
+def test_weights_that_are_no_numbers_are_refused(name: str, shape: tuple[int, ...]) -> None:
+    with pytest.raises(InvalidInput, match=f"the state dict: {name} .* no finite number"):
+        load_checkpoint(released() | {name: torch.full(shape, torch.nan)}, CONFIG)
+
+
+def test_a_file_without_prefixes_is_named_without_them() -> None:
+    state = released("")
+    del state["h.1.attn.attn_bias"]
+    with pytest.raises(InvalidInput, match=r"missing h\.1\.attn\.attn_bias"):
+        load_checkpoint(state, CONFIG)
 
 
 class Trap:
@@ -164,8 +173,14 @@ def test_a_pickle_is_refused_and_never_executed(tmp_path: Path, writer: str) -> 
         torch.save(content, file)
     else:
         file.write_bytes(pickle.dumps(content))
-    with pytest.raises(UnreadableSource, match=r"weights\.pt"):
-        load_checkpoint(file, CONFIG)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(UnreadableSource) as refused:
+            load_checkpoint(file, CONFIG)
+    assert str(refused.value) == (
+        "weights.pt: not a plain state dict: it holds more than tensors and was refused; nothing was executed"
+    )
+    assert isinstance(refused.value.__cause__, pickle.UnpicklingError)
     assert not trap.exists()
 
 
@@ -176,11 +191,29 @@ def test_what_is_no_state_dict_is_refused(tmp_path: Path, content: object) -> No
         load_checkpoint(tmp_path / "weights.pt", CONFIG)
 
 
-@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 cut off"])
-def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "an empty file, not a checkpoint"),
+        (b"not a checkpoint", "not a checkpoint as torch.save writes it"),
+        (b"PK\x03\x04 cut off", "not a whole checkpoint: the file is cut off or damaged"),
+    ],
+)
+def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
     (tmp_path / "weights.pt").write_bytes(content)
-    with pytest.raises(UnreadableSource, match=r"weights\.pt"):
+    with pytest.raises(UnreadableSource) as refused:
         load_checkpoint(tmp_path / "weights.pt", CONFIG)
+    assert str(refused.value) == f"weights.pt: {said}"
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("kept", [1 / 100, 1 / 2])
+def test_a_truncated_checkpoint_is_called_so(tmp_path: Path, zipped: bool, kept: float) -> None:
+    path = tmp_path / "weights.pt"
+    torch.save(released(), path, _use_new_zipfile_serialization=zipped)
+    path.write_bytes(path.read_bytes()[: int(kept * path.stat().st_size)])
+    with pytest.raises(UnreadableSource, match=r"^weights\.pt: not a whole checkpoint: the file is cut off"):
+        load_checkpoint(path, CONFIG)
 
 
 def test_no_file_is_named(tmp_path: Path) -> None:
@@ -209,7 +242,7 @@ def test_adapters_are_added_to_the_weight_beside_them(rows: int) -> None:
         ("c_attn", (4, 24), (12, 4), r"c_attn.lora_B has shape \(12, 4\).*\(8, 4\)"),
         ("c_attn", (4, 23), (8, 4), r"c_attn.lora_A has shape \(4, 23\).*\(4, 24\)"),
         ("c_attn", (4, 24), (8, 5), r"c_attn.lora_B has shape \(8, 5\).*\(8, 4\)"),
-        ("c_proj", (4, 24), (24, 4), "unknown name h.0.attn.c_proj.lora_A"),
+        ("c_proj", (4, 24), (24, 4), "unknown name genie.h.0.attn.c_proj.lora_A"),
     ],
 )
 def test_an_adapter_that_does_not_fit_is_named(
@@ -223,7 +256,7 @@ def test_an_adapter_that_does_not_fit_is_named(
 
 def test_half_an_adapter_is_refused() -> None:
     state = released() | {"genie.h.0.attn.q_attn.lora_A": torch.zeros(4, 24)}
-    with pytest.raises(InvalidInput, match=r"missing h\.0\.attn\.q_attn\.lora_B"):
+    with pytest.raises(InvalidInput, match=r"missing genie\.h\.0\.attn\.q_attn\.lora_B"):
         load_checkpoint(state, CONFIG)
 
 

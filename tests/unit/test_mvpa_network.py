@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -112,6 +114,38 @@ def test_what_does_not_fit_is_refused(model: MVPFormer, shape: tuple[int, ...], 
     for call in (model.hidden, model.predict_next, model.classify):
         with pytest.raises(InvalidInput, match=named):
             call(torch.zeros(shape))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+def test_another_precision_is_cast_to_that_of_the_weights(model: MVPFormer, dtype: torch.dtype) -> None:
+    given = segments().to(dtype)
+    missing = torch.zeros(2, 5, 4, dtype=torch.bool)
+    for call in (model.hidden, model.predict_next, model.classify):
+        assert torch.equal(call(given), call(given.float()))
+        assert torch.equal(call(given, missing), call(given.float(), missing))
+    assert torch.equal(model.encoder(given), model.encoder(given.float()))
+    assert MVPFormer(CONFIG).double().hidden(segments()).dtype is torch.float64
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        (segments().to(torch.int16), r"torch\.int16"),
+        (segments().to(torch.complex64), r"torch\.complex64"),
+        (segments().numpy(), "ndarray"),
+        ([[0.0]], "list"),
+    ],
+)
+def test_what_is_no_floating_tensor_is_refused(model: MVPFormer, given: Any, named: str) -> None:
+    for call in (model.hidden, model.predict_next, model.classify, model.encoder):
+        with pytest.raises(InvalidInput, match=f"segments are {named}, not a tensor of floating numbers"):
+            call(given)
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 4, 256), (63,), ()])
+def test_the_encoder_refuses_another_number_of_samples(shape: tuple[int, ...]) -> None:
+    with pytest.raises(InvalidInput, match=r"segments of shape .* are not \(\.\.\., 64 samples\)"):
+        SegmentEncoder(CONFIG)(torch.zeros(shape))
 
 
 def test_a_mask_of_another_shape_is_refused(model: MVPFormer) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import tracemalloc
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 
+from models.clinical.errors import InvalidInput
 from models.clinical.frames import Frame
-from models.clinical.segmenter import LONGEST_PAUSE, Segmenter
+from models.clinical.segmenter import JITTER_SECONDS, LONGEST_PAUSE, Segment, Segmenter
 
 RATE_HZ, SAMPLES = 10.0, 50
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -54,6 +58,70 @@ def test_another_montage_in_and_between_segments() -> None:
     equal(whole.values, SIGNAL[:, 100:150])
     (silent,) = segmenter.advance(START + timedelta(seconds=20))
     assert (silent.channels, silent.values.shape) == (("a", "b", "c"), (3, SAMPLES))
+
+
+def drifting(ppm: float, length: int, seconds: float, jitter: float = 0.0) -> Iterator[Frame]:
+    """One channel that counts at 100 Hz, of an amplifier whose seconds are longer than ours by `ppm`."""
+    random, values = np.random.default_rng(1), np.arange(100 * seconds, dtype=np.float32)[None]
+    for first in range(0, values.shape[1], length):
+        late = random.uniform(-jitter, jitter) if first else 0.0
+        start = START + timedelta(seconds=first / 100.0 * (1.0 + ppm * 1e-6) + late)
+        yield Frame(start, 100.0, ("a",), values[:, first : first + length])
+
+
+def cut(frames: Iterable[Frame]) -> list[Segment]:
+    segmenter = Segmenter(500, 100.0, 8)
+    return [segment for frame in frames for segment in segmenter.feed(frame)]
+
+
+def joined(segments: list[Segment]) -> npt.NDArray[np.float32]:
+    return np.concatenate([segment.values[0] for segment in segments])
+
+
+@pytest.mark.parametrize(
+    ("length", "jitter"), [(5, 0.0), (100, 0.0), (100, 0.008), (3000, 0.0), (3000, 0.003)]
+)
+@pytest.mark.parametrize("ppm", [-100.0, -20.0, 20.0, 100.0])
+def test_a_clock_that_drifts_loses_nothing(ppm: float, length: int, jitter: float) -> None:
+    found = cut(drifting(ppm, length, 1200.0, jitter))  # 120 ms at 100 ppm
+    equal(joined(found), np.arange(120_000, dtype=np.float32))
+    for count, segment in enumerate(found, 1):
+        true = START + timedelta(seconds=5 * count * (1.0 + ppm * 1e-6))
+        assert abs(segment.end - true) < timedelta(seconds=JITTER_SECONDS)
+
+
+@pytest.mark.parametrize("ppm", [-100.0, 100.0])
+def test_single_samples_of_a_clock_that_drifts(ppm: float) -> None:
+    equal(joined(cut(drifting(ppm, 1, 120.0))), np.arange(12_000, dtype=np.float32))
+
+
+@pytest.mark.parametrize("ppm", [-100.0, 0.0, 100.0])
+def test_however_far_a_clock_has_drifted_what_is_lost_or_sent_twice_is_told(ppm: float) -> None:
+    segmenter, found = Segmenter(500, 100.0, 8), list[Segment]()
+    for place, one in enumerate(drifting(ppm, 100, 600.0)):
+        if place % 37 == 36:
+            continue
+        found += segmenter.feed(one)
+        for again in (one.start, one.end - timedelta(seconds=0.035)):
+            with pytest.raises(InvalidInput, match="late, repeated or out of order"):
+                segmenter.feed(Frame(again, 100.0, ("a",), one.values))
+    expected = np.arange(60_000, dtype=np.float32).reshape(-1, 100)
+    expected[36::37] = np.nan
+    equal(joined(found), expected.ravel())
+
+
+@pytest.mark.parametrize("place", [200, 250, 300, 350])
+def test_a_gap_beyond_the_tolerance_is_told_while_the_clock_drifts(place: int) -> None:
+    sent = list(drifting(100.0, 100, 600.0))
+    later = [replace(one, start=one.start + timedelta(seconds=0.04)) for one in sent[place:]]  # four samples
+    lost = np.flatnonzero(np.isnan(joined(cut([*sent[:place], *later]))))
+    assert len(lost) == pytest.approx(4, abs=1)
+    assert lost[0] == 100 * place
+
+
+def test_what_is_lost_little_by_little_is_no_drift() -> None:
+    found = cut(drifting(10_000.0, 100, 600.0))  # a hundredth, six seconds in all
+    assert np.isnan(joined(found)).sum() == pytest.approx(600, abs=15)
 
 
 def test_a_pause_takes_no_memory_by_its_length() -> None:

@@ -104,10 +104,31 @@ def test_recordings_of_two_tables_are_paired_by_their_start(tmp_path: Path) -> N
     assert metrics.event == DetectionFigures(0.0, 0.0, 0.0, 8.0)
 
 
-def test_two_single_recordings_are_a_pair_whatever_their_start(tmp_path: Path) -> None:
+def test_two_single_recordings_are_a_pair_where_one_does_not_say_when_it_began(tmp_path: Path) -> None:
     reference = write(tmp_path / "ref.tsv", (600, 60, "sz", "n/a", "n/a", MONDAY, 3600))
     hypothesis = write(tmp_path / "hyp.tsv", (600, 60, "sz", "n/a", "n/a", "n/a", "n/a"))
     assert score_files(reference, hypothesis).metrics.event == DetectionFigures(1.0, 1.0, 1.0, 0.0)
+
+
+def test_two_single_recordings_of_different_times_are_refused(tmp_path: Path) -> None:
+    reference = write(tmp_path / "ref.tsv", (600, 60, "sz", "n/a", "n/a", MONDAY, 3600))
+    hypothesis = write(tmp_path / "hyp.tsv", (600, 60, "sz", "n/a", "n/a", TUESDAY, 3600))
+    with pytest.raises(InvalidInput, match=r"hyp\.tsv: .* of 2024-01-02 .*ref\.tsv: .* of 2024-01-01 "):
+        score_files(reference, hypothesis)
+    # other programs keep the fraction of a second
+    write(tmp_path / "hyp.tsv", (600, 60, "sz", "n/a", "n/a", f"{MONDAY}.9", 3600))
+    assert score_files(reference, hypothesis).metrics.event.sensitivity == 1.0
+
+
+def test_a_recording_without_a_time_is_called_so(tmp_path: Path) -> None:
+    both = [(600, 60, "sz", "n/a", "n/a", start, 3600) for start in (MONDAY, TUESDAY)]
+    reference = write(tmp_path / "ref.tsv", *both)
+    hypothesis = write(tmp_path / "hyp.tsv", (600, 60, "sz", "n/a", "n/a", "n/a", 3600))
+    with pytest.raises(InvalidInput, match=r"hyp\.tsv: a recording without a dateTime is not in"):
+        score_files(reference, hypothesis)
+    one = write(tmp_path / "one.tsv", (600, 60, "sz", "n/a", "n/a", MONDAY, 7200))
+    with pytest.raises(InvalidInput, match=r"without a dateTime has 3600\.0 s, the reference 7200\.0 s"):
+        score_files(one, hypothesis)
 
 
 def test_without_a_length_what_needs_it_is_none(tmp_path: Path) -> None:

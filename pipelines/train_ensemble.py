@@ -1,7 +1,7 @@
 """Weighing an ensemble: trained members and CinC 2019 stays in, a model folder out.
 
-The threshold is the one that gains most CinC 2019 utility on the validation subjects, each half of them scored
-by weights that the other half taught.
+The threshold is the one that gains most CinC 2019 utility on the validation subjects, each half of whom is
+scored by weights that the other half taught.
 """
 
 from __future__ import annotations

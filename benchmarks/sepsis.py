@@ -57,6 +57,7 @@ ORDER = (
     "mgp-tcn smoothed",
     "mgp-rnn",
     "raw-tcn",
+    "mvpa-grid",
     "hourly-trees",
     "dtw",
     "dtw-index",
@@ -74,7 +75,8 @@ bootstrap intervals over subjects. The cost is processor time of scoring on a co
 `A and B, held out` learns from both sets; `A to B` and `B to A` learn from one and are scored on every
 subject of the other. `dtw` is what ships, `dtw-index` the index that `prodrome train dtw` builds. Peers:
 `lightgbm` on hand-made features, `gru` a recurrent network on last values and what was measured when
-(`experiments/gru_carried.toml`), and the rules. A setting has the models that were scored in it.
+(`experiments/gru_carried.toml`), and the rules. `mvpa-grid` is the attention on the hourly grid
+([mvpa.md](mvpa.md)), stopped after 7 of its 12 epochs. A setting has the models that were scored in it.
 """
 
 

@@ -45,9 +45,7 @@ WEIGHTS = "trees.safetensors"
 class HourlyTreesConfig:
     """How the trees grow, and when too little is known for a score."""
 
-    trees: int = (
-        120  # of each forest; more fit the wards they grew on, and rank those of another hospital worse
-    )
+    trees: int = 120  # of each forest; 300 ranked those of another hospital worse
     forests: int = 3  # each grows on every third hour, from the first, the second and the third on
     rate: float = 0.04
     leaves: int = 31

@@ -2,7 +2,7 @@
 
     p = 1 / (1 + exp(-(slope * logit + intercept)))
 
-Source: Platt 1999. A slope above 0 changes no order.
+Source: Platt 1999. A slope above 0 changes no order. Who only scores does not load what learns it.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
-from sklearn.metrics import precision_recall_curve  # type: ignore[import-untyped]
 
 from models.clinical.errors import InvalidInput
 
@@ -39,6 +37,8 @@ def calibrate(logit: Floats, label: npt.NDArray[np.generic], weight: Floats | No
 
     Raises InvalidInput where there is one label only, or the logits do not rise with it.
     """
+    from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]  # noqa: PLC0415
+
     check_both_labels(label)
     fitted = LogisticRegression(C=np.inf).fit(logit[:, None], label, sample_weight=weight)
     slope, intercept = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
@@ -49,6 +49,8 @@ def calibrate(logit: Floats, label: npt.NDArray[np.generic], weight: Floats | No
 
 def best_f1(score: Floats, label: npt.NDArray[np.generic], weight: Floats | None = None) -> float:
     """The threshold on `score` (N,) of highest F1 against `label` (N,)."""
+    from sklearn.metrics import precision_recall_curve  # type: ignore[import-untyped]  # noqa: PLC0415
+
     precision, recall, candidates = precision_recall_curve(label, score, sample_weight=weight)
     f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
     return float(candidates[np.argmax(f1[:-1])])

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize  # type: ignore[import-untyped]
 
 from models.calibration import check_both_labels
 
@@ -64,6 +63,8 @@ def nonnegative_logistic(
     """Coefficients (J,), none below 0, and intercept of a logistic regression of `label` on x (N, J), rows
     counted `weight` (N,) times, with a `penalty` on half the squared coefficients.
     """
+    from scipy.optimize import minimize  # type: ignore[import-untyped]  # noqa: PLC0415  not to score
+
     mean = weight / weight.sum()
 
     def loss(parameters: Floats) -> tuple[float, Floats]:

@@ -13,13 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.ensemble import HistGradientBoostingClassifier  # type: ignore[import-untyped]
 
 from models.compiled import compiled_as_written
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import HistGradientBoostingClassifier  # type: ignore[import-untyped]
 
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.int32]

@@ -1,5 +1,7 @@
 """The ensemble of tiny members: sums by hand, silence where they part, spread, explanation, files."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -135,6 +137,12 @@ def test_it_travels_as_a_folder_of_its_members(
     (tmp_path / "hourly-trees" / "trees.safetensors").unlink()
     with pytest.raises(UnknownModel, match=r"trees\.safetensors"):
         registry.load(tmp_path)
+
+
+def test_who_only_scores_does_not_load_what_learns() -> None:
+    asked = "from models import registry; registry.load('default')"
+    program = f"import sys; {asked}; sys.exit('sklearn' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 def test_a_new_stay_stays_under_the_conformal_quantile_as_often_as_promised() -> None:

@@ -1,11 +1,12 @@
-"""Predictions as files: one table with the truth of every hour, and the challenge's PSV, one a stay.
+"""Predictions as files: one table with the truth of every hour, and the challenge's PSV, one a stay; beside
+them what was set aside of the stays, value by value.
 
 A file appears under its name when it is complete, never before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC
@@ -20,7 +21,9 @@ import pyarrow.parquet as pq  # type: ignore[import-untyped]
 from models import registry
 from models.base import EarlyWarningModel
 from models.clinical.errors import InvalidInput
-from pipelines.ingest.source import IngestSummary, Source
+from pipelines.ingest.layout import QUARANTINE, QUARANTINE_SCHEMA
+from pipelines.ingest.record_table import RecordTable, quarantine_rows
+from pipelines.ingest.source import IngestedStay, IngestSummary, Source
 from pipelines.predictions import Progress, StayPrediction, predict_all
 
 PSV_HEADER = "PredictedProbability|PredictedLabel"
@@ -79,7 +82,8 @@ def score_source(
 ) -> ScoredSource:
     """Write the score of every hour of every stay of `source` as `predictions.parquet` and `.csv` in `out`.
 
-    Columns: stay, time, hour, value, low, high, status, reason. Raises UnknownModel.
+    Columns: stay, time, hour, value, low, high, status, reason. What was set aside is `quarantine.parquet`
+    there. Raises UnknownModel.
     """
     loaded = registry.load(model)
     out.mkdir(parents=True, exist_ok=True)
@@ -95,6 +99,7 @@ def score_source(
             loaded,
             model,
             lambda one: waiting.add(_score_rows(one)),
+            out,
             workers=workers,
             progress=progress,
         )
@@ -105,9 +110,10 @@ def score_source(
 def score_challenge(
     source: Source, model: str | Path, out: Path, *, workers: int = 1, progress: Progress | None = None
 ) -> ScoredSource:
-    """Write `<stay>.psv` for every stay of `source` into `out`, and `predictions.parquet` beside them.
+    """Write `<stay>.psv` for every stay of `source` into `out`, `predictions.parquet` beside them.
 
-    A PSV has one row an input row. Raises UnknownModel, and InvalidInput for a stay id that is no file name.
+    What was set aside is `quarantine.parquet` there. A PSV has one row an input row. Raises UnknownModel, and
+    InvalidInput for a stay id that is no file name.
     """
     loaded = registry.load(model)
     out.mkdir(parents=True, exist_ok=True)
@@ -117,7 +123,7 @@ def score_challenge(
             write_psv(prediction, loaded.threshold, out)
             table.add(prediction)
 
-        return _score(source, loaded, model, keep, workers=workers, progress=progress)
+        return _score(source, loaded, model, keep, out, workers=workers, progress=progress)
 
 
 def _score(
@@ -125,21 +131,39 @@ def _score(
     loaded: EarlyWarningModel,
     model: str | Path,
     keep: Callable[[StayPrediction], object],
+    out: Path,
     *,
     workers: int,
     progress: Progress | None,
 ) -> ScoredSource:
     ingest = IngestSummary()
     hours = with_score = 0
-    stays = ingest.counting_all(source)
-    for (prediction,) in predict_all(stays, [model], workers=workers, progress=progress):
-        keep(prediction)
-        hours += len(prediction.hour)
-        with_score += int(np.isfinite(prediction.value).sum())
+    with _noting_quarantine(ingest.counting_all(source), out / QUARANTINE) as stays:
+        for (prediction,) in predict_all(stays, [model], workers=workers, progress=progress):
+            keep(prediction)
+            hours += len(prediction.hour)
+            with_score += int(np.isfinite(prediction.value).sum())
     unreadable = tuple(str(failure) for failure in source.failures)
     return ScoredSource(
         loaded.name, loaded.version, loaded.threshold, ingest.stays, hours, with_score, ingest, unreadable
     )
+
+
+@contextmanager
+def _noting_quarantine(stays: Iterable[IngestedStay], path: Path) -> Iterator[Iterator[IngestedStay]]:
+    """The same stays; what was set aside of them, each with its row and why, is at `path` at the end."""
+    with replacing(path) as unfinished:
+        table = RecordTable(unfinished, QUARANTINE_SCHEMA)
+
+        def noted() -> Iterator[IngestedStay]:
+            for ingested in stays:
+                table.add(quarantine_rows(ingested))
+                yield ingested
+
+        try:
+            yield noted()
+        finally:
+            table.close()
 
 
 def write_psv(prediction: StayPrediction, threshold: float, folder: Path) -> Path:

@@ -25,6 +25,7 @@ def score(
     workers: Workers = 2,
 ) -> None:
     """Score every stay hour by hour: predictions.parquet, and a PSV a stay for cinc2019, else one CSV."""
+    from pipelines.ingest.layout import QUARANTINE
     from pipelines.prediction_files import score_challenge, score_source
 
     opened = open_named(source, path)
@@ -37,6 +38,8 @@ def score(
         f"{done.hours_with_score} with a score, threshold {done.threshold:g}"
     )
     say(done.ingest.sentence())
+    if done.ingest.quarantined or done.ingest.facts_quarantined:
+        say(f"what was set aside, with its row and why: {out / QUARANTINE}")
     complain(done.unreadable)
 
 

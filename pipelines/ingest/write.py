@@ -23,7 +23,6 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from models.clinical.errors import InvalidInput
-from models.clinical.quarantine import Quarantined
 from pipelines.ingest.layout import (
     INTERVENTION_SCHEMA,
     INTERVENTIONS,
@@ -38,6 +37,7 @@ from pipelines.ingest.layout import (
     shard_of,
     shard_path,
 )
+from pipelines.ingest.record_table import RecordTable, quarantine_rows
 from pipelines.ingest.source import IngestedStay
 
 _ROWS_A_GROUP = 100_000
@@ -77,8 +77,8 @@ class FolderWriter:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._stays = _Records(folder / STAYS, STAY_SCHEMA)
-        self._quarantine = _Records(folder / QUARANTINE, QUARANTINE_SCHEMA)
+        self._stays = RecordTable(folder / STAYS, STAY_SCHEMA)
+        self._quarantine = RecordTable(folder / QUARANTINE, QUARANTINE_SCHEMA)
         self._observations = _shards(folder, OBSERVATIONS, OBSERVATION_SCHEMA)
         self._interventions = _shards(folder, INTERVENTIONS, INTERVENTION_SCHEMA)
 
@@ -100,12 +100,9 @@ class FolderWriter:
         self._stays.add([_stay_row(ingested, shard)])
         self._observations[shard].add(stay.stay_id, stay.subject_id, stay.observations)
         self._interventions[shard].add(stay.stay_id, stay.subject_id, stay.interventions)
-        for fact, entries in ((False, ingested.quarantine), (True, ingested.facts_quarantined)):
-            self._quarantine.add(
-                _quarantine_row(stay.stay_id, stay.subject_id, fact, entry) for entry in entries
-            )
+        self._quarantine.add(quarantine_rows(ingested))
 
-    def _tables(self) -> Iterable[_Records | _Frames]:
+    def _tables(self) -> Iterable[RecordTable | _Frames]:
         return (self._stays, self._quarantine, *self._observations, *self._interventions)
 
 
@@ -113,29 +110,6 @@ def write_record(folder: Path, record: Mapping[str, Any]) -> None:
     """Say what the folder holds: its last file, without which it is not read."""
     text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False)
     (folder / RECORD).write_text(text + "\n", encoding="utf-8")
-
-
-class _Records:
-    """Rows given as mappings, written in groups."""
-
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
-        self._schema = schema
-        self._writer = pq.ParquetWriter(path, schema, compression="zstd")
-        self._waiting: list[dict[str, Any]] = []
-
-    def add(self, rows: Iterable[dict[str, Any]]) -> None:
-        self._waiting += rows
-        if len(self._waiting) >= _ROWS_A_GROUP // 10:
-            self._flush()
-
-    def close(self) -> None:
-        self._flush()
-        self._writer.close()
-
-    def _flush(self) -> None:
-        if self._waiting:
-            self._writer.write_table(pa.Table.from_pylist(self._waiting, schema=self._schema))
-        self._waiting = []
 
 
 class _Frames:
@@ -216,24 +190,6 @@ def _stay_row(ingested: IngestedStay, shard: int) -> dict[str, Any]:
         "lag_assumed": [{"variable": name, "n": count} for name, count in ingested.lag_assumed.items()],
         "hour": ingested.hour,
         "label": ingested.label,
-    }
-
-
-def _quarantine_row(stay_id: str, subject_id: str, fact: bool, entry: Quarantined) -> dict[str, Any]:
-    number = isinstance(entry.value, int | float)
-    return {
-        "stay": stay_id,
-        "subject": subject_id,
-        "fact": fact,
-        "reason": str(entry.reason),
-        "variable": entry.variable,
-        "value_number": entry.value if number else None,
-        "value_text": None if number else entry.value,
-        "unit": entry.unit,
-        "bound": entry.bound,
-        "detail": entry.detail,
-        "row": entry.row,
-        "named_stay": entry.stay_id,
     }
 
 

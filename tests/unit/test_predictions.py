@@ -22,6 +22,7 @@ from pipelines.prediction_files import (
     _score_rows,
     prediction_rows,
     score_challenge,
+    score_source,
     write_psv,
 )
 from pipelines.predictions import StayPrediction, predict, predict_all
@@ -140,6 +141,21 @@ def test_files_hold_one_row_an_input_row_and_the_table_the_truth(records: Path, 
     assert (silent["status"] != "present").all()
     assert (silent["reason"] != "").all()
     assert not list((tmp_path / "out").glob(".*"))
+
+
+def test_what_is_set_aside_is_told_with_its_row(records: Path, tmp_path: Path) -> None:
+    file = tmp_path / "in" / "p000007.psv"
+    file.parent.mkdir()
+    header, *rows = (records / "p000007.psv").read_text().splitlines()
+    third = rows[2].split("|")
+    third[header.split("|").index("HR")] = "9000"
+    file.write_text("\n".join([header, *rows[:2], "|".join(third), *rows[3:]]) + "\n")
+    for name, score in (("psv", score_challenge), ("table", score_source)):
+        score(open_source(file.parent), "news2", tmp_path / name)
+        aside = pq.read_table(tmp_path / name / "quarantine.parquet").to_pandas()
+        (wrong,) = aside[aside["value_number"] == 9000.0].to_dict("records")
+        assert (wrong["stay"], wrong["row"], wrong["variable"]) == ("p000007", 3, "heart_rate")
+        assert "9000" in wrong["detail"]
 
 
 def test_files_say_what_the_table_says(records: Path, tmp_path: Path) -> None:

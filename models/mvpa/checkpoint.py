@@ -90,6 +90,8 @@ def _read(path: Path) -> object:
             begins = file.read(2)
     except OSError as error:
         raise UnreadableSource(f"{path}: cannot be read: {error.strerror}") from error
+    if zipfile.is_zipfile(path) and _damaged(path):  # torch does not look: weights would be other numbers
+        raise UnfitCheckpoint(f"{path.name}: damaged: a part of the file is not what its checksum says")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's advice to whoever wrote the file
@@ -108,6 +110,14 @@ def _refusal(path: Path, begins: bytes, error: Exception) -> str:
     if not whole and begins.startswith((_PICKLE, _ZIP)):
         return "not a whole checkpoint: the file is cut off or damaged"
     return "not a checkpoint as torch.save writes it"
+
+
+def _damaged(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as parts:
+            return parts.testzip() is not None
+    except (zipfile.BadZipFile, OSError, EOFError):
+        return True
 
 
 def _checked(found: object, source: str) -> dict[str, Tensor]:

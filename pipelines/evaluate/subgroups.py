@@ -20,7 +20,7 @@ import pandas as pd
 from models.clinical.errors import UnreadableSource
 from pipelines.evaluate.scored import Evidence
 from pipelines.evaluate.settings import SubgroupSettings
-from pipelines.ingest.tables import TableFile, rows
+from pipelines.ingest.tables import ROW, TableFile, rows
 from pipelines.metrics.alarms import MICROSECONDS_AN_HOUR
 from pipelines.metrics.bootstrap import Bootstrap, Interval, interval, subject_weights
 from pipelines.metrics.burden import Burden
@@ -89,11 +89,13 @@ def _table_groups(stays: pd.DataFrame, path: Path) -> dict[str, pd.Series]:
     if "stay" not in columns:
         raise UnreadableSource(f"{path}: missing column stay")
     told: dict[str, tuple[object, ...]] = {}
-    for row, cells in enumerate(rows(table.batches(columns), columns), 1):
+    for *cells, row in rows(table.batches(columns), (*columns, ROW)):
         stay = str(cells[columns.index("stay")])
         if stay in told:
             raise UnreadableSource(f"{path}: row {row} names stay {stay} again; expected one row a stay")
-        told[stay] = cells
+        told[stay] = tuple(cells)
+    if table.broken_rows:
+        raise table.broken_rows[0]
     return {
         name: pd.Series(
             [_text(told[stay][place]) if stay in told else UNKNOWN for stay in stays["stay_id"]],

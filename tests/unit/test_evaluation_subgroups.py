@@ -95,6 +95,9 @@ def test_a_table_adds_its_columns(evidence: Evidence, tmp_path: Path) -> None:
     table.write_text("stay,ethnicity\ns0,one\ns0,other\n", encoding="utf-8")
     with pytest.raises(UnreadableSource, match=r"facts\.csv: row 2 names stay s0 again"):
         groups(evidence.stays, SubgroupSettings(table=table))
+    table.write_text("stay,ethnicity\ns0,one\ns1,other,third\ns2,one\n", encoding="utf-8")
+    with pytest.raises(UnreadableSource, match=r"facts\.csv: row 2 has 3 cells; expected 2"):
+        groups(evidence.stays, SubgroupSettings(table=table))
 
 
 @pytest.mark.parametrize(("age", "band"), [(44.9, "under 45"), (45.0, "45 to 65"), (80.0, "80 on")])

@@ -216,6 +216,16 @@ def test_a_truncated_checkpoint_is_called_so(tmp_path: Path, zipped: bool, kept:
         load_checkpoint(path, CONFIG)
 
 
+def test_a_damaged_checkpoint_is_called_so(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pt"
+    torch.save(released(), path)
+    whole = path.read_bytes()
+    weight = whole.index(released()["genie.ln_f.weight"].numpy().tobytes())
+    path.write_bytes(whole[:weight] + bytes(4) + whole[weight + 4 :])
+    with pytest.raises(UnreadableSource, match=r"^weights\.pt: damaged: a part of the file"):
+        load_checkpoint(path, CONFIG)
+
+
 def test_no_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UnreadableSource, match="no such checkpoint file"):
         load_checkpoint(tmp_path / "weights.pt", CONFIG)

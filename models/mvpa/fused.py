@@ -1,18 +1,17 @@
 """Attention in one fused kernel, for a GPU: the outputs of `models.mvpa.blocked`, by torch's FlexAttention.
 
-    s = keep (q + u).k / sqrt(d) + time[T-1-(t-t')] + channel[C-1-|c-c'|]        where t' <= t has a token
-    time = (q + v) r_T / sqrt(d)        channel = (q + w) r_C / sqrt(d)
+    s = keep (q + u).k / sqrt(d) + time[T-1-(t-t')] + channel[C-1-|c-c'|]        for t' <= t with a token
+    time = (q + v).r_T / sqrt(d)        channel = (q + w).r_C / sqrt(d)
 
-The kernel walks over the keys in tiles with a running softmax, and forms a tile's scores anew on the way back.
-Beside a product with keys a score is two numbers out of tables: T and C numbers a query, so memory grows with
-T C (T + C), never with (T C)^2. Their gradients are summed by atomic additions, in no fixed order: two runs
-agree to rounding, not to the bit.
-
-`attend` alone writes all scores out, on any device; it is what the tests hold against the formulas.
-`compiled()` is the kernel.
+The kernel walks over the keys in tiles with a running softmax, and forms a tile's scores anew on the way
+back. Beside a product with keys a score is two numbers out of tables, of which a query has T and C: memory
+grows with T C (T + C), never with (T C)^2. The tables' gradients are added up in no fixed order, so two runs
+agree to rounding, not to the bit. Products have the precision torch is set to, which is full by itself.
 
     G  groups: batch x key heads     R  query heads a key head     T  segments     C  channels
     Q  segments asked for, the last of T     d  head width
+
+Source: Dong et al. 2024, arXiv:2412.05496.
 """
 
 from __future__ import annotations
@@ -30,17 +29,16 @@ from models.mvpa.blocks import Keys
 TILE = 128  # queries and keys of a tile of the mask; the kernel's own tiles divide it
 WIDTHS = (16, 128)  # a product in Triton needs 16 columns; beyond 128 smaller GPUs lack shared memory
 KINDS = (torch.float32, torch.float16, torch.bfloat16)
-SHAPES = 64  # compilations kept: sizes are symbols, but a size of 1, gradients and a mask make kernels of their own
-
+KERNELS = 64  # kept: sizes become symbols, but gradients, a mask and a size of 1 make kernels of their own
 
 Seen = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
-Taken = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor | None, int]
+Inputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor | None, int]
 
 
 def fits(query: Tensor) -> bool:
     """Whether there is a kernel for these queries (..., d): on a GPU, of a kind and a width it takes."""
-    on_gpu = query.is_cuda and find_spec("triton") is not None
-    return on_gpu and query.dtype in KINDS and WIDTHS[0] <= query.shape[-1] <= WIDTHS[1]
+    taken = query.dtype in KINDS and WIDTHS[0] <= query.shape[-1] <= WIDTHS[1]
+    return query.is_cuda and taken and find_spec("triton") is not None
 
 
 def attend(query: Tensor, keys: Keys, bias: Tensor, window: int) -> Tensor:
@@ -48,13 +46,13 @@ def attend(query: Tensor, keys: Keys, bias: Tensor, window: int) -> Tensor:
 
     A query all of whose keys are missing gives 0.
     """
-    return compiled()(*taken(query, keys, bias), window).view(query.shape)
+    return compiled()(*inputs(query, keys, bias), window).view(query.shape)
 
 
-def taken(query: Tensor, keys: Keys, bias: Tensor) -> Taken:
-    """What the kernel takes: (q + u) (G, R, Q C, d), keys and values (G, 1, T C, d), the numbers by row of
-    the two tables (G, R, Q C, T) and (G, R, Q C, C), what is missing (G, T C), and the tokens before the first
-    that asks.
+def inputs(query: Tensor, keys: Keys, bias: Tensor) -> Inputs:
+    """What the kernel takes: (q + u) (G, R, Q C, d), keys and values (G, 1, T C, d), a query's numbers by row
+    of the two tables (G, R, Q C, T) and (G, R, Q C, C), what is missing (G, T C), and how many tokens come
+    before the first that asks.
     """
     asked, channels, width = query.shape[2:]
     by_content, by_time, by_channel = ((query + one[:, None, None, None]).flatten(2, 3) for one in bias)
@@ -79,7 +77,7 @@ def attended(
     before: int,
     window: int,
 ) -> Tensor:
-    """Outputs (G, R, Q C, d) of what `taken` gives."""
+    """Outputs (G, R, Q C, d) of what `inputs` gives; uncompiled it writes all scores out, on any device."""
     segments, channels = time.shape[-1], channel.shape[-1]
 
     def score(content: Tensor, group: Tensor, head: Tensor, row: Tensor, token: Tensor) -> Tensor:
@@ -91,7 +89,7 @@ def attended(
         by_channel = channel[group, head, row, channels - 1 - distance]
         return torch.where(kept, content, 0.0) + by_time + by_channel
 
-    def seen(group: Tensor, head: Tensor, row: Tensor, token: Tensor) -> Tensor:
+    def seen(group: Tensor, head: Tensor, row: Tensor, token: Tensor) -> Tensor:  # noqa: ARG001 by position
         """Whether the key is not later than the query, and is there."""
         causal = token // channels <= (before + row) // channels
         return causal if missing is None else causal & ~missing[group, token]
@@ -103,7 +101,7 @@ def attended(
         score_mod=score,
         block_mask=tiles(seen, before, query.shape[2], channels, query.device),
         enable_gqa=True,
-        kernel_options={"BACKEND": "TRITON"},  # one kernel for few queries and for many
+        kernel_options={"FORCE_USE_FLEX_ATTENTION": True},  # one kernel for few queries and for many
     )
     return out
 
@@ -127,5 +125,5 @@ def tiles(seen: Seen, before: int, rows: int, channels: int, device: torch.devic
 def compiled() -> Callable[..., Tensor]:
     """`attended` as one kernel, compiled when first called."""
     kernel = torch.compile(attended, fullgraph=True)
-    kept: Callable[..., Tensor] = torch._dynamo.config.patch(recompile_limit=SHAPES)(kernel)
+    kept: Callable[..., Tensor] = torch._dynamo.config.patch(recompile_limit=KERNELS)(kernel)
     return kept

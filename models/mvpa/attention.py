@@ -5,8 +5,8 @@
     o = W_o (sum over t' <= t and all c' of softmax(s / sqrt(d)) v)
 
 keep = 1 where t - t' <= `content_window` or t is the last segment, else 0: older contents are not compared,
-but such tokens are still seen, by their time and place. Query head h uses key head h // (H / KV). Exact, in
-memory that grows with T C (see `models.mvpa.blocked`).
+but such tokens are still seen, by their time and place. Query head h uses key head h // (H / KV). Exact, and
+never a table of all pairs: in blocks (`models.mvpa.blocked`), on a GPU in one kernel (`models.mvpa.fused`).
 
     B  batch     T  segments     C  channels     D  width     H, KV  query and key heads     R  H / KV
     d  D / H     Q  segments asked for, the last of T
@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from models.clinical.errors import InvalidInput
+from models.mvpa import fused
 from models.mvpa.adapters import AdaptedLinear
 from models.mvpa.blocked import BlockedAttention
 from models.mvpa.blocks import Keys
@@ -66,16 +67,7 @@ class MVPAttention(nn.Module):
         """`forward` of W_q x (B, Q, C, D) and W_c x (B, T, C, 2 KV d), which may have been kept."""
         queries, keys, bias = self.problem(query, both, positions, channels, missing)
         with torch.autocast(query.device.type, enabled=False):  # sums of exponentials stay in full precision
-            out = BlockedAttention.apply(  # type: ignore[no-untyped-call]
-                queries,
-                keys.key,
-                keys.value,
-                keys.time,
-                keys.channel,
-                bias,
-                keys.missing,
-                self.config.content_window,
-            )  # (B KV, R, Q, C, d)
+            out = _attended(queries, keys, bias, self.config.content_window)  # (B KV, R, Q, C, d)
         out = out.view(len(query), -1, *out.shape[1:]).permute(0, 3, 4, 1, 2, 5)  # (B, Q, C, KV, R, d)
         projected: Tensor = self.c_proj(out.reshape(query.shape))
         return projected
@@ -105,6 +97,15 @@ class MVPAttention(nn.Module):
     def _table(self, net: nn.Linear, codebook: Tensor, batch: int) -> Tensor:
         rows: Tensor = net(codebook).view(len(codebook), self.config.key_heads, -1).transpose(0, 1)
         return rows.repeat(batch, 1, 1)  # (B KV, rows, d)
+
+
+def _attended(queries: Tensor, keys: Keys, bias: Tensor, window: int) -> Tensor:
+    """In the fused kernel where there is one for these queries, else in blocks."""
+    if fused.fits(queries):
+        return fused.attend(queries, keys, bias, window)
+    given = (queries, keys.key, keys.value, keys.time, keys.channel, bias, keys.missing, window)
+    out: Tensor = BlockedAttention.apply(*given)  # type: ignore[no-untyped-call]
+    return out
 
 
 def _checked(hidden: Tensor, width: int) -> int:

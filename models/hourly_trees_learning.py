@@ -23,7 +23,6 @@ from models.trees import Rows, Trees
 
 Labels = npt.NDArray[np.int8]
 Folds = npt.NDArray[np.int64]
-Taught = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
 
@@ -50,17 +49,14 @@ def grown(config: HourlyTreesConfig, rows: Rows, label: Labels) -> Trees:
     return Trees.of(list(grow(config, config.channels_a_split, rows, label)))
 
 
-def out_of_fold(
-    config: HourlyTreesConfig, rows: Rows, label: Labels, fold: Folds, taught: Taught | None = None
-) -> Floats:
-    """The logit (N,) of each of `rows` (N, C) by trees grown on the other folds, of whose rows those `taught`
-    (N,), or all; `label`, `fold` (N,).
+def out_of_fold(config: HourlyTreesConfig, rows: Rows, label: Labels, fold: Folds) -> Floats:
+    """The logit (N,) of each of `rows` (N, C) by trees grown on the other folds; `label`, `fold` (N,).
 
     Raises InvalidInput where the others of a fold have one label only.
     """
     logit = np.full(len(rows), np.nan)
     for own in np.unique(fold):
-        learns, asked = fold != own if taught is None else (fold != own) & taught, fold == own
+        learns, asked = fold != own, fold == own
         logit[asked] = grown(config, rows[learns], label[learns]).logit(rows[asked])
     return logit
 

@@ -46,8 +46,8 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Hours:
-    """Every labelled hour: channels `rows` (N, C), `label` (N,); `of_stay` (S,) hours of each stay, whether it
-    is set `aside` (S,), and its place `order` (S,) in [0, 1) among those that are learnt from.
+    """Every labelled hour: channels `rows` (N, C), `label` (N,); `of_stay` (S,) hours of each stay, whether
+    it is set `aside` (S,), and its place `order` (S,) in [0, 1) among those that are learnt from.
     """
 
     rows: Rows

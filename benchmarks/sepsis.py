@@ -76,7 +76,7 @@ bootstrap intervals over subjects. The cost is processor time of scoring on a co
 subject of the other. `dtw` is what ships, `dtw-index` the index that `prodrome train dtw` builds. Peers:
 `lightgbm` on hand-made features, `gru` a recurrent network on last values and what was measured when
 (`experiments/gru_carried.toml`), and the rules. `mvpa-grid` is the attention on the hourly grid
-([mvpa.md](mvpa.md)), stopped after 7 of its 12 epochs. A setting has the models that were scored in it.
+([mvpa.md](mvpa.md)). A setting has the models that were scored in it.
 """
 
 

@@ -22,7 +22,10 @@ VALUES = np.random.default_rng(0).normal(0, 50, (3, 400)).astype(np.float32)
 def swec(path: Path, seizures: Any = ((1.0, 2.5),), rate: object = 100.0) -> Path:
     with h5py.File(path, "w") as file:
         file["data/ieeg"] = VALUES
-        if seizures is not None:
+        if isinstance(seizures, dict):
+            for name, values in seizures.items():
+                file[f"data/seizures/{name}"] = values
+        elif seizures is not None:
             file["data/seizures"] = seizures
         if rate is not None:
             file.attrs["sampling_rate"] = rate
@@ -40,6 +43,8 @@ TWO = (Annotation(1.0, 1.5), Annotation(3.0, 0.5))
         (FIELDS.reshape(2, 1), TWO),
         (np.array([[1.0, 2.5], [3.0, 3.5]]), TWO),
         (np.array([[1.0, 3.0, 3.7], [2.5, 3.5, 3.9]]), (*TWO, Annotation(3.7, 3.9 - 3.7))),
+        ({"onsets": [1.0, 3.0], "offsets": [2.5, 3.5], "comment": "two"}, TWO),
+        ({"onsets": np.empty(0), "offsets": np.empty(0)}, ()),
         (np.empty((0, 2)), ()),
         (None, ()),
     ],
@@ -63,7 +68,12 @@ def test_a_swec_seizure_that_ends_before_it_begins_is_set_aside(tmp_path: Path) 
     [
         (None, ((1, 2),), "no attribute sampling_rate"),
         (-1.0, ((1, 2),), r"sampling_rate is -1\.0 Hz; expected > 0 Hz"),
+        ("fast", ((1, 2),), "sampling_rate is 'fast'; expected one number in Hz"),
+        ([100.0, 200.0], ((1, 2),), "sampling_rate is .100.0, 200.0.; expected one number in Hz"),
         (100.0, (1.0, 2.0, 3.0), r"data/seizures has shape \(3,\); expected \(n, 2\)"),
+        (100.0, {"onsets": [1.0]}, "data/seizures holds onsets; expected onsets, offsets"),
+        (100.0, {"onsets": [1.0], "offsets": [2.0, 3.0]}, "1 onsets and 2 offsets; expected as many"),
+        (100.0, np.array([[b"early", b"late"]]), "data/seizures holds .* expected seconds"),
     ],
 )
 def test_a_swec_file_that_lacks_something(rate: object, seizures: object, named: str, tmp_path: Path) -> None:

@@ -20,17 +20,10 @@ import scipy.io  # type: ignore[import-untyped]
 
 from models.clinical.errors import UnreadableSource
 from models.clinical.recording import Recording, SampleSource, Stretch
+from pipelines.ingest.recordings.hdf5 import HDF5_MAGIC, HDF5Samples, hdf5_file, matrix_in
 from pipelines.ingest.recordings.matlab5 import Matlab5Samples, Place, find_matrix
 from pipelines.ingest.recordings.opened import OpenedRecording
-from pipelines.ingest.recordings.swec import (
-    HDF5_MAGIC,
-    HDF5Samples,
-    Seizures,
-    annotations_of,
-    checked_rate,
-    hdf5_file,
-    numbered_channels,
-)
+from pipelines.ingest.recordings.swec import Seizures, annotations_of, checked_rate, numbered_channels
 
 HOUR_NAME = re.compile(r"(?P<patient>.+)_(?P<hour>\d+)h")
 HOUR_SECONDS = 3600.0
@@ -82,8 +75,8 @@ def read_hour(path: Path, number: int) -> Hour:
         raise UnreadableSource(f"{path}: hour {number}; expected hours from 1 on")
     if _is_hdf5(path):
         with hdf5_file(path) as file:
-            samples, channels = _shape(path, file.get("EEG"))
-        return Hour(path, number, channels, samples, None)
+            samples, channels = matrix_in(path, file, "EEG").shape
+        return Hour(path, number, int(channels), int(samples), None)
     place = find_matrix(path, "EEG")
     channels, samples = _shape(path, place)
     return Hour(path, number, channels, samples, place)

@@ -74,6 +74,10 @@ def test_brainvision_segments_are_stretches_and_markers_annotations(tmp_path: Pa
         ("NumberOfChannels=3", "NumberOfChannels=4", "3 channel infos"),
         ("SamplingInterval=10000", "SamplingInterval=soon", "SamplingInterval is 'soon'"),
         ("IEEE_FLOAT_32", "UINT_8", "expected BINARY, INT_16"),
+        ("[Binary Infos]", "[Binary Infos]\nUseBigEndianOrder=MAYBE", "UseBigEndianOrder is 'MAYBE'"),
+        ("A1,,0.1", "A1,,0.0", r"vhdr: channel A1: its resolution is '0\.0'; expected a number other than 0"),
+        ("A3,,0.1", "A3,,fine", r"vhdr: channel A3: its resolution is 'fine'"),
+        ("DataFile=sub-1_ieeg.eeg", "", "no DataFile"),
         ("sub-1_ieeg.eeg", "absent.eeg", r"absent\.eeg: cannot be read"),
         ("sub-1_ieeg.vmrk", "absent.vmrk", r"absent\.vmrk: cannot be read"),
     ],
@@ -83,6 +87,46 @@ def test_a_brainvision_header_that_cannot_be(old: str, new: str, named: str, tmp
     path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
     with pytest.raises(UnreadableSource, match=named):
         open_recording(path)
+
+
+def test_a_brainvision_header_of_another_code_page(tmp_path: Path) -> None:
+    path = brainvision(tmp_path)
+    text = path.read_text(encoding="utf-8").replace("Ch1=A1", "Ch1=Brücke€1")
+    path.write_bytes(text.replace("[Common Infos]", "[Common Infos]\nCodepage=ANSI").encode("cp1252"))
+    markers = path.with_suffix(".vmrk")
+    markers.write_bytes(markers.read_text(encoding="utf-8").replace("spike", "Anfälle").encode("cp1252"))
+    opened = open_recording(path)
+    first = opened.recording.channels[0]
+    assert (first.name, first.unit) == ("Brücke€1", "uV")
+    assert opened.annotations[0].event_type == "Anfälle, wave"
+
+
+def test_brainvision_files_named_after_their_header(tmp_path: Path) -> None:
+    path = brainvision(tmp_path)
+    path.write_text(path.read_text(encoding="utf-8").replace("=sub-1_ieeg.", "=$b."), encoding="utf-8")
+    opened = open_recording(path)
+    assert (opened.recording.started_at, opened.recording.seconds) == (STARTED, 13.0)
+
+
+@pytest.mark.parametrize("orientation", ["MULTIPLEXED", "VECTORIZED"])
+def test_brainvision_numbers_in_the_other_byte_order(orientation: str, tmp_path: Path) -> None:
+    path = brainvision(tmp_path, "INT_16", orientation)
+    data = tmp_path / "sub-1_ieeg.eeg"
+    data.write_bytes(np.fromfile(data, "<i2").astype(">i2").tobytes())
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("[Binary Infos]", "[Binary Infos]\nUseBigEndianOrder=YES"), encoding="utf-8")
+    np.testing.assert_allclose(
+        open_recording(path).recording.samples.read([0, 2], 0, 400), VALUES[[0, 2]], atol=0.1
+    )
+
+
+def test_an_infinite_brainvision_sample_is_missing(tmp_path: Path) -> None:
+    path, data = brainvision(tmp_path), tmp_path / "sub-1_ieeg.eeg"
+    stored = np.fromfile(data, "<f4")
+    stored[31] = np.inf
+    data.write_bytes(stored.tobytes())
+    found = open_recording(path).recording.window(0.0, 1.0)
+    assert np.argwhere(np.isnan(found)).tolist() == [[1, 10]]
 
 
 def test_truncated_brainvision_samples(tmp_path: Path) -> None:

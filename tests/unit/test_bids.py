@@ -9,11 +9,14 @@ from pathlib import Path
 import edfio
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from models.clinical.annotation import Annotation
 from models.clinical.errors import UnreadableSource
 from models.clinical.recording import Stretch
+from pipelines.detect import prepared
 from pipelines.ingest.recordings.readers import open_recording
+from prodrome.__main__ import app
 
 STARTED = datetime(2024, 5, 6, 7, 8, tzinfo=UTC)
 VALUES = np.random.default_rng(0).normal(0, 50, (3, 400)).astype(np.float32)
@@ -164,6 +167,33 @@ def test_bids_tables_complete_the_recording(tmp_path: Path) -> None:
         "no channel 'B9' in the recording",
         "onset 'bad' is not in >= 0 s",
     ]
+
+
+def typed(folder: Path, *types: str) -> Path:
+    """The recording, its channels of these types."""
+    rows = [f"{name}\t{kind}\tgood\n" for name, kind in zip(("A1", "A,2", "A3"), types, strict=True)]
+    (folder / "sub-1_channels.tsv").write_text("".join(["name\ttype\tstatus\n", *rows]), encoding="utf-8")
+    return brainvision(folder)
+
+
+@pytest.mark.parametrize("kind", ["ECG", "EMG", "EOG", "TRIG", "MISC", "ref"])
+def test_what_bids_calls_no_electrode_is_not_read_as_one(kind: str, tmp_path: Path) -> None:
+    recording = open_recording(typed(tmp_path, "SEEG", kind, "n/a")).recording
+    assert [channel.kind for channel in recording.channels] == ["", kind.upper(), ""]
+    assert [channel.name for channel in recording.electrodes().channels] == ["A1", "A3"]
+    assert [channel.name for channel in prepared(recording, 100.0).channels] == ["A1", "A3"]
+
+
+@pytest.mark.parametrize("kind", ["SEEG", "ECOG", "DBS", "EEG", "seeg"])
+def test_what_bids_calls_an_electrode_is_one(kind: str, tmp_path: Path) -> None:
+    recording = open_recording(typed(tmp_path, kind, kind, kind)).recording
+    assert len(recording.electrodes().channels) == 3
+
+
+def test_detect_names_what_is_no_electrode(tmp_path: Path) -> None:
+    path = typed(tmp_path, "SEEG", "ECG", "TRIG")
+    done = CliRunner().invoke(app, ["detect", str(path), "--out", str(tmp_path / "found.tsv")])
+    assert "left out, no electrodes: A,2 (ECG), A3 (TRIG)" in done.output
 
 
 def test_a_rate_that_bids_contradicts_is_refused(tmp_path: Path) -> None:

@@ -36,6 +36,11 @@ class OpenedRecording:
         return AnnotatedSpan(self.annotations, self.recording.started_at, self.recording.seconds)
 
 
+def no_electrodes(recording: Recording) -> str:
+    """The channels that are no electrodes of the brain, with what the source calls them; or nothing."""
+    return ", ".join(f"{channel.name} ({channel.kind})" for channel in recording.channels if channel.kind)
+
+
 def in_microvolt(unit: str) -> tuple[str, float]:
     """A unit as it is kept and the factor to it: voltages become microvolt, what else there is stays."""
     factor = MICROVOLTS.get(unit.strip().lower())

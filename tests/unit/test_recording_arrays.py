@@ -58,6 +58,16 @@ def test_a_numpy_archive_that_lacks_something(arrays: dict[str, Any], named: str
         open_recording(path)
 
 
+def test_a_damaged_compressed_archive_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, values=VALUES, rate_hz=100.0, channels=["A1", "A2", "A3"])
+    content = bytearray(path.read_bytes())
+    content[60:80] = bytes([255]) * 20  # where the compressed values begin
+    path.write_bytes(content)
+    with pytest.raises(UnreadableSource, match=r"a\.npz: expected a NumPy archive of numbers, but Error -3"):
+        open_recording(path)
+
+
 @pytest.mark.parametrize("value", [np.inf, -np.inf, 1e300])
 def test_an_infinite_sample_is_missing_and_the_rest_is_scored(value: float, tmp_path: Path) -> None:
     values = np.random.default_rng(1).normal(0, 50, (3, 12_000))

@@ -67,10 +67,13 @@ def detect(
     from pipelines.detect import detect as detect_seizures
     from pipelines.detect import detector_named, left_out, prepared
     from pipelines.ingest.annotations import write_annotations
+    from pipelines.ingest.recordings.opened import no_electrodes
     from pipelines.ingest.recordings.readers import open_recording
 
     detector, opened = detector_named(model, size), open_recording(recording)
     writable(out.parent)
+    if others := no_electrodes(opened.recording):
+        say(f"left out, no electrodes: {others}")
     if others := left_out(opened.recording):
         say(f"left out, no voltage: {others}")
     found = detect_seizures(prepared(opened.recording, detector.rate_hz, line_hz), detector)

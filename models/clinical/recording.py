@@ -41,7 +41,8 @@ _CONTACT = re.compile(r"(?P<shaft>[^\W\d](?:[^-]*\D)?)(?P<contact>\d{1,3})", re.
 @dataclass(frozen=True)
 class Channel:
     """One electrode contact's signal: `unit` of the values that are read, `rate_hz` as recorded, `bad` if the
-    source says that it is not to be used, `position_mm` (x, y, z) in the source's space where it is known.
+    source says that it is not to be used, `position_mm` (x, y, z) in the source's space where it is known,
+    `kind` what the source calls it where that is no electrode of the brain: ECG, TRIG.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Channel:
     unit: str = MICROVOLT
     bad: bool = False
     position_mm: tuple[float, float, float] | None = None
+    kind: str = ""
 
     @property
     def shaft(self) -> str:
@@ -133,8 +135,10 @@ class Recording:
         return replace(self, channels=chosen, samples=_Chosen(self.samples, tuple(channels)))
 
     def electrodes(self) -> Recording:
-        """The recording of the channels that hold voltage and are not bad."""
-        kept = [channel.unit == MICROVOLT and not channel.bad for channel in self.channels]
+        """The recording of the brain's electrodes that hold voltage and are not bad."""
+        kept = [
+            channel.unit == MICROVOLT and not channel.bad and not channel.kind for channel in self.channels
+        ]
         return self.select(np.flatnonzero(kept).tolist())
 
     def window(self, start_seconds: float, stop_seconds: float) -> Samples:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
@@ -13,7 +14,13 @@ from scipy.signal import resample_poly  # type: ignore[import-untyped]
 from models.clinical.errors import InvalidInput
 from models.clinical.recording import Channel, Recording, Stretch
 from pipelines.ingest.recordings.arrays import ArraySamples
-from pipelines.ingest.recordings.resample import StreamingResampler, polyphase, resample, resampled
+from pipelines.ingest.recordings.resample import (
+    StreamingResampler,
+    fraction_near,
+    polyphase,
+    resample,
+    resampled,
+)
 
 RATES = st.sampled_from(
     [(512.0, 512.0), (1000.0, 512.0), (256.0, 512.0), (2000.0, 512.0), (500.0, 512.0), (3.0, 2.0)]
@@ -104,11 +111,44 @@ def test_the_delay_is_what_is_held_back() -> None:
 
 
 @pytest.mark.parametrize(
-    "rates", [(0.0, 512.0), (512.0, -1.0), (float("nan"), 512.0), (512.0, np.pi), (1.0, 2e5)]
+    "rates", [(0.0, 512.0), (512.0, -1.0), (float("nan"), 512.0), (1.0, 2e5), (2e5, 1.0), (1.0, 50_000.5)]
 )
 def test_rates_that_cannot_be(rates: tuple[float, float]) -> None:
     with pytest.raises(InvalidInput, match="Hz"):
         polyphase(*rates)
+
+
+@pytest.mark.parametrize(
+    ("from_hz", "factors"),
+    [
+        (173.61, (51_200, 17_361)),
+        (511.999, (1, 1)),
+        (512.0001, (1, 1)),
+        (1024.0002, (1, 2)),
+        (2048.0021, (1, 4)),
+        (255.9999, (2, 1)),
+        (499.9067, (3387, 3307)),
+    ],
+)
+def test_a_rate_a_hair_off_is_read_as_what_it_nearly_is(from_hz: float, factors: tuple[int, int]) -> None:
+    change = polyphase(from_hz, 512.0)
+    assert (change.up, change.down) == factors
+
+
+@quick
+@given(from_hz=st.floats(30.0, 3e4), to_hz=st.floats(30.0, 3e4))
+def test_any_two_rates_have_a_fraction_within_five_millionths(from_hz: float, to_hz: float) -> None:
+    ratio = fraction_near(Fraction(to_hz) / Fraction(from_hz))
+    assert max(ratio.numerator, ratio.denominator) <= 100_000
+    assert float(ratio) == pytest.approx(to_hz / from_hz, rel=5.1e-6, abs=0.0)
+
+
+def test_a_tone_keeps_its_frequency_at_a_rate_a_hair_off() -> None:
+    from_hz = 199.997
+    time = np.arange(round(60 * from_hz)) / from_hz
+    changed = resample(np.sin(2 * np.pi * 10 * time)[np.newaxis], from_hz, 512.0)[0]
+    theirs = np.sin(2 * np.pi * 10 * np.arange(len(changed)) / 512.0)
+    np.testing.assert_allclose(changed[200:-200], theirs[200:-200], atol=0.01)
 
 
 def test_a_stream_keeps_its_channels() -> None:

@@ -9,11 +9,14 @@ from pathlib import Path
 import edfio
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from models.clinical.annotation import Annotation
 from models.clinical.errors import UnreadableSource
 from models.clinical.recording import Stretch
+from pipelines.detect import prepared
 from pipelines.ingest.recordings.readers import open_recording
+from prodrome.__main__ import app
 
 STARTED = datetime(2024, 5, 6, 7, 8, tzinfo=UTC)
 VALUES = np.random.default_rng(0).normal(0, 50, (3, 400)).astype(np.float32)
@@ -74,6 +77,10 @@ def test_brainvision_segments_are_stretches_and_markers_annotations(tmp_path: Pa
         ("NumberOfChannels=3", "NumberOfChannels=4", "3 channel infos"),
         ("SamplingInterval=10000", "SamplingInterval=soon", "SamplingInterval is 'soon'"),
         ("IEEE_FLOAT_32", "UINT_8", "expected BINARY, INT_16"),
+        ("[Binary Infos]", "[Binary Infos]\nUseBigEndianOrder=MAYBE", "UseBigEndianOrder is 'MAYBE'"),
+        ("A1,,0.1", "A1,,0.0", r"vhdr: channel A1: its resolution is '0\.0'; expected a number other than 0"),
+        ("A3,,0.1", "A3,,fine", r"vhdr: channel A3: its resolution is 'fine'"),
+        ("DataFile=sub-1_ieeg.eeg", "", "no DataFile"),
         ("sub-1_ieeg.eeg", "absent.eeg", r"absent\.eeg: cannot be read"),
         ("sub-1_ieeg.vmrk", "absent.vmrk", r"absent\.vmrk: cannot be read"),
     ],
@@ -83,6 +90,46 @@ def test_a_brainvision_header_that_cannot_be(old: str, new: str, named: str, tmp
     path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
     with pytest.raises(UnreadableSource, match=named):
         open_recording(path)
+
+
+def test_a_brainvision_header_of_another_code_page(tmp_path: Path) -> None:
+    path = brainvision(tmp_path)
+    text = path.read_text(encoding="utf-8").replace("Ch1=A1", "Ch1=Brücke€1")
+    path.write_bytes(text.replace("[Common Infos]", "[Common Infos]\nCodepage=ANSI").encode("cp1252"))
+    markers = path.with_suffix(".vmrk")
+    markers.write_bytes(markers.read_text(encoding="utf-8").replace("spike", "Anfälle").encode("cp1252"))
+    opened = open_recording(path)
+    first = opened.recording.channels[0]
+    assert (first.name, first.unit) == ("Brücke€1", "uV")
+    assert opened.annotations[0].event_type == "Anfälle, wave"
+
+
+def test_brainvision_files_named_after_their_header(tmp_path: Path) -> None:
+    path = brainvision(tmp_path)
+    path.write_text(path.read_text(encoding="utf-8").replace("=sub-1_ieeg.", "=$b."), encoding="utf-8")
+    opened = open_recording(path)
+    assert (opened.recording.started_at, opened.recording.seconds) == (STARTED, 13.0)
+
+
+@pytest.mark.parametrize("orientation", ["MULTIPLEXED", "VECTORIZED"])
+def test_brainvision_numbers_in_the_other_byte_order(orientation: str, tmp_path: Path) -> None:
+    path = brainvision(tmp_path, "INT_16", orientation)
+    data = tmp_path / "sub-1_ieeg.eeg"
+    data.write_bytes(np.fromfile(data, "<i2").astype(">i2").tobytes())
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("[Binary Infos]", "[Binary Infos]\nUseBigEndianOrder=YES"), encoding="utf-8")
+    np.testing.assert_allclose(
+        open_recording(path).recording.samples.read([0, 2], 0, 400), VALUES[[0, 2]], atol=0.1
+    )
+
+
+def test_an_infinite_brainvision_sample_is_missing(tmp_path: Path) -> None:
+    path, data = brainvision(tmp_path), tmp_path / "sub-1_ieeg.eeg"
+    stored = np.fromfile(data, "<f4")
+    stored[31] = np.inf
+    data.write_bytes(stored.tobytes())
+    found = open_recording(path).recording.window(0.0, 1.0)
+    assert np.argwhere(np.isnan(found)).tolist() == [[1, 10]]
 
 
 def test_truncated_brainvision_samples(tmp_path: Path) -> None:
@@ -120,6 +167,33 @@ def test_bids_tables_complete_the_recording(tmp_path: Path) -> None:
         "no channel 'B9' in the recording",
         "onset 'bad' is not in >= 0 s",
     ]
+
+
+def typed(folder: Path, *types: str) -> Path:
+    """The recording, its channels of these types."""
+    rows = [f"{name}\t{kind}\tgood\n" for name, kind in zip(("A1", "A,2", "A3"), types, strict=True)]
+    (folder / "sub-1_channels.tsv").write_text("".join(["name\ttype\tstatus\n", *rows]), encoding="utf-8")
+    return brainvision(folder)
+
+
+@pytest.mark.parametrize("kind", ["ECG", "EMG", "EOG", "TRIG", "MISC", "ref"])
+def test_what_bids_calls_no_electrode_is_not_read_as_one(kind: str, tmp_path: Path) -> None:
+    recording = open_recording(typed(tmp_path, "SEEG", kind, "n/a")).recording
+    assert [channel.kind for channel in recording.channels] == ["", kind.upper(), ""]
+    assert [channel.name for channel in recording.electrodes().channels] == ["A1", "A3"]
+    assert [channel.name for channel in prepared(recording, 100.0).channels] == ["A1", "A3"]
+
+
+@pytest.mark.parametrize("kind", ["SEEG", "ECOG", "DBS", "EEG", "seeg"])
+def test_what_bids_calls_an_electrode_is_one(kind: str, tmp_path: Path) -> None:
+    recording = open_recording(typed(tmp_path, kind, kind, kind)).recording
+    assert len(recording.electrodes().channels) == 3
+
+
+def test_detect_names_what_is_no_electrode(tmp_path: Path) -> None:
+    path = typed(tmp_path, "SEEG", "ECG", "TRIG")
+    done = CliRunner().invoke(app, ["detect", str(path), "--out", str(tmp_path / "found.tsv")])
+    assert "left out, no electrodes: A,2 (ECG), A3 (TRIG)" in done.output
 
 
 def test_a_rate_that_bids_contradicts_is_refused(tmp_path: Path) -> None:

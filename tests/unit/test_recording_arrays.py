@@ -12,6 +12,8 @@ import pytest
 
 from models.clinical.errors import InvalidInput, UnreadableSource
 from models.clinical.frames import Frame
+from models.line_length import LineLengthConfig, LineLengthDetector
+from pipelines.detect import detect, prepared
 from pipelines.ingest.recordings.arrays import frames_from_arrow, frames_to_arrow, recording_of
 from pipelines.ingest.recordings.readers import open_recording
 
@@ -26,6 +28,9 @@ def test_a_numpy_archive(tmp_path: Path) -> None:
     np.testing.assert_array_equal(recording.window(0.0, 4.0), VALUES)
 
 
+NAMED = {"values": VALUES, "channels": ["A1", "A2", "A3"]}
+
+
 @pytest.mark.parametrize(
     ("arrays", "named"),
     [
@@ -33,6 +38,17 @@ def test_a_numpy_archive(tmp_path: Path) -> None:
         ({"values": VALUES, "channels": ["A"]}, "no array rate_hz or fs"),
         ({"values": VALUES, "rate_hz": 1.0}, "no array channels"),
         ({"values": np.array([{}]), "rate_hz": 1.0, "channels": ["A"]}, "NumPy archive of numbers"),
+        ({**NAMED, "rate_hz": [100.0, 100.0]}, r"a\.npz: rate_hz is \[100\.0, 100\.0\]; expected one number"),
+        ({**NAMED, "fs": "fast"}, r"a\.npz: fs is 'fast'; expected one number above 0, in Hz"),
+        ({**NAMED, "rate_hz": 0}, r"a\.npz: rate_hz is 0; expected one number above 0"),
+        ({**NAMED, "rate_hz": np.nan}, r"a\.npz: rate_hz is nan; expected one number above 0"),
+        (
+            {**NAMED, "rate_hz": 1.0, "values": [["a", "b"]]},
+            r"a\.npz: values holds <U1; expected real numbers",
+        ),
+        ({**NAMED, "rate_hz": 1.0, "values": VALUES * 1j}, r"a\.npz: values holds complex64; expected real"),
+        ({**NAMED, "rate_hz": 1.0, "channels": ["A"]}, r"a\.npz: values have shape \(3, 400\)"),
+        ({**NAMED, "rate_hz": 1.0, "channels": ["A", "A", "B"]}, r"a\.npz: a: two channels named 'A'"),
     ],
 )
 def test_a_numpy_archive_that_lacks_something(arrays: dict[str, Any], named: str, tmp_path: Path) -> None:
@@ -40,6 +56,27 @@ def test_a_numpy_archive_that_lacks_something(arrays: dict[str, Any], named: str
     np.savez(path, **arrays)
     with pytest.raises(UnreadableSource, match=named):
         open_recording(path)
+
+
+def test_a_damaged_compressed_archive_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, values=VALUES, rate_hz=100.0, channels=["A1", "A2", "A3"])
+    content = bytearray(path.read_bytes())
+    content[60:80] = bytes([255]) * 20  # where the compressed values begin
+    path.write_bytes(content)
+    with pytest.raises(UnreadableSource, match=r"a\.npz: expected a NumPy archive of numbers, but Error -3"):
+        open_recording(path)
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, 1e300])
+def test_an_infinite_sample_is_missing_and_the_rest_is_scored(value: float, tmp_path: Path) -> None:
+    values = np.random.default_rng(1).normal(0, 50, (3, 12_000))
+    values[1, 9000] = value
+    np.savez(tmp_path / "a.npz", values=values, rate_hz=[100.0], channels=["A1", "A2", "A3"])
+    recording = open_recording(tmp_path / "a.npz").recording
+    assert np.argwhere(np.isnan(recording.window(0.0, 120.0))).tolist() == [[1, 9000]]
+    detector = LineLengthDetector(LineLengthConfig(rate_hz=128.0))
+    assert detect(prepared(recording, 128.0), detector).scored > 0
 
 
 def test_an_array_with_other_names_than_rows() -> None:

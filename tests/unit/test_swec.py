@@ -22,7 +22,10 @@ VALUES = np.random.default_rng(0).normal(0, 50, (3, 400)).astype(np.float32)
 def swec(path: Path, seizures: Any = ((1.0, 2.5),), rate: object = 100.0) -> Path:
     with h5py.File(path, "w") as file:
         file["data/ieeg"] = VALUES
-        if seizures is not None:
+        if isinstance(seizures, dict):
+            for name, values in seizures.items():
+                file[f"data/seizures/{name}"] = values
+        elif seizures is not None:
             file["data/seizures"] = seizures
         if rate is not None:
             file.attrs["sampling_rate"] = rate
@@ -40,6 +43,8 @@ TWO = (Annotation(1.0, 1.5), Annotation(3.0, 0.5))
         (FIELDS.reshape(2, 1), TWO),
         (np.array([[1.0, 2.5], [3.0, 3.5]]), TWO),
         (np.array([[1.0, 3.0, 3.7], [2.5, 3.5, 3.9]]), (*TWO, Annotation(3.7, 3.9 - 3.7))),
+        ({"onsets": [1.0, 3.0], "offsets": [2.5, 3.5], "comment": "two"}, TWO),
+        ({"onsets": np.empty(0), "offsets": np.empty(0)}, ()),
         (np.empty((0, 2)), ()),
         (None, ()),
     ],
@@ -63,7 +68,12 @@ def test_a_swec_seizure_that_ends_before_it_begins_is_set_aside(tmp_path: Path) 
     [
         (None, ((1, 2),), "no attribute sampling_rate"),
         (-1.0, ((1, 2),), r"sampling_rate is -1\.0 Hz; expected > 0 Hz"),
+        ("fast", ((1, 2),), "sampling_rate is 'fast'; expected one number in Hz"),
+        ([100.0, 200.0], ((1, 2),), "sampling_rate is .100.0, 200.0.; expected one number in Hz"),
         (100.0, (1.0, 2.0, 3.0), r"data/seizures has shape \(3,\); expected \(n, 2\)"),
+        (100.0, {"onsets": [1.0]}, "data/seizures holds onsets; expected onsets, offsets"),
+        (100.0, {"onsets": [1.0], "offsets": [2.0, 3.0]}, "1 onsets and 2 offsets; expected as many"),
+        (100.0, np.array([[b"early", b"late"]]), "data/seizures holds .* expected seconds"),
     ],
 )
 def test_a_swec_file_that_lacks_something(rate: object, seizures: object, named: str, tmp_path: Path) -> None:
@@ -113,10 +123,77 @@ def test_a_matlab_file_without_eeg(tmp_path: Path) -> None:
         open_recording(path)
 
 
-def test_a_short_term_file_has_its_set_s_rate(tmp_path: Path) -> None:
-    path = tmp_path / "Sz1.mat"
-    scipy.io.savemat(path, {"EEG": VALUES})
-    assert open_recording(path).recording.rate_hz == 512.0
+@pytest.mark.parametrize("name", ["Sz1", "ID3_sz12"])
+def test_a_short_term_file_has_its_set_s_rate(name: str, tmp_path: Path) -> None:
+    scipy.io.savemat(tmp_path / f"{name}.mat", {"EEG": VALUES})
+    assert open_recording(tmp_path / f"{name}.mat").recording.rate_hz == 512.0
+
+
+@pytest.mark.parametrize("name", ["ID07_3h", "Sz1"])
+def test_a_file_that_states_its_own_rate_needs_no_other(name: str, tmp_path: Path) -> None:
+    scipy.io.savemat(tmp_path / f"{name}.mat", {"EEG": VALUES, "fs": 100.0})
+    assert open_recording(tmp_path / f"{name}.mat").recording.rate_hz == 100.0
+
+
+@pytest.mark.parametrize(
+    ("name", "named"),
+    [
+        (
+            "ID07_3h",
+            r"ID07_3h\.mat: states no rate; expected fs in it or in .*/ID07_info\.mat, or the name of",
+        ),
+        ("patient", r"patient\.mat: states no rate; .*<patient>_info\.mat beside <patient>_<hour>h\.mat"),
+    ],
+)
+def test_no_rate_is_made_up(name: str, named: str, tmp_path: Path) -> None:
+    scipy.io.savemat(tmp_path / f"{name}.mat", {"EEG": VALUES})
+    with pytest.raises(UnreadableSource, match=named):
+        open_recording(tmp_path / f"{name}.mat")
+
+
+def test_an_hour_of_another_rate_than_its_info_file_says_is_refused(tmp_path: Path) -> None:
+    path = hour(tmp_path, "5")
+    scipy.io.savemat(path, {"EEG": VALUES, "fs": 200.0})
+    with pytest.raises(UnreadableSource, match=r"400 samples at 200 Hz, but fs of ID07_info\.mat is 100 Hz"):
+        open_recording(path)
+
+
+@pytest.mark.parametrize("version", ["5", "7.3"])
+def test_a_rate_that_is_text_is_named(version: str, tmp_path: Path) -> None:
+    path, info = hour(tmp_path, "5"), tmp_path / "ID07_info.mat"
+    if version == "5":
+        scipy.io.savemat(info, {"fs": "abc", "seizure_begin": [], "seizure_end": []})
+    else:
+        with h5py.File(info, "w") as file:
+            file["fs"] = np.frombuffer(b"abc", np.uint8).astype(np.uint16).reshape(3, 1)
+            file["fs"].attrs["MATLAB_class"] = np.bytes_("char")
+            file["seizure_begin"], file["seizure_end"] = [1.0], [2.0]
+    with pytest.raises(UnreadableSource, match=r"ID07_info\.mat: fs is .*abc.*; expected numbers"):
+        open_recording(path)
+
+
+def test_no_seizures_in_version_7_3_are_none(tmp_path: Path) -> None:
+    path = hour(tmp_path, "7.3")
+    with h5py.File(tmp_path / "ID07_info.mat", "w") as file:
+        file["fs"] = 100.0
+        for name in ("seizure_begin", "seizure_end"):
+            file[name] = np.zeros(2, np.uint64)  # the shape of an empty matrix
+            file[name].attrs["MATLAB_empty"] = 1
+    opened = open_recording(path)
+    assert (opened.annotations, opened.complaints) == ((), ())
+    with h5py.File(tmp_path / "ID07_info.mat", "r+") as file:
+        del file["fs"]
+        file["fs/rate"] = 100.0
+    with pytest.raises(UnreadableSource, match="fs is a structure; expected numbers"):
+        open_recording(path)
+
+
+def test_infinite_samples_in_matlab_are_missing(tmp_path: Path) -> None:
+    values = VALUES.astype(np.float64)
+    values[2, 7] = -np.inf
+    scipy.io.savemat(tmp_path / "Sz1.mat", {"EEG": values})
+    found = open_recording(tmp_path / "Sz1.mat").recording.samples.read([0, 1, 2], 0, 400)
+    assert np.argwhere(np.isnan(found)).tolist() == [[2, 7]]
 
 
 @pytest.mark.data

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,7 +25,7 @@ from models.clinical.errors import InvalidInput, UnreadableSource
 from models.clinical.frames import Frame
 from models.clinical.quarantine import read_number, read_time
 from models.clinical.recording import Channel, Recording, Samples, Stretch
-from pipelines.ingest.recordings.opened import OpenedRecording
+from pipelines.ingest.recordings.opened import OpenedRecording, as_samples
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +36,7 @@ class ArraySamples:
 
     def read(self, channels: Sequence[int], first: int, stop: int) -> Samples:
         """Samples (C, stop - first), a copy."""
-        return np.array(self.values[list(channels), first:stop], dtype=np.float32)
+        return as_samples(self.values[list(channels), first:stop])
 
 
 def recording_of(
@@ -48,7 +49,8 @@ def recording_of(
     synthetic: bool = False,
 ) -> Recording:
     """A recording of `values` (C, n) in microvolt. Raises InvalidInput where shape and names disagree."""
-    array = np.asarray(values, dtype=np.float32)
+    with np.errstate(over="ignore"):  # beyond float32 is infinite, and so missing when it is read
+        array = np.asarray(values, dtype=np.float32)
     if array.ndim != 2 or len(array) != len(channels):  # noqa: PLR2004 channels, samples
         raise InvalidInput(
             f"values have shape {array.shape}; expected ({len(channels)} channels, samples)",
@@ -67,18 +69,34 @@ def open_npz(path: Path) -> OpenedRecording:
     try:
         with np.load(path, allow_pickle=False) as archive:
             held = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise UnreadableSource(f"{path}: expected a NumPy archive of numbers, but {error}") from error
-    values, rate_hz = _either(path, held, "values", "data"), _either(path, held, "rate_hz", "fs")
+    name = _either(path, held, "values", "data")
+    if held[name].dtype.kind not in "biuf":
+        raise UnreadableSource(f"{path}: {name} holds {held[name].dtype}; expected real numbers")
+    rate_hz = _rate(path, held)
     if "channels" not in held:
         raise UnreadableSource(f"{path}: no array channels; expected the channels' names")
-    names = [str(name) for name in held["channels"].ravel()]
-    recording = recording_of(values, float(rate_hz), names, recording_id=path.stem)
-    return OpenedRecording(recording)
+    names = [str(one) for one in held["channels"].ravel()]
+    try:
+        return OpenedRecording(recording_of(held[name], rate_hz, names, recording_id=path.stem))
+    except InvalidInput as error:
+        raise UnreadableSource(f"{path}: {error}") from error
 
 
-def _either(path: Path, held: dict[str, npt.NDArray[Any]], *names: str) -> npt.NDArray[Any]:
-    found = next((held[name] for name in names if name in held), None)
+def _rate(path: Path, held: dict[str, npt.NDArray[Any]]) -> float:
+    name = _either(path, held, "rate_hz", "fs")
+    stated = held[name]
+    rate_hz = float(stated.item()) if stated.size == 1 and stated.dtype.kind in "iuf" else math.nan
+    if not (math.isfinite(rate_hz) and rate_hz > 0.0):
+        raise UnreadableSource(
+            f"{path}: {name} is {stated.tolist()!r:.80}; expected one number above 0, in Hz"
+        )
+    return rate_hz
+
+
+def _either(path: Path, held: dict[str, npt.NDArray[Any]], *names: str) -> str:
+    found = next((name for name in names if name in held), None)
     if found is None:
         raise UnreadableSource(
             f"{path}: no array {' or '.join(names)}; there are {', '.join(held) or 'none'}"

@@ -1,9 +1,9 @@
 """BIDS-iEEG: a recording (EDF or BrainVision) with the tables that lie beside it.
 
-`channels.tsv` says which channels are bad, `electrodes.tsv` where they lie (in `coordsystem.json`'s unit,
-else mm), `events.tsv` what happened. A table that is not there is done without; a name that the recording
-does not have is set aside. Values keep the unit of the recording's own header: `units` of channels.tsv is
-often wrong.
+`channels.tsv` says which channels are bad and which are no electrodes of the brain (ECG, TRIG),
+`electrodes.tsv` where they lie (in `coordsystem.json`'s unit, else mm), `events.tsv` what happened. A table
+that is not there is done without; a name that the recording does not have is set aside. Values keep the unit
+of the recording's own header: `units` of channels.tsv is often wrong.
 
 Source: BIDS 1.10,
 https://bids-specification.readthedocs.io/en/stable/modality-specific-files/intracranial-electroencephalography.html.
@@ -24,6 +24,8 @@ from pipelines.ingest.annotations import read_annotations
 from pipelines.ingest.recordings.opened import OpenedRecording
 
 SUFFIX = "_ieeg"
+ELECTRODES = {"SEEG", "ECOG", "DBS", "EEG", "IEEG"}  # the last is no type of BIDS, but written
+NOT_STATED = {"", "N/A"}
 MILLIMETRES = {"mm": 1.0, "cm": 10.0, "m": 1000.0}
 RATE_TOLERANCE = 1e-3  # relative: sidecars round
 
@@ -95,7 +97,9 @@ def _with_status(channel: Channel, row: Row, table: Path) -> Channel:
         raise UnreadableSource(
             f"{table}: {channel.name} has {rate_hz:g} Hz; expected {channel.rate_hz:g} Hz, as recorded"
         )
-    return replace(channel, bad=row.get("status", "").lower() == "bad")
+    kind = row.get("type", "").strip().upper()
+    stated = kind not in ELECTRODES | NOT_STATED
+    return replace(channel, bad=row.get("status", "").lower() == "bad", kind=kind if stated else "")
 
 
 def _with_position(channel: Channel, row: Row, scale: float) -> Channel:

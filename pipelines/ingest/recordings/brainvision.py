@@ -1,8 +1,9 @@
 """BrainVision: a header (.vhdr) and markers (.vmrk) as text, and samples (.eeg) as bare numbers.
 
-Read are binary files of 16- or 32-bit integers or 32-bit floats, multiplexed or vectorized. A marker `New
-Segment` with a date begins a new stretch where its date leaves a gap. Other markers become annotations by
-their description.
+Read are binary files of 16- or 32-bit integers or 32-bit floats, of either byte order, multiplexed or
+vectorized. Text that is not UTF-8 is of the code page 1252, which Windows calls ANSI; `$b` in the name of a
+file stands for the header's own. A marker `New Segment` with a date begins a new stretch where its date
+leaves a gap. Other markers become annotations by their description.
 
 Source: BrainVision Core Data Format 1.0,
 https://www.brainproducts.com/support-resources/brainvision-core-data-format-1-0/.
@@ -25,15 +26,17 @@ from models.clinical.annotation import Annotation
 from models.clinical.errors import UnreadableSource
 from models.clinical.quarantine import read_number
 from models.clinical.recording import Channel, Recording, Samples, Stretch
-from pipelines.ingest.recordings.opened import OpenedRecording, in_microvolt
+from pipelines.ingest.recordings.opened import OpenedRecording, as_samples, in_microvolt
 
 FORMATS: dict[str, np.dtype[Any]] = {
     "INT_16": np.dtype("<i2"),
     "INT_32": np.dtype("<i4"),
     "IEEE_FLOAT_32": np.dtype("<f4"),
 }
+BIG_ENDIAN = {"YES": True, "NO": False, "": False}  # by what UseBigEndianOrder says
 MICROSECONDS = 1e6
 NEW_SEGMENT = "New Segment"
+BASE_NAME = "$b"
 _COMMA = "\\1"  # how a comma inside a field is written
 
 
@@ -63,8 +66,7 @@ class BrainVisionSamples:
                 block = np.frombuffer(file.read((stop - first) * count * size), self.dtype)
                 stored = block.reshape(-1, count)[:, list(channels)].T
         scale = np.array([self.scale[channel] for channel in channels])
-        values: Samples = (stored * scale[:, None]).astype(np.float32)
-        return values
+        return as_samples(stored * scale[:, None])
 
 
 def open_brainvision(path: Path) -> OpenedRecording:
@@ -72,8 +74,8 @@ def open_brainvision(path: Path) -> OpenedRecording:
     header = _sections(path)
     samples, channels = _layout(path, header)
     rate_hz = channels[0].rate_hz
-    marker_file = header.get("Common Infos", {}).get("MarkerFile", "")
-    markers = _markers(path.parent / marker_file) if marker_file else []
+    marker_file = _beside(path, header.get("Common Infos", {}).get("MarkerFile", ""))
+    markers = _markers(marker_file) if marker_file else []
     stretches, started_at = _stretches(path, markers, samples.shape[1], rate_hz)
     recording = Recording(path.stem, channels, tuple(stretches), samples, started_at, str(path))
     return OpenedRecording(recording, _annotations(markers, stretches, rate_hz))
@@ -90,9 +92,13 @@ class _Marker:
 
 def _sections(path: Path) -> dict[str, dict[str, str]]:
     try:
-        text = path.read_bytes().decode("utf-8", errors="replace")
+        content = path.read_bytes()
     except OSError as error:
         raise UnreadableSource(f"{path}: cannot be read: {error}") from error
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = content.decode("cp1252", errors="replace")
     found: dict[str, dict[str, str]] = {}
     section = ""
     for line in text.splitlines():
@@ -108,25 +114,52 @@ def _layout(path: Path, header: dict[str, dict[str, str]]) -> tuple[BrainVisionS
     common = header.get("Common Infos", {})
     count = _positive(path, common, "NumberOfChannels")
     rate_hz = MICROSECONDS / _positive(path, common, "SamplingInterval")
-    number_format = header.get("Binary Infos", {}).get("BinaryFormat", "")
+    dtype = _number_type(path, common, header.get("Binary Infos", {}))
+    infos = header.get("Channel Infos", {})
+    if len(infos) != count:
+        raise UnreadableSource(f"{path}: {len(infos)} channel infos; expected NumberOfChannels={count:g}")
+    numbered = [
+        _channel(path, key, infos.get(key, ""), rate_hz)
+        for key in map("Ch{}".format, range(1, int(count) + 1))
+    ]
+    channels, scale = zip(*numbered, strict=True)
+    data = _beside(path, common.get("DataFile", ""))
+    if data is None:
+        raise UnreadableSource(f"{path}: no DataFile; expected the name of the file of samples")
+    vectorized = common.get("DataOrientation", "MULTIPLEXED") == "VECTORIZED"
+    shape = (int(count), _samples_each(data, int(count) * dtype.itemsize))
+    return BrainVisionSamples(data, dtype, shape, vectorized, scale), channels
+
+
+def _number_type(path: Path, common: dict[str, str], binary: dict[str, str]) -> np.dtype[Any]:
+    number_format = binary.get("BinaryFormat", "")
     if common.get("DataFormat", "BINARY") != "BINARY" or number_format not in FORMATS:
         raise UnreadableSource(
             f"{path}: DataFormat {common.get('DataFormat')}, BinaryFormat {number_format!r}; "
             f"expected BINARY, {' or '.join(FORMATS)}"
         )
-    infos = header.get("Channel Infos", {})
-    if len(infos) != count:
-        raise UnreadableSource(f"{path}: {len(infos)} channel infos; expected NumberOfChannels={count:g}")
-    channels, scale = [], []
-    for number in range(1, int(count) + 1):
-        name, _, resolution, unit, *_ = [*infos.get(f"Ch{number}", "").split(","), "", "", ""]
-        kept, factor = in_microvolt(unit or "µV")
-        channels.append(Channel(name.replace(_COMMA, ",") or f"Ch{number}", rate_hz, kept))
-        scale.append(factor * (read_number(resolution) if resolution else 1.0))
-    data, dtype = path.parent / common.get("DataFile", ""), FORMATS[number_format]
-    vectorized = common.get("DataOrientation", "MULTIPLEXED") == "VECTORIZED"
-    shape = (int(count), _samples_each(data, int(count) * dtype.itemsize))
-    return BrainVisionSamples(data, dtype, shape, vectorized, tuple(scale)), tuple(channels)
+    big_endian = binary.get("UseBigEndianOrder", "")
+    if big_endian.upper() not in BIG_ENDIAN:
+        raise UnreadableSource(f"{path}: UseBigEndianOrder is {big_endian!r}; expected YES or NO")
+    stored = FORMATS[number_format]
+    return stored.newbyteorder(">") if BIG_ENDIAN[big_endian.upper()] else stored
+
+
+def _channel(path: Path, key: str, info: str, rate_hz: float) -> tuple[Channel, float]:
+    """The channel and what brings its stored numbers to its unit."""
+    name, _, resolution, unit, *_ = [*info.split(","), "", "", ""]
+    name = name.replace(_COMMA, ",") or key
+    step = read_number(resolution) if resolution.strip() else 1.0
+    if not math.isfinite(step) or step == 0.0:
+        raise UnreadableSource(
+            f"{path}: channel {name}: its resolution is {resolution!r}; expected a number other than 0"
+        )
+    kept, factor = in_microvolt(unit or "µV")
+    return Channel(name, rate_hz, kept), factor * step
+
+
+def _beside(path: Path, name: str) -> Path | None:
+    return path.parent / name.replace(BASE_NAME, path.stem) if name else None
 
 
 def _samples_each(data: Path, width: int) -> int:

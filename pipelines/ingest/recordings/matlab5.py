@@ -25,6 +25,7 @@ import numpy as np
 
 from models.clinical.errors import UnreadableSource
 from models.clinical.recording import Samples
+from pipelines.ingest.recordings.opened import as_samples
 
 HEADER_BYTES, TAG_BYTES = 128, 8
 ORDERS = {b"IM": "<", b"MI": ">"}  # how the header writes "MI" says which byte comes first
@@ -82,7 +83,7 @@ class Matlab5Samples:
         sample_bytes = count * kind.itemsize
         content = self._content.read(self.place.offset + first * sample_bytes, (stop - first) * sample_bytes)
         values = np.frombuffer(content, kind).reshape(stop - first, count)
-        return np.ascontiguousarray(values[:, list(channels)].T, dtype=np.float32)
+        return as_samples(np.ascontiguousarray(values[:, list(channels)].T))
 
 
 @dataclass(frozen=True)

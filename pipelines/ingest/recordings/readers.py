@@ -9,8 +9,9 @@ from pipelines.ingest.recordings.arrays import open_npz
 from pipelines.ingest.recordings.bids import is_bids, with_sidecars
 from pipelines.ingest.recordings.brainvision import open_brainvision
 from pipelines.ingest.recordings.edf import open_edf
+from pipelines.ingest.recordings.hdf5 import HDF5_MAGIC
 from pipelines.ingest.recordings.opened import OpenedRecording
-from pipelines.ingest.recordings.swec import HDF5_MAGIC, open_swec
+from pipelines.ingest.recordings.swec import open_swec
 from pipelines.ingest.recordings.swec_hour import open_swec_hour
 from pipelines.ingest.recordings.swec_hours import open_swec_hours
 

@@ -7,6 +7,11 @@ For rates r and R with R / r = U / D in lowest terms, output k is
 h is a low-pass of 2·H + 1 taps at the lower of the two Nyquist frequencies (Kaiser, beta 5, H = 10·max(U,
 D)), as in scipy.signal.resample_poly. Before its first and after its last sample a signal goes on with that
 sample's value. A missing sample (NaN) is missing in every output that it reaches.
+
+A rate need not be a fraction of the other with moderate terms: one that a recorder states as 511.999 Hz is
+read as 512 Hz. The fraction is the simplest within 1 part in a million, 0.1 s a day, or where simple ones are
+too near for that, the closest: between rates up to a thousandfold apart it is off by no more than 5.1 parts,
+0.44 s a day.
 """
 
 from __future__ import annotations
@@ -26,7 +31,8 @@ from models.clinical.recording import Recording, Samples
 Signal = npt.NDArray[np.floating]
 
 LARGEST_FACTOR = 100_000  # of U and D: 173.61 Hz to 512 Hz needs 51,200
-RATE_TOLERANCE = 1e-9  # relative: a recorder's clock is worse by far
+SIMPLER = (1000, 10_000)  # factors that are tried before: the filter is as long as the larger of U and D
+EXACT, NEAR, FARTHEST = 1e-12, 1e-6, 5.1e-6  # relative: recorders' clocks are off by ten times that
 HALF_LENGTH = 10  # of the filter, in samples of the lower rate
 KAISER_BETA = 5.0
 
@@ -72,10 +78,12 @@ def polyphase(from_hz: float, to_hz: float) -> Polyphase:
         raise InvalidInput(
             f"from {from_hz} Hz to {to_hz} Hz: both must be > 0 Hz", value=to_hz, bound="> 0", unit="Hz"
         )
-    ratio = Fraction(to_hz / from_hz).limit_denominator(LARGEST_FACTOR)
-    if ratio.numerator > LARGEST_FACTOR or abs(float(ratio) * from_hz / to_hz - 1) > RATE_TOLERANCE:
+    wanted = Fraction(to_hz) / Fraction(from_hz)
+    ratio = fraction_near(wanted)
+    if _distance(ratio, wanted) > FARTHEST:
         raise InvalidInput(
-            f"from {from_hz} Hz to {to_hz} Hz: no fraction with terms up to {LARGEST_FACTOR} is near",
+            f"from {from_hz} Hz to {to_hz} Hz: no fraction with terms up to {LARGEST_FACTOR} "
+            f"is within {1e6 * FARTHEST:g} parts in a million",
             value=to_hz,
             bound=f"U, D <= {LARGEST_FACTOR}",
             unit="Hz",
@@ -86,6 +94,27 @@ def polyphase(from_hz: float, to_hz: float) -> Polyphase:
     largest = max(up, down)
     taps = firwin(2 * HALF_LENGTH * largest + 1, 1 / largest, window=("kaiser", KAISER_BETA)) * up
     return Polyphase(up, down, taps)
+
+
+def fraction_near(wanted: Fraction) -> Fraction:
+    """The closest fraction where that is exact; else the simplest that is near; else the closest again."""
+    closest = _closest(wanted, LARGEST_FACTOR)
+    if _distance(closest, wanted) <= EXACT:
+        return closest
+    simpler = (_closest(wanted, largest) for largest in SIMPLER)
+    return next((ratio for ratio in simpler if _distance(ratio, wanted) <= NEAR), closest)
+
+
+def _closest(wanted: Fraction, largest: int) -> Fraction:
+    """The closest fraction with terms up to `largest`, or the closest to none."""
+    if wanted <= 1:
+        return wanted.limit_denominator(largest)
+    below_one = (1 / wanted).limit_denominator(largest)
+    return 1 / below_one if below_one else Fraction(0)
+
+
+def _distance(ratio: Fraction, wanted: Fraction) -> float:
+    return abs(float(ratio / wanted) - 1.0)
 
 
 def resample(values: Signal, from_hz: float, to_hz: float) -> Samples:

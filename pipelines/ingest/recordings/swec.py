@@ -9,50 +9,30 @@ Source: https://huggingface.co/datasets/NeuroTec/SWEC_iEEG_Dataset.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import h5py  # type: ignore[import-untyped]
 import numpy as np
-import numpy.typing as npt
 
 from models.clinical.annotation import SEIZURE, Annotation
 from models.clinical.errors import UnreadableSource
-from models.clinical.recording import Channel, Recording, Samples, Stretch
+from models.clinical.recording import Channel, Recording, Stretch
+from pipelines.ingest.recordings.hdf5 import HDF5Samples, hdf5_file, matrix_in
 from pipelines.ingest.recordings.opened import OpenedRecording
 
-HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+FIELDS = ("onsets", "offsets")
 
 Seizures = Sequence[tuple[float, float]]  # onset and offset of each, in seconds
-
-
-@dataclass(frozen=True)
-class HDF5Samples:
-    """A dataset (C, samples), or (samples, C) as MATLAB 7.3 stores it."""
-
-    path: Path
-    dataset: str
-    transposed: bool
-
-    def read(self, channels: Sequence[int], first: int, stop: int) -> Samples:
-        """Samples (C, stop - first)."""
-        with hdf5_file(self.path) as file:
-            data = file[self.dataset]
-            block = data[first:stop, :].T if self.transposed else data[:, first:stop]
-        return np.asarray(block[list(channels)], dtype=np.float32)
 
 
 def open_swec(path: Path) -> OpenedRecording:
     """The HDF5 file of a patient. Raises UnreadableSource that names what is missing."""
     with hdf5_file(path) as file:
-        if "data/ieeg" not in file or file["data/ieeg"].ndim != 2:  # noqa: PLR2004 channels, samples
-            raise UnreadableSource(f"{path}: no data/ieeg (channels, samples)")
-        count, samples = file["data/ieeg"].shape
+        count, samples = matrix_in(path, file, "data/ieeg").shape
         rate_hz = _rate(path, file)
-        seizures = _onsets_and_offsets(path, file["data/seizures"][()]) if "data/seizures" in file else ()
+        seizures = _seizures(path, file["data/seizures"]) if "data/seizures" in file else ()
     stretch, channels = Stretch(0.0, samples / rate_hz), numbered_channels(count, rate_hz)
     source = HDF5Samples(path, "data/ieeg", False)
     recording = Recording(path.stem, channels, (stretch,), source, None, str(path))
@@ -84,35 +64,44 @@ def checked_rate(path: Path, name: str, rate_hz: float) -> float:
     return rate_hz
 
 
-@contextmanager
-def hdf5_file(path: Path) -> Iterator[Any]:
-    """The file, open for reading. Raises UnreadableSource where it is not whole."""
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise UnreadableSource(f"{path}: expected a whole HDF5 file, but {error}") from error
-    with file:
-        yield file
-
-
 def _rate(path: Path, file: Any) -> float:
     for holder in (file, file["data"], file["data/ieeg"]):
         if "sampling_rate" in holder.attrs:
-            rate_hz = float(np.asarray(holder.attrs["sampling_rate"]).ravel()[0])
-            return checked_rate(path, "sampling_rate", rate_hz)
+            stated = np.asarray(holder.attrs["sampling_rate"])
+            if stated.dtype.kind not in "iuf" or stated.size != 1:
+                raise UnreadableSource(
+                    f"{path}: sampling_rate is {stated.tolist()!r}; expected one number in Hz"
+                )
+            return checked_rate(path, "sampling_rate", float(stated.item()))
     raise UnreadableSource(f"{path}: no attribute sampling_rate; expected samples a second")
 
 
-def _onsets_and_offsets(path: Path, table: npt.NDArray[Any]) -> tuple[tuple[float, float], ...]:
-    """Pairs from a table with fields `onsets` and `offsets`, or of two columns or rows."""
-    if table.dtype.names:
-        if not {"onsets", "offsets"} <= set(table.dtype.names):
-            raise UnreadableSource(f"{path}: data/seizures has {table.dtype.names}; expected onsets, offsets")
-        pairs = np.stack([table["onsets"].ravel(), table["offsets"].ravel()], axis=1)
-    elif table.size == 0:
+def _seizures(path: Path, held: Any) -> Seizures:
+    """Pairs from a group or a table with `onsets` and `offsets`, or from a table of two columns or rows."""
+    if isinstance(held, h5py.Group):
+        if not all(isinstance(held.get(name), h5py.Dataset) for name in FIELDS):
+            raise UnreadableSource(
+                f"{path}: data/seizures holds {', '.join(held) or 'nothing'}; expected onsets, offsets"
+            )
+        return _pairs(path, *(held[name][()] for name in FIELDS))
+    table = held[()]
+    if held.dtype.names:
+        if not set(FIELDS) <= set(held.dtype.names):
+            raise UnreadableSource(f"{path}: data/seizures has {held.dtype.names}; expected onsets, offsets")
+        return _pairs(path, *(table[name] for name in FIELDS))
+    if not held.size:
         return ()
-    elif table.ndim == 2 and 2 in table.shape:  # noqa: PLR2004 onset and offset
-        pairs = table if table.shape[1] == 2 else table.T  # noqa: PLR2004
-    else:
-        raise UnreadableSource(f"{path}: data/seizures has shape {table.shape}; expected (n, 2)")
-    return tuple((float(onset), float(offset)) for onset, offset in pairs)
+    if held.ndim != 2 or 2 not in held.shape:  # noqa: PLR2004 onset and offset
+        raise UnreadableSource(f"{path}: data/seizures has shape {held.shape}; expected (n, 2)")
+    return _pairs(path, *(table.T if held.shape[1] == 2 else table))  # noqa: PLR2004
+
+
+def _pairs(path: Path, onsets: Any, offsets: Any) -> Seizures:
+    begin, end = np.asarray(onsets).ravel(), np.asarray(offsets).ravel()
+    if len(begin) != len(end):
+        raise UnreadableSource(
+            f"{path}: data/seizures has {len(begin)} onsets and {len(end)} offsets; expected as many"
+        )
+    if {begin.dtype.kind, end.dtype.kind} - set("iuf"):
+        raise UnreadableSource(f"{path}: data/seizures holds {begin.tolist()!r:.80}; expected seconds")
+    return tuple(zip(begin.astype(float).tolist(), end.astype(float).tolist(), strict=True))

@@ -2,7 +2,8 @@
 
 `EEG` (C, samples) in microvolt, in a MATLAB file of version 5 or 7.3 (HDF5); either is read in windows. Rate
 and seizures are in `<patient>_info.mat` beside it (`fs`, `seizure_begin`, `seizure_end`, in seconds after the
-first hour began), and the file's name says which hour it is: `ID01_230h.mat`.
+first hour began), and the file's name says which hour it is: `ID01_230h.mat`. A file of the short-term set,
+`Sz3.mat`, has no such file; all of that set is of one rate.
 
 Source: Burrello et al. 2019, http://ieeg-swez.ethz.ch.
 """
@@ -16,25 +17,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import scipy.io  # type: ignore[import-untyped]
 
 from models.clinical.errors import UnreadableSource
 from models.clinical.recording import Recording, SampleSource, Stretch
+from pipelines.ingest.recordings.hdf5 import HDF5_MAGIC, HDF5Samples, hdf5_file, matrix_in
 from pipelines.ingest.recordings.matlab5 import Matlab5Samples, Place, find_matrix
 from pipelines.ingest.recordings.opened import OpenedRecording
-from pipelines.ingest.recordings.swec import (
-    HDF5_MAGIC,
-    HDF5Samples,
-    Seizures,
-    annotations_of,
-    checked_rate,
-    hdf5_file,
-    numbered_channels,
-)
+from pipelines.ingest.recordings.swec import Seizures, annotations_of, checked_rate, numbered_channels
 
 HOUR_NAME = re.compile(r"(?P<patient>.+)_(?P<hour>\d+)h")
 HOUR_SECONDS = 3600.0
-SHORT_TERM_RATE_HZ = 512.0  # of files without an info file: the short-term set is all of this rate
+SHORT_TERM_NAME = re.compile(r"(?:.*[_-])?sz\d+", re.IGNORECASE)
+SHORT_TERM_RATE_HZ = 512.0
 INFO = ("fs", "seizure_begin", "seizure_end")
 
 
@@ -59,11 +55,29 @@ def open_swec_hour(path: Path) -> OpenedRecording:
     number = int(named["hour"]) if named else 1
     hour = read_hour(path, number)
     info = path.with_name(f"{named['patient']}_info.mat") if named else None
-    rate_hz, seizures = read_info(info) if info and info.is_file() else (SHORT_TERM_RATE_HZ, ())
+    if info and info.is_file():
+        rate_hz, seizures = read_info(info)
+        check_rate(hour, rate_hz, info)
+    else:
+        rate_hz, seizures = _own_rate(path, info), ()
     stretch = Stretch(0.0, hour.samples / rate_hz)
     channels = numbered_channels(hour.channels, rate_hz)
     recording = Recording(path.stem, channels, (stretch,), hour.source(), None, str(path))
     return OpenedRecording(recording, *annotations_of(path, within_hours(seizures, number, number)))
+
+
+def check_rate(hour: Hour, rate_hz: float, info: Path) -> None:
+    """Raises UnreadableSource for an hour of another rate: it states an `fs` of its own, or holds more than
+    an hour at the patient's rate.
+    """
+    stated = numbers_in(hour.path, ("fs",))
+    own_hz = rate_in(hour.path, stated) if stated else rate_hz
+    if hour.samples > HOUR_SECONDS * rate_hz + 0.5:
+        own_hz = hour.samples / HOUR_SECONDS
+    if own_hz != rate_hz:
+        raise UnreadableSource(
+            f"{hour.path}: {hour.samples} samples at {own_hz:g} Hz, but fs of {info.name} is {rate_hz:g} Hz"
+        )
 
 
 def within_hours(seizures: Seizures, first: int, last: int) -> Seizures:
@@ -82,11 +96,24 @@ def read_hour(path: Path, number: int) -> Hour:
         raise UnreadableSource(f"{path}: hour {number}; expected hours from 1 on")
     if _is_hdf5(path):
         with hdf5_file(path) as file:
-            samples, channels = _shape(path, file.get("EEG"))
-        return Hour(path, number, channels, samples, None)
+            samples, channels = matrix_in(path, file, "EEG").shape
+        return Hour(path, number, int(channels), int(samples), None)
     place = find_matrix(path, "EEG")
     channels, samples = _shape(path, place)
     return Hour(path, number, channels, samples, place)
+
+
+def _own_rate(path: Path, info: Path | None) -> float:
+    """The rate of a file without an info file: its own `fs`, or that of the short-term set."""
+    if stated := numbers_in(path, ("fs",)):
+        return rate_in(path, stated)
+    if SHORT_TERM_NAME.fullmatch(path.stem):
+        return SHORT_TERM_RATE_HZ
+    where = info or "<patient>_info.mat beside <patient>_<hour>h.mat"
+    raise UnreadableSource(
+        f"{path}: states no rate; expected fs in it or in {where}, "
+        f"or the name of a short-term file (Sz1.mat), all of which have {SHORT_TERM_RATE_HZ:g} Hz"
+    )
 
 
 def _is_hdf5(path: Path) -> bool:
@@ -126,10 +153,26 @@ def numbers_in(path: Path, names: Sequence[str]) -> dict[str, Any]:
     """Small arrays of a file by name, flat; those that are not there are left out."""
     if _is_hdf5(path):
         with hdf5_file(path) as file:
-            found: Mapping[str, Any] = {name: file[name][()] for name in names if name in file}
+            found: Mapping[str, Any] = {name: _stored(file[name]) for name in names if name in file}
     else:
         found = _matlab(path, names)
-    return {name: np.asarray(found[name], dtype=np.float64).ravel() for name in names if name in found}
+    return {name: _numbers(path, name, found[name]) for name in names if name in found}
+
+
+def _stored(held: Any) -> Any:
+    """What is in a file of version 7.3, where text is its letters' numbers and an empty array its shape."""
+    if not hasattr(held, "dtype"):
+        return "a structure"
+    if held.attrs.get("MATLAB_empty"):
+        return np.empty(0)
+    return "".join(map(chr, held[()].ravel())) if held.attrs.get("MATLAB_class") == b"char" else held[()]
+
+
+def _numbers(path: Path, name: str, values: Any) -> npt.NDArray[np.float64]:
+    array = np.asarray(values)
+    if array.dtype.kind not in "biuf":
+        raise UnreadableSource(f"{path}: {name} is {array.tolist()!s:.80}; expected numbers")
+    return array.astype(np.float64).ravel()
 
 
 def _matlab(path: Path, names: Sequence[str]) -> Mapping[str, Any]:

@@ -28,8 +28,7 @@ from pipelines.ingest.recordings.swec_hour import (
     HOUR_SECONDS,
     INFO,
     Hour,
-    numbers_in,
-    rate_in,
+    check_rate,
     read_hour,
     read_info,
     within_hours,
@@ -72,7 +71,7 @@ def open_swec_hours(folder: Path) -> OpenedRecording:
     hours = [read_hour(path, number) for number, path in sorted(files.items())]
     for hour in hours:
         _check_alike(hour, hours[0])
-        _check_rate(hour, rate_hz, info)
+        check_rate(hour, rate_hz, info)
     stretches = _stretches(hours, rate_hz)
     recorded, outside = _recorded(within_hours(seizures, hours[0].number, hours[-1].number), stretches)
     channels = numbered_channels(hours[0].channels, rate_hz)
@@ -106,18 +105,6 @@ def _check_alike(hour: Hour, first: Hour) -> None:
     if hour.channels != first.channels:
         raise UnreadableSource(
             f"{hour.path}: {hour.channels} channels, but {first.path.name} has {first.channels}"
-        )
-
-
-def _check_rate(hour: Hour, rate_hz: float, info: Path) -> None:
-    """An hour has a rate of its own if it states `fs`, or holds more than an hour at the patient's rate."""
-    stated = numbers_in(hour.path, ("fs",))
-    own_hz = rate_in(hour.path, stated) if stated else rate_hz
-    if hour.samples > HOUR_SECONDS * rate_hz + 0.5:
-        own_hz = hour.samples / HOUR_SECONDS
-    if own_hz != rate_hz:
-        raise UnreadableSource(
-            f"{hour.path}: {hour.samples} samples at {own_hz:g} Hz, but fs of {info.name} is {rate_hz:g} Hz"
         )
 
 

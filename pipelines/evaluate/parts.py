@@ -79,7 +79,9 @@ def key_of(configuration: str, chunk: Chunk) -> str:
     for one in chunk.stays:
         stay, table = one.stay, one.stay.observations
         facts = (stay.stay_id, stay.subject_id, stay.admitted_at, stay.age_years, stay.sex, stay.care_unit)
-        found.update(repr((*facts, stay.hospital_admitted_at, len(stay.interventions))).encode())
+        found.update(
+            repr((*facts, stay.hospital_admitted_at, len(stay.interventions), one.onset_hour)).encode()
+        )
         for column in ("time", "known_at", "known_until"):
             found.update(table[column].array.asi8.tobytes())
         found.update("\n".join(table["variable"].tolist() + table["censored"].tolist()).encode())

@@ -140,12 +140,10 @@ def _onset(
 
 
 def recognised_hour(stay: Stay) -> float | None:
-    """Hours from admission to the first antibiotic, culture or lactate: somebody already suspected.
+    """Hours from admission to the first antibiotic, culture or lactate order: somebody already suspected.
 
-    None where the record holds no interventions at all: then nobody can tell.
+    None where the record holds none of them; a record without interventions may still hold a lactate.
     """
-    if stay.interventions.empty:
-        return None
     acted = stay.interventions["start"][stay.interventions["kind"].isin(_RECOGNITION)]
     lactate = stay.observations["time"][stay.observations["variable"] == "lactate"]
     begun = [one.min() for one in (acted, lactate) if len(one)]

@@ -2,6 +2,8 @@
 
 A saved model says in `model.json` from which files of CinC 2019 it learnt, and that subjects were split by
 `SPLIT_RULE`. Where a file's name does not tell the set, it may have seen any subject who is not held out.
+Which set a stay is of must be told twice, by the name of its file or folder and by its own number, since
+either may be another's: a copy under another name, a folder of both. Where they disagree it counts as any.
 """
 
 from __future__ import annotations
@@ -9,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,8 @@ from pipelines.evaluate.settings import Part
 from pipelines.split import held_out, split_of
 
 TRAINED_ON = "cinc2019"  # the source that shipped models and `prodrome train` learn from
-_SETS = frozenset({"training_setA", "training_setB"})
-_SET = re.compile("|".join(sorted(_SETS)))
+_NUMBERED = {"training_setA": re.compile(r"p0\d{5}"), "training_setB": re.compile(r"p1\d{5}")}  # its stays
+_SETS = frozenset(_NUMBERED)
 
 
 @dataclass(frozen=True)
@@ -41,24 +42,33 @@ class Seen:
         if not training.keys() & {"source", "split"}:
             return cls(model.name, frozenset(), "")
         source = str(training.get("source") or "")
-        named = [_SET.findall(file) for file in source.split(" + ")]
-        return cls(model.name, frozenset(chain(*named)) if all(named) else _SETS, source)
+        files = frozenset(Path(file).stem for file in source.split(" + "))
+        return cls(model.name, files if files <= _SETS else _SETS, source)
 
     def require_unseen(self, source: Path, stay: Stay) -> None:
         """Raises InvalidInput, naming source and subject, if training or validation has seen the stay.
 
-        A path that does not say which set it holds counts as one that was trained on.
+        A stay of which path and number do not say one set counts as one that was trained on.
         """
-        named = _SET.search(source.stem)
-        there = not named or named[0] in self.sets
+        told = _set_of(source, stay)
+        there = told is None or told in self.sets
         if self.sets and there and stay.source == TRAINED_ON and not held_out(stay.subject_id):
             part = f"{split_of(stay.subject_id)} of {self.source or 'files that it does not name'}"
+            doubt = (
+                "" if told else "call the source by its set, if it holds training_setA or training_setB, or "
+            )
             raise InvalidInput(
                 f"{source}: subject {stay.subject_id} of stay {stay.stay_id} is one that {self.model} "
-                f"learnt from or may have learnt from ({part}); evaluate part held-out",
+                f"learnt from or may have learnt from ({part}); {doubt}evaluate part held-out",
                 value=stay.subject_id,
                 bound="subjects that no model has seen",
             )
+
+
+def _set_of(source: Path, stay: Stay) -> str | None:
+    """The set of CinC 2019 that a stay is of, where the path names it and the stay has a number of it."""
+    number = _NUMBERED.get(source.stem)
+    return source.stem if number is not None and number.fullmatch(stay.stay_id) else None
 
 
 def holds(part: Part) -> Callable[[Stay], bool]:

@@ -9,15 +9,16 @@ either may be another's: a copy under another name, a folder of both. Where they
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from models.base import EarlyWarningModel
 from models.clinical.errors import InvalidInput
 from models.clinical.stay import Stay
-from pipelines.evaluate.settings import Part
+from pipelines.evaluate.settings import EvaluationSettings, Part, SourceSettings
 from pipelines.split import held_out, split_of
 
 TRAINED_ON = "cinc2019"  # the source that shipped models and `prodrome train` learn from
@@ -42,8 +43,18 @@ class Seen:
         if not training.keys() & {"source", "split"}:
             return cls(model.name, frozenset(), "")
         source = str(training.get("source") or "")
-        files = frozenset(Path(file).stem for file in source.split(" + "))
-        return cls(model.name, files if files <= _SETS else _SETS, source)
+        named = cls(model.name, _SETS, source)
+        return replace(named, sets=named.files) if named.tells_sets else named
+
+    @property
+    def files(self) -> frozenset[str]:
+        """The files that `source` names."""
+        return frozenset(Path(file).stem for file in self.source.split(" + ") if file)
+
+    @property
+    def tells_sets(self) -> bool:
+        """Whether the files are of CinC 2019, each named by its set."""
+        return bool(self.files) and self.files <= _SETS
 
     def require_unseen(self, source: Path, stay: Stay) -> None:
         """Raises InvalidInput, naming source and subject, if training or validation has seen the stay.
@@ -63,6 +74,39 @@ class Seen:
                 value=stay.subject_id,
                 bound="subjects that no model has seen",
             )
+
+
+def require_trained_at(settings: EvaluationSettings, seen: Sequence[Seen]) -> None:
+    """Raises InvalidInput where `trained_at` names no site, or says otherwise than the models do.
+
+    It may also name a file that a model learnt from and nobody evaluates. A path that names no set, and
+    models that do not tell theirs, contradict nothing.
+    """
+    sites = {source.called: source for source in settings.sources}
+    files = frozenset(chain.from_iterable(one.files for one in seen))
+    for name in settings.trained_at:
+        if name not in sites and name not in files:
+            known = f"sites are {', '.join(sites)}" + (f"; files {', '.join(sorted(files))}" if files else "")
+            raise InvalidInput(
+                f"trained_at names {name!r}, no site and no file of training: {known}", value=name
+            )
+    for site, source in sites.items() if settings.trained_at else ():
+        _require_agreed(site, source, site in settings.trained_at, [one for one in seen if one.sets])
+
+
+def _require_agreed(site: str, source: SourceSettings, trained: bool, learnt: Sequence[Seen]) -> None:
+    """Whether the models were `trained` at `site`, as `trained_at` says, against what they `learnt` from."""
+    held = source.path.stem if source.name == TRAINED_ON and source.path.stem in _SETS else None
+    by = [one.model for one in learnt if held in one.files]
+    if by and not trained:
+        raise InvalidInput(
+            f"trained_at leaves out site {site}, but it is {held}, which {', '.join(by)} learnt from",
+            value=str(source.path),
+        )
+    elsewhere = held is not None or source.name != TRAINED_ON
+    if trained and elsewhere and not by and learnt and all(one.tells_sets for one in learnt):
+        told = "; ".join(f"{one.model} learnt from {one.source}" for one in learnt)
+        raise InvalidInput(f"trained_at names site {site} ({source.path}), but {told}", value=site)
 
 
 def _set_of(source: Path, stay: Stay) -> str | None:

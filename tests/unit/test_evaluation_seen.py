@@ -11,7 +11,9 @@ import pytest
 from models import registry
 from models.clinical.errors import InvalidInput
 from models.clinical.stay import Stay
-from pipelines.evaluate.seen import Seen, holds
+from pipelines.evaluate.run import evaluate
+from pipelines.evaluate.seen import Seen, holds, require_trained_at
+from pipelines.evaluate.settings import EvaluationSettings, SourceSettings
 from pipelines.split import held_out, split_of
 
 TRAINED, HELD_OUT = "p000000", next(f"p{n:06}" for n in range(99) if split_of(f"p{n:06}") == "test")
@@ -99,3 +101,52 @@ def test_parts_split_the_subjects_of_the_challenge_and_no_others() -> None:
     assert held == {"all": True, "train": True, "validation": False, "held-out": False}
     assert holds("held-out")(replace(STAY, source="mimic4"))
     assert not holds("train")(replace(STAY, source="mimic4"))
+
+
+def sites(*trained_at: str, **paths: str) -> EvaluationSettings:
+    """An evaluation at sites A, B and so on, each with its path; `ward` is a table, not of the challenge."""
+    sources = [
+        SourceSettings("table" if site == "ward" else "cinc2019", Path(path), site)
+        for site, path in paths.items()
+    ]
+    return EvaluationSettings(tuple(sources), ("news2",), trained_at=trained_at)
+
+
+BOTH = {"A": "training_setA.zip", "B": "training_setB.zip"}
+RULE = Seen("news2", frozenset(), "")
+UNTOLD = Seen("boosted", frozenset({"training_setA", "training_setB"}), "psv")
+
+
+@pytest.mark.parametrize(
+    ("settings", "model", "said"),
+    [
+        (sites("a", **BOTH), ON_A, "trained_at names 'a', no site .*: sites are A, B; files training_setA"),
+        (sites("a", **BOTH), RULE, "trained_at names 'a', no site .*: sites are A, B$"),
+        (sites("B", **BOTH), ON_A, "leaves out site A, but it is training_setA, which boosted learnt from"),
+        (
+            sites("A", "B", **BOTH),
+            ON_A,
+            r"names site B \(training_setB.zip\), but boosted learnt from training_setA",
+        ),
+        (sites("ward", ward="ward.csv"), ON_A, r"names site ward \(ward.csv\), but boosted learnt from"),
+    ],
+)
+def test_where_models_learnt_is_what_they_say(settings: EvaluationSettings, model: Seen, said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        require_trained_at(settings, [RULE, model])
+
+
+def test_what_contradicts_nobody_is_believed() -> None:
+    require_trained_at(sites(**BOTH), [ON_A])  # nothing is said
+    require_trained_at(sites("A", **BOTH), [RULE, ON_A])
+    require_trained_at(sites("training_setA", B="training_setB"), [ON_A])  # nobody evaluates where it learnt
+    require_trained_at(sites("A", A="records", B="training_setB"), [ON_A])  # a copy of another name
+    require_trained_at(sites("A", **BOTH), [RULE])
+    require_trained_at(sites("A", **BOTH), [UNTOLD])
+    require_trained_at(sites("ward", ward="ward.csv"), [UNTOLD])
+
+
+def test_it_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="trained_at names 'a'"):
+        evaluate(sites("a", **BOTH), tmp_path / "out")  # neither file is there
+    assert not (tmp_path / "out").exists()

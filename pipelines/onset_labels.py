@@ -3,7 +3,7 @@
 Hour h of a stay is positive from `LEAD_HOURS` before its onset on; a stay without an onset has no positive
 hour. A stay that the table does not name is in no cohort and is left out, and so is one without observations:
 it has no hour that anybody could score. A stay whose onset no hour foretells counts as one without, and is
-named.
+named. The onset itself goes along as it is told: hourly labels alone would make it a whole hour, 7 at least.
 """
 
 from __future__ import annotations
@@ -84,11 +84,13 @@ class LabelledSource:
         if hour is None:
             hour = np.arange(1, len(ingested.stay.grid()) + 1, dtype=np.int64)
         positive = hour >= onset.hour - LEAD_HOURS  # nothing compares with NaN
-        if not math.isnan(onset.hour) and len(hour) and not positive.any():
+        foretold = bool(positive.any())
+        if not math.isnan(onset.hour) and len(hour) and not foretold:
             fault = f"stay {ingested.stay.stay_id} has its onset at {onset.hour:g} h"
             bound = f"expected at most {LEAD_HOURS} h after its last hour, {hour[-1]}"
             self.lost.append(UnreadableSource(f"{self.path}: row {onset.row}: {fault}; {bound}"))
-        return replace(ingested, hour=hour, label=positive.astype(np.int8))
+        told = onset.hour if foretold else None
+        return replace(ingested, hour=hour, label=positive.astype(np.int8), onset_hour=told)
 
 
 def labelled_by(source: Source, path: Path) -> LabelledSource:

@@ -21,7 +21,7 @@ from pipelines.metrics.calibration import (
     calibration_intervals,
 )
 from pipelines.metrics.cinc2019 import ChallengeMetrics, summarise
-from pipelines.metrics.horizon import Horizon, at_horizons, match, onsets
+from pipelines.metrics.horizon import Horizon, at_horizons, match
 
 RULES = frozenset({"news2", "qsofa", "sirs"})  # points over their maximum are no probabilities
 _MATCHING_SEED = 2019
@@ -80,7 +80,7 @@ def _horizons(
 ) -> list[Horizon]:
     rows, hour = evidence.rows, evidence.hour
     last = hour[np.cumsum(rows) - 1]
-    matched = match(onsets(rows, hour, evidence.label), last, seed=_MATCHING_SEED)
+    matched = match(evidence.onsets, last, seed=_MATCHING_SEED)
     return at_horizons(
         rows,
         hour,

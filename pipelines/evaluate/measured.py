@@ -36,7 +36,7 @@ FACTS = pa.schema(
         ("care_unit", pa.string()),
         ("hours", pa.int64()),  # rows that were scored
         ("onset_hour", pa.float64()),  # null without an event
-        ("onset_told", pa.bool_()),  # false where the stay is positive from its first row
+        ("onset_told", pa.bool_()),  # false where hourly labels are all there is, positive from the first row
         ("recognised_hour", pa.float64()),  # first antibiotic, culture or lactate; null where none is known
         ("observations", pa.int64()),
         ("quarantined", pa.int64()),
@@ -112,7 +112,7 @@ def _facts(site: str, ingested: IngestedStay) -> dict[str, object]:
     stay, hour, label = ingested.stay, ingested.hour, ingested.label
     assert hour is not None
     assert label is not None  # nobody else is evaluated
-    found = onsets(np.array([len(hour)], dtype=np.int64), hour, label)
+    onset, told = _onset(ingested, hour, label)
     return {
         "site": site,
         "stay_id": stay.stay_id,
@@ -121,21 +121,29 @@ def _facts(site: str, ingested: IngestedStay) -> dict[str, object]:
         "sex": stay.sex,
         "care_unit": stay.care_unit,
         "hours": len(hour),
-        "onset_hour": float(found.hour[0]) if label.any() else None,
-        "onset_told": bool(found.case[0]),
+        "onset_hour": onset,
+        "onset_told": told,
         "recognised_hour": recognised_hour(stay),
         "observations": len(stay.observations),
         "quarantined": len(ingested.quarantine) + len(ingested.facts_quarantined),
     }
 
 
-def recognised_hour(stay: Stay) -> float | None:
-    """Hours from admission to the first antibiotic, culture or lactate: somebody already suspected.
+def _onset(
+    ingested: IngestedStay, hour: npt.NDArray[np.int64], label: npt.NDArray[np.int8]
+) -> tuple[float | None, bool]:
+    """When the event begins, as the source tells it or else its hourly label, and whether either does."""
+    if ingested.onset_hour is not None:
+        return ingested.onset_hour, True
+    found = onsets(np.array([len(hour)], dtype=np.int64), hour, label)
+    return (float(found.hour[0]) if label.any() else None), bool(found.case[0])
 
-    None where the record holds no interventions at all: then nobody can tell.
+
+def recognised_hour(stay: Stay) -> float | None:
+    """Hours from admission to the first antibiotic, culture or lactate order: somebody already suspected.
+
+    None where the record holds none of them; a record without interventions may still hold a lactate.
     """
-    if stay.interventions.empty:
-        return None
     acted = stay.interventions["start"][stay.interventions["kind"].isin(_RECOGNITION)]
     lactate = stay.observations["time"][stay.observations["variable"] == "lactate"]
     begun = [one.min() for one in (acted, lactate) if len(one)]

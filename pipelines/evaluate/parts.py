@@ -11,14 +11,17 @@ of the models' versions and of everything that was read of the stays. Each file 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from models.clinical.errors import UnreadableSource
+from models.clinical.stay import Stay
 from pipelines.evaluate.measured import fact_rows, measurement_rows
 from pipelines.ingest.source import IngestedStay
 from pipelines.prediction_files import SCHEMA, prediction_rows, replacing
@@ -74,19 +77,33 @@ def _scores(site: str, model: Scored, rows: pa.Table) -> pa.Table:
 
 
 def key_of(configuration: str, chunk: Chunk) -> str:
-    """Equal keys mean equal stays scored by equal models."""
+    """Equal keys mean equal stays, all that was read of them, scored by equal models."""
     found = sha256(f"{configuration}\n{chunk.number}\n{chunk.site}".encode())
     for one in chunk.stays:
-        stay, table = one.stay, one.stay.observations
-        facts = (stay.stay_id, stay.subject_id, stay.admitted_at, stay.age_years, stay.sex, stay.care_unit)
-        found.update(repr((*facts, stay.hospital_admitted_at, len(stay.interventions))).encode())
-        for column in ("time", "known_at", "known_until"):
-            found.update(table[column].array.asi8.tobytes())
-        found.update("\n".join(table["variable"].tolist() + table["censored"].tolist()).encode())
-        found.update(table["value"].to_numpy().tobytes())
-        for array in (one.hour, one.label):
-            found.update(b"" if array is None else array.tobytes())
+        for content in _contents(one):
+            found.update(content)
     return found.hexdigest()
+
+
+def _contents(one: IngestedStay | Stay) -> Iterator[bytes]:
+    """Every field, whatever fields there are: one that is left out is one whose correction nobody notices."""
+    for named in fields(one):
+        value = getattr(one, named.name)
+        yield f"\n{named.name} ".encode()
+        if isinstance(value, Stay):
+            yield from _contents(value)
+        elif isinstance(value, pd.DataFrame):
+            yield from (_column(value[name]) for name in value.columns)
+        else:
+            yield value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode()
+
+
+def _column(column: pd.Series) -> bytes:
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        return bytes(column.array.asi8.tobytes())
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        return column.to_numpy().tobytes()
+    return repr(column.tolist()).encode()
 
 
 class PartFolder:

@@ -28,12 +28,12 @@ from pipelines.evaluate.parts import Chunk, PartFolder, Scored, key_of, score_pa
 from pipelines.evaluate.progress import Stages
 from pipelines.evaluate.reading import OpenedSource, chunks, require_onsets
 from pipelines.evaluate.record import RECORD, Evaluation
-from pipelines.evaluate.seen import Seen
+from pipelines.evaluate.seen import Seen, require_trained_at
 from pipelines.evaluate.settings import EvaluationSettings, digest
 from pipelines.evaluate.worst import WorstStays, write_trajectories
 from pipelines.prediction_files import replacing
 
-SCORING = 1  # of the part files: a new number has everything scored anew
+SCORING = 2  # of the part files: a new number has everything scored anew
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,10 @@ def evaluate(settings: EvaluationSettings, out: Path, *, console: Console | None
 
     Writes the part files of `pipelines.evaluate.parts`, `trajectories.json` and `evaluation.json` to `out`.
     Raises UnknownModel; UnreadableSource if a stay has no label, an onset no stay or no stay is left;
-    InvalidInput if a model has seen a subject, or no stay has an event.
+    InvalidInput if a model has seen a subject, `trained_at` contradicts one, or no stay has an event.
     """
     loaded = _loaded(settings)
+    require_trained_at(settings, [Seen.by(one.model) for one in loaded])
     opened = [OpenedSource.of(source) for source in settings.sources]
     out.mkdir(parents=True, exist_ok=True)
     first = loaded[0].model

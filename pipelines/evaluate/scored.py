@@ -22,6 +22,7 @@ from pipelines.evaluate.parts import PartFolder
 from pipelines.metrics.alarms import Events, Watched
 from pipelines.metrics.burden import Ward
 from pipelines.metrics.cinc2019 import Cohort
+from pipelines.metrics.horizon import Onsets
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -66,6 +67,13 @@ class Evidence:
     def events(self) -> Events:
         """At most one a stay, lasting to its end: alarms after an onset foretell nothing."""
         return Events.one_each(self.stays["onset_hour"].to_numpy(dtype=np.float64), lasting=True)
+
+    @property
+    def onsets(self) -> Onsets:
+        """The hour that each event begins in: a score h hours before is the newest by the onset - h."""
+        told = self.stays["onset_told"].to_numpy(dtype=np.bool_)
+        hour = np.floor(self.stays["onset_hour"].fillna(0.0).to_numpy(dtype=np.float64)).astype(np.int64)
+        return Onsets(hour, self.septic & told, self.septic & ~told)
 
     def cohort(self, model: str, threshold: float) -> Cohort:
         """One model's hours as the challenge counts them."""

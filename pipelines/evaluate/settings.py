@@ -143,6 +143,11 @@ class EvaluationSettings:
             self.engine in ENGINES, f"engine {self.engine!r} is none of {', '.join(ENGINES)}", self.engine
         )
         _require(self.workers >= 1, f"{self.workers} workers", self.workers)
+        _require(
+            isinstance(self.trained_at, tuple) and all(isinstance(site, str) for site in self.trained_at),
+            'trained_at must be a list of names, such as ["A"]',
+            self.trained_at,
+        )
         _require(self.window_hours > 0, f"window of {self.window_hours} h", self.window_hours)
         _require(0 <= self.horizon_hours <= 48, f"horizon of {self.horizon_hours} h", self.horizon_hours)  # noqa: PLR2004
         _require(self.alarms_per_bed_day > 0, f"{self.alarms_per_bed_day} alarms", self.alarms_per_bed_day)

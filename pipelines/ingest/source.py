@@ -37,8 +37,9 @@ class IngestedStay:
     hospital admission). `converted` counts the kept cells that came in another unit, by variable and that
     unit; `lag_assumed` by variable those whose source does not say when they became known. `hour` (R,) int64
     is the hour after admission of each input row, where the source has hourly rows; `label` (R,) int8 in
-    {0, 1} where it also has labels. `diagnoses` are codes of the hospital admission (ICD), `charting` the
-    system a bedside was charted with, where the source tells. Raises UnreadableSource if a cell was lost.
+    {0, 1} where it also has labels; `onset_hour` is when its event begins, hours after admission, where that
+    is told beside the labels. `diagnoses` are codes of the hospital admission (ICD), `charting` the system a
+    bedside was charted with, where the source tells. Raises UnreadableSource if a cell was lost.
     """
 
     stay: Stay
@@ -49,6 +50,7 @@ class IngestedStay:
     lag_assumed: Mapping[str, int] = field(default_factory=dict)
     hour: npt.NDArray[np.int64] | None = None
     label: npt.NDArray[np.int8] | None = None
+    onset_hour: float | None = None
     diagnoses: tuple[str, ...] = ()
     charting: str | None = None
 

@@ -52,11 +52,12 @@ def test_values_do_not_reach_the_hourly_table(stay: Stay) -> None:
 
 
 def test_recognition_is_the_first_antibiotic_culture_or_lactate(stay: Stay) -> None:
-    assert recognised_hour(stay) is None  # the record tells of no intervention at all
+    assert recognised_hour(stay) == 1.0  # when lactate was drawn, though the record tells of no intervention
     acted = intervention_table(at(5, 3), at(5, 9), ["culture", "norepinephrine"], [np.nan] * 2, ["", ""])
     assert recognised_hour(replace(stay, interventions=acted)) == 1.0  # lactate drawn
     without = replace(stay, observations=stay.observations[stay.observations["variable"] != "lactate"])
     assert recognised_hour(replace(without, interventions=acted)) == 5.0
+    assert recognised_hour(without) is None
 
 
 def test_the_row_of_a_stay_tells_its_onset_and_its_medians(stay: Stay) -> None:

@@ -44,6 +44,8 @@ def test_what_a_file_leaves_out_keeps_its_default(tmp_path: Path) -> None:
         (LEAST + "[[policies]]\nk = 3\nn = 2\n", "needs 1 <= k <= n"),
         (LEAST + '[subgroups]\nby = ["colour"]\n', "subgroups by 'colour'"),
         (LEAST + "[bootstrap]\ndraws = 0\n", "bootstrap of 0 draws"),
+        ('trained_at = "a"\n' + LEAST, r"trained_at must be a list of names, such as \[\"A\"\]"),
+        ("trained_at = [1]\n" + LEAST, "trained_at must be a list of names"),
         ('engine = "dask"\n' + LEAST, "engine 'dask' is none of single, processes, ray"),
         (LEAST + '[[sources]]\nname = "cinc2019"\npath = "other/a.zip"\n', "site needs a name of its own"),
     ],

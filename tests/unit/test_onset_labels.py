@@ -10,6 +10,7 @@ import pytest
 from models.clinical.errors import UnreadableSource
 from pipelines.evaluate.record import Evaluation
 from pipelines.evaluate.run import evaluate
+from pipelines.evaluate.scored import read_evidence
 from pipelines.evaluate.settings import EvaluationSettings, SourceSettings
 from pipelines.ingest.long_table import open_source
 from pipelines.ingest.source import Source
@@ -82,6 +83,43 @@ def test_an_onset_long_after_the_last_hour_is_named(source: Source, tmp_path: Pa
     assert (found.cohorts[0].counts.stays, found.cohorts[0].counts.septic_stays) == (2, 1)
     assert "labels.csv: row 1: stay a has its onset at 18.5 h" in found.unreadable[0]
     assert "6 h after its last hour, 12" in found.unreadable[0]
+
+
+@pytest.fixture
+def warned(source: Source, tmp_path: Path) -> Path:
+    """The same stays in shock all along: qSOFA alarms in all of them at 5 h, when they breathe 22 times."""
+    path = Path(source.name)
+    header, *rows = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    shock = [
+        ",".join([*row.split(",")[:2], "systolic_pressure", "90", "mmHg\n"]) for row in rows if row[0] != "e"
+    ]
+    path.write_text(header + "".join(sorted(rows + shock)), encoding="utf-8")
+    return tmp_path
+
+
+def test_an_onset_is_the_hour_that_is_told_and_not_one_rounded(warned: Path) -> None:
+    found = evaluated(warned, "a,5.5\nb,2.25\nc,\nd,8\n", "ward.csv").cohorts[0].models[0]
+    figures = found.warnings[0].figures
+    assert (figures.outside.events, figures.outside.events_detected, figures.late) == (3, 2, 1)
+    assert figures.outside.lead_time_hours_quartiles == pytest.approx((1.125, 2.375))  # of 0.5 h and 3 h
+    assert figures.outside.precision == pytest.approx(2 / 3)  # c has no event, b's came too late to warn
+    onsets = read_evidence(warned / "out", ["qsofa"]).onsets
+    assert onsets.hour.tolist() == [5, 2, 0, 8]
+    assert not onsets.untold.any()
+
+
+@pytest.mark.parametrize("moment", [5.0, 4.75])
+def test_an_alarm_at_the_onset_or_after_it_foretells_nothing(warned: Path, moment: float) -> None:
+    figures = evaluated(warned, f"a,{moment}\nb,\n", "ward.csv").cohorts[0].models[0].warnings[0].figures
+    assert (figures.outside.true_alarms, figures.outside.events_detected, figures.late) == (0, 0, 1)
+
+
+def test_a_corrected_onset_is_noticed_by_a_run_that_goes_on(warned: Path) -> None:
+    leads = [
+        evaluated(warned, f"a,{onset}\nb,\n", "ward.csv").cohorts[0].models[0].warnings[0].figures.outside
+        for onset in (5.5, 5.25)  # the hours before either are labelled alike
+    ]
+    assert [one.lead_time_hours for one in leads] == [0.5, 0.25]
 
 
 def test_one_table_may_be_of_several_sources(source: Source, tmp_path: Path) -> None:

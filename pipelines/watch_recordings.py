@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from models.clinical.errors import InvalidInput
 from models.clinical.recording import Channel
 from models.clinical.score import Score
 from models.line_length import LineLengthConfig, LineLengthDetector
@@ -68,12 +69,39 @@ def simulated_beds(seed: int, count: int, start: datetime, speed: float) -> list
     return beds
 
 
+def bed_names(paths: Sequence[Path]) -> list[str]:
+    """What tells each recording's stay: the file's name, and where names are alike its folders too.
+
+    Two beds of one name would be one stay, and the second one's seizures would never alert. Raises
+    InvalidInput where a recording is given twice.
+    """
+    whole = [path.resolve() for path in paths]
+    for place, path in enumerate(whole):
+        if path in whole[:place]:
+            raise InvalidInput(f"{paths[place]} is given twice", value=str(paths[place]), bound="once each")
+    names, depths = [path.stem for path in whole], [0] * len(whole)
+    while len(set(names)) < len(names):
+        for place in [place for place, name in enumerate(names) if names.count(name) > 1]:
+            depths[place] += 1
+            parts = whole[place].parts[1:][-depths[place] :]
+            # joined, the parts of two whole paths may be alike
+            names[place] = "-".join(parts) if depths[place] == len(parts) else f"{parts[-1]}-{place + 1}"
+    return names
+
+
 def recorded_bed(
-    path: Path, number: int, start: datetime, detector_name: str, on_trouble: Callable[[str], None]
+    path: Path,
+    number: int,
+    start: datetime,
+    detector_name: str,
+    on_trouble: Callable[[str], None],
+    *,
+    called: str | None = None,
 ) -> LiveBed:
     """A recording played as if it began at `start`; `on_trouble` is told what of it could not be read.
 
-    Raises UnreadableSource, InvalidInput.
+    `called` tells its stay from others, see `bed_names`; the file's name without it. Raises UnreadableSource,
+    InvalidInput.
     """
     opened = open_recording(path)
     for complaint in opened.complaints:
@@ -81,7 +109,7 @@ def recorded_bed(
     recording = opened.recording
     detector = detector_named(detector_name)
     bad = {channel.name: "marked bad in the recording" for channel in recording.channels if channel.bad}
-    name = f"{recording.recording_id}-{start:%Y%m%dT%H%M%S}"
+    name = f"{called or path.resolve().stem}-{start:%Y%m%dT%H%M%S}"
     stay = BedsideStay(
         name,
         f"subject-{name}",

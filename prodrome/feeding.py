@@ -90,13 +90,13 @@ def watch_recordings(
 ) -> None:
     """Score intracranial EEG as time passes and post the scores, segment by segment, to a running service."""
     from pipelines.replay import connect
-    from pipelines.watch_recordings import recorded_bed, simulated_beds, watch
+    from pipelines.watch_recordings import bed_names, recorded_bed, simulated_beds, watch
 
     began = _started(start, url).replace(microsecond=0)
     with connect(url, on_trouble=say) as client:
         if recordings:
-            numbered = enumerate(recordings, 1)
-            live = [recorded_bed(path, number, began, detector, say) for number, path in numbered]
+            named = enumerate(zip(recordings, bed_names(recordings), strict=True), 1)
+            live = [recorded_bed(path, bed, began, detector, say, called=name) for bed, (path, name) in named]
         else:
             live = simulated_beds(seed, beds, began, client.time().speed)
         with interruptible(None, None):

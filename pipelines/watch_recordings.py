@@ -96,18 +96,19 @@ def recorded_bed(
     detector_name: str,
     on_trouble: Callable[[str], None],
     *,
+    size: str | None = None,
     called: str | None = None,
 ) -> LiveBed:
     """A recording played as if it began at `start`; `on_trouble` is told what of it could not be read.
 
-    `called` tells its stay from others, see `bed_names`; the file's name without it. Raises UnreadableSource,
-    InvalidInput.
+    `size` is that of a released checkpoint. `called` tells its stay from others, see `bed_names`; the file's
+    name without it. Raises UnreadableSource, UnknownModel, InvalidInput.
     """
     opened = open_recording(path)
     for complaint in opened.complaints:
         on_trouble(f"not read: {complaint}")
     recording = opened.recording
-    detector = detector_named(detector_name)
+    detector = detector_named(detector_name, size)
     bad = {channel.name: "marked bad in the recording" for channel in recording.channels if channel.bad}
     name = f"{called or path.resolve().stem}-{start:%Y%m%dT%H%M%S}"
     stay = BedsideStay(

@@ -82,7 +82,15 @@ def watch_recordings(
     url: Annotated[str, typer.Option("--url", help="Where the service answers.")] = "http://127.0.0.1:8000",
     beds: Annotated[int, typer.Option(min=1, max=8, help="How many, where they are simulated.")] = 2,
     seed: Annotated[int, typer.Option(min=0, help="Of simulated beds.")] = 0,
-    detector: Annotated[str, typer.Option(help="Of recordings.")] = "line-length",
+    detector: Annotated[
+        str,
+        typer.Option(
+            help="Of recordings: line-length, mvpa, a trained detector's folder or a released checkpoint."
+        ),
+    ] = "line-length",
+    size: Annotated[
+        str | None, typer.Option(help="Of a released checkpoint: small or medium; research use only.")
+    ] = None,
     start: Annotated[
         str | None,
         typer.Option(help="Instant (ISO 8601 with offset) signal begins at; else the service's present."),
@@ -96,7 +104,10 @@ def watch_recordings(
     with connect(url, on_trouble=say) as client:
         if recordings:
             named = enumerate(zip(recordings, bed_names(recordings), strict=True), 1)
-            live = [recorded_bed(path, bed, began, detector, say, called=name) for bed, (path, name) in named]
+            live = [
+                recorded_bed(path, bed, began, detector, say, size=size, called=name)
+                for bed, (path, name) in named
+            ]
         else:
             live = simulated_beds(seed, beds, began, client.time().speed)
         with interruptible(None, None):
@@ -125,9 +136,22 @@ def _started(start: str | None, url: str) -> datetime:
     from pipelines.replay import connect
 
     if start is not None:
-        return datetime.fromisoformat(start)
+        return _instant(start)
     with connect(url) as client:
         return client.time().now
+
+
+def _instant(text: str) -> datetime:
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        instant = None
+    if instant is None or instant.tzinfo is None:
+        raise typer.BadParameter(
+            f"{text!r} is no instant in ISO 8601 with an offset, such as 2026-11-22T18:30:00+01:00",
+            param_hint="--start",
+        )
+    return instant
 
 
 def _replay(stays: Iterable[BedsideStay], url: str, speed: float | None) -> None:

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from models.clinical.errors import InvalidInput
+from models.mvpa.checkpoint import UnfitCheckpoint
 from pipelines.watch_recordings import bed_names, recorded_bed
+from prodrome.__main__ import app
 
 START = datetime(2026, 11, 22, 18, 30, tzinfo=UTC)
 
@@ -59,3 +62,21 @@ def test_one_file_twice_is_refused_by_name(tmp_path: Path) -> None:
     path = recording(tmp_path / "night.npz")
     with pytest.raises(InvalidInput, match=r"night\.npz is given twice"):
         bed_names([path, tmp_path / "p" / ".." / "night.npz"])
+
+
+@pytest.mark.parametrize("start", ["gestern", "2026-11-22T18:30:00", "2026-13-01T00:00:00Z"])
+@pytest.mark.parametrize("command", [["watch-recordings"], ["replay", "simulate"]])
+def test_a_start_that_is_no_instant_is_a_clear_error(command: list[str], start: str) -> None:
+    done = CliRunner().invoke(app, [*command, "--start", start])
+    assert done.exit_code == 2
+    assert isinstance(done.exception, SystemExit)
+    assert "ISO 8601" in done.stderr
+
+
+def test_a_checkpoint_is_read_in_the_size_that_is_told(tmp_path: Path) -> None:
+    path, weights = recording(tmp_path / "night.npz"), tmp_path / "weights.pt"
+    weights.write_bytes(b"no state dict")
+    with pytest.raises(InvalidInput, match="needs its size"):
+        recorded_bed(path, 1, START, str(weights), list[str]().append)
+    with pytest.raises(UnfitCheckpoint, match=r"weights\.pt"):
+        recorded_bed(path, 1, START, str(weights), list[str]().append, size="small")

@@ -111,9 +111,12 @@ def watch_recordings(
         else:
             live = simulated_beds(seed, beds, began, client.time().speed)
         with interruptible(None, None):
-            watched = watch(live, client)
+            watched = watch(live, client, on_failure=say)
     counted = ", ".join(f"{count} {status}" for status, count in sorted(watched.verdicts.items()))
-    typer.echo(f"segments: {counted or 'none'}; {watched.skipped} never read")
+    infinite = f"; {watched.infinite} infinite samples count as missing" if watched.infinite else ""
+    typer.echo(f"segments: {counted or 'none'}; {watched.skipped} never read{infinite}")
+    if watched.failed:
+        raise typer.Exit(1)
 
 
 def _replay_source(

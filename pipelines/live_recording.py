@@ -185,6 +185,7 @@ def segment_body(bed: LiveBed, scores: Sequence[Score]) -> dict[str, object]:
     return {
         "detector": bed.detector.name,
         "version": bed.detector.version,
+        "threshold": bed.detector.threshold,
         "segment_seconds": SEGMENT_SECONDS,
         "channels": [
             {"name": name, "bad": name in bed.bad, "reason": bed.bad.get(name, "")} for name in names

@@ -153,7 +153,9 @@ class LiveBed:
         self._silent |= {names[row]: "infinite value" for row in np.flatnonzero(infinite.any(axis=1))}
         start, self._read = self.read_until, self._read + SEGMENT_SECONDS
         self._pictures.append((self.read_until, _picture(names, values)))
-        return self.detector.feed(Frame(start, self.detector.rate_hz, names, values))
+        frame = Frame(start, self.detector.rate_hz, names, values)
+        # the bed's clock is right: after a long pause nothing waits for a second frame to agree
+        return [*self.detector.feed(frame), *self.detector.advance(self.read_until)]
 
 
 def _silent(names: Sequence[str], values: Samples) -> dict[str, str]:

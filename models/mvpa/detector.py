@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from models.clinical.errors import InvalidInput
 from models.clinical.frames import Frame
 from models.clinical.score import Score, ScoreStatus
-from models.clinical.segmenter import Segment, Segmenter
+from models.clinical.segmenter import Refused, Segment, Segmenter
 from models.mvpa.config import RATE_HZ
 from models.mvpa.context import Context, Entered
 from models.mvpa.network import MVPFormer
@@ -117,10 +117,23 @@ class Detector:
         """No score, and the reason, for each segment that is over by `now` though its samples never came."""
         return [self._score(segment) for segment in self._segmenter.advance(now)]
 
+    @property
+    def refused(self) -> tuple[Refused, ...]:
+        """Frames that were held because of their clocks, and that the newest call refused after all."""
+        return self._segmenter.refused
+
+    def give_up(self) -> None:
+        """Refuse frames that are still held: none follows."""
+        self._segmenter.give_up()
+
     def run(self, frames: Iterable[Frame]) -> Iterator[Score]:
         """The scores of a whole recording, as the bedside would have seen them."""
+        end = None
         for frame in frames:
             yield from self.feed(frame)
+            end = frame.end
+        if end is not None:
+            yield from self.advance(end)  # a recording's clock is right: a frame that is held is believed
 
     def _score(self, segment: Segment) -> Score:
         if segment.restarted:

@@ -17,26 +17,17 @@ import queue
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
 from types import TracebackType
 from typing import Self
 
 from models.clinical.errors import InvalidInput
 from models.clinical.frames import Frame
 from models.clinical.score import Score
+from models.clinical.segmenter import Refused
 from models.mvpa.detector import Detector
 
 FRAMES, OUTCOMES = 8, 256
 _GLANCE_SECONDS = 0.05  # how often a wait looks whether the stream was closed
-
-
-@dataclass(frozen=True)
-class Refused:
-    """A frame that could not be placed: its `start`, and why."""
-
-    start: datetime
-    reason: str
 
 
 Outcome = Score | Refused
@@ -126,16 +117,17 @@ class DetectorStream:
 
     def _outcomes_of(self, frame: Frame | None) -> list[Outcome | None]:
         if frame is None:
-            return [None]
+            self._detector.give_up()
+            return [*self._detector.refused, None]
         start = time.perf_counter()
         try:
-            scores: list[Outcome | None] = list(self._detector.feed(frame))
+            scores = self._detector.feed(frame)
         except InvalidInput as error:
             return [Refused(frame.start, str(error))]
         except Exception as error:  # whatever one frame does, nobody waits for ever and the next is taken
             return [Refused(frame.start, f"{type(error).__name__}: {error}")]
         self.slowest_seconds = max(self.slowest_seconds, time.perf_counter() - start)
-        return scores
+        return [*self._detector.refused, *scores]
 
     def _tell(self, outcome: Outcome | None) -> None:
         while not self._closed.is_set():

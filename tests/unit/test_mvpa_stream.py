@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -13,9 +14,10 @@ from torch import Tensor
 from models.clinical.errors import InvalidInput
 from models.clinical.frames import Frame
 from models.clinical.score import Score
+from models.clinical.segmenter import Refused
 from models.mvpa import MVPAConfig, MVPFormer
 from models.mvpa.detector import Detector, DetectorConfig
-from models.mvpa.stream import DetectorStream, Refused
+from models.mvpa.stream import DetectorStream
 
 RATE, SAMPLES = 16.0, 80
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -143,3 +145,17 @@ def test_nothing_is_taken_after_the_end() -> None:
         with pytest.raises(InvalidInput, match="finished"):
             stream.finish()
         assert list(stream.outcomes()) == []
+
+
+def test_a_frame_with_a_wrong_clock_is_told_and_the_stream_goes_on() -> None:
+    sent = frames(8)
+    wild = replace(sent[4], start=sent[4].start + timedelta(days=3650))
+    with DetectorStream(detector()) as stream:
+        for one in [*sent[:4], wild, *sent[4:], wild]:
+            stream.put(one)
+        stream.finish()
+        told = list(stream.outcomes())
+    assert [one for one in told if isinstance(one, Score)] == list(detector().run(sent))
+    refused = [one for one in told if isinstance(one, Refused)]
+    assert [one.start for one in refused] == [wild.start] * 2
+    assert "a clock alone may be 60 s ahead" in refused[0].reason

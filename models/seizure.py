@@ -52,9 +52,13 @@ class SeizureDetector(Protocol):
     def feed(self, frame: Frame) -> Sequence[Score]:
         """The scores of the segments that `frame` completes, in order; see `SegmentScore`.
 
-        Raises InvalidInput where the frame is refused (another rate, too many channels, late, repeated or
-        out of order); the stream goes on as if it had not been sent.
+        A frame more than a minute ahead is held until others agree with its clock, see
+        `models.clinical.segmenter`. Raises InvalidInput where the frame is refused (another rate, too many
+        channels, late, repeated or out of order); the stream goes on as if it had not been sent.
         """
 
     def advance(self, now: datetime) -> Sequence[Score]:
-        """No score, and the reason, for each segment that is over by `now` though its samples never came."""
+        """No score, and the reason, for each segment that is over by `now` though its samples never came.
+
+        At most an hour of them, the newest; frames that are held and began by `now` are believed and scored.
+        """

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from models.clinical.alarm import SEIZURE_POLICY, AlarmPolicy
+from models.clinical.alarm import SEIZURE_RELEASED_AT, AlarmPolicy, seizure_policy_at
 from models.clinical.annotation import BACKGROUND, SEIZURE, AnnotatedSpan, Annotation
 from models.clinical.errors import InvalidInput, UnknownModel
 from models.clinical.recording import MICROVOLT, UNKNOWN_START, Recording
@@ -33,7 +33,7 @@ TOLERANCE_BEFORE, TOLERANCE_AFTER = (
     60.0,
 )  # seconds by which an alarm may miss a seizure, as SzCORE has it
 CANDIDATES = 200  # thresholds that are tried
-RELEASED_AT = 0.9  # of the threshold
+RELEASED_AT = SEIZURE_RELEASED_AT
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +91,7 @@ def detector_named(name: str, size: str | None = None) -> SeizureDetector:
 
 def policy_of(detector: SeizureDetector) -> AlarmPolicy:
     """The ward's policy at the detector's own threshold, released a tenth below it."""
-    return replace(SEIZURE_POLICY, threshold=detector.threshold, release=RELEASED_AT * detector.threshold)
+    return seizure_policy_at(detector.threshold)
 
 
 def prepared(recording: Recording, rate_hz: float, line_hz: float = 50.0) -> Recording:
@@ -210,8 +210,12 @@ def within_budget(
 
 
 def _scores(recording: Recording, detector: SeizureDetector) -> Iterator[Score]:
+    end = None
     for frame in recording.frames(round(FRAME_SECONDS * recording.rate_hz)):
         yield from detector.feed(frame)
+        end = frame.end
+    if end is not None:
+        yield from detector.advance(end)  # a recording's clock is right: a frame that is held is believed
 
 
 def _event(onset: datetime, end: datetime, best: float, began: datetime) -> Annotation:

@@ -2,7 +2,8 @@
 
 Every bed has a detector of its own, all in one process. What cannot be delivered is sent again, because the
 service keeps the first score of a segment. Where scoring falls behind the clock, signal is skipped: the
-newest signal counts, and what was skipped shows as segments without a score.
+newest signal counts, and what was skipped shows as segments without a score. Where a bed's file or detector
+fails it is watched no more, which is told, and the others go on.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from models.clinical.errors import EarlyWarningError, InvalidInput
 from models.clinical.recording import Channel
 from models.clinical.score import Score
 from models.line_length import LineLengthConfig, LineLengthDetector
 from pipelines.bedside import BedsideStay
-from pipelines.client import ServiceClient
+from pipelines.client import ServiceClient, ServiceUnreachable
 from pipelines.detect import detector_named, prepared
 from pipelines.ingest.recordings.readers import open_recording
 from pipelines.live_recording import WARM_UP, LiveBed, SimulatedPatient, segment_body
@@ -38,10 +40,14 @@ _SHAFTS = (("LA", "LH"), ("RA", "RH"))
 
 @dataclass
 class Watched:
-    """How far watching has come: the verdicts of the service, and segments that were never read."""
+    """How far watching has come: the verdicts of the service, segments that were never read, infinite samples
+    that count as missing, and which beds failed and why.
+    """
 
     verdicts: Counter[str] = field(default_factory=Counter)
     skipped: int = 0
+    infinite: int = 0
+    failed: list[str] = field(default_factory=list)
     at: datetime | None = None
 
 
@@ -68,20 +74,48 @@ def simulated_beds(seed: int, count: int, start: datetime, speed: float) -> list
     return beds
 
 
+def bed_names(paths: Sequence[Path]) -> list[str]:
+    """What tells each recording's stay: the file's name, and where names are alike its folders too.
+
+    Two beds of one name would be one stay, and the second one's seizures would never alert. Raises
+    InvalidInput where a recording is given twice.
+    """
+    whole = [path.resolve() for path in paths]
+    for place, path in enumerate(whole):
+        if path in whole[:place]:
+            raise InvalidInput(f"{paths[place]} is given twice", value=str(paths[place]), bound="once each")
+    names, depths = [path.stem for path in whole], [0] * len(whole)
+    while len(set(names)) < len(names):
+        for place in [place for place, name in enumerate(names) if names.count(name) > 1]:
+            depths[place] += 1
+            parts = whole[place].parts[1:][-depths[place] :]
+            # joined, the parts of two whole paths may be alike
+            names[place] = "-".join(parts) if depths[place] == len(parts) else f"{parts[-1]}-{place + 1}"
+    return names
+
+
 def recorded_bed(
-    path: Path, number: int, start: datetime, detector_name: str, on_trouble: Callable[[str], None]
+    path: Path,
+    number: int,
+    start: datetime,
+    detector_name: str,
+    on_trouble: Callable[[str], None],
+    *,
+    size: str | None = None,
+    called: str | None = None,
 ) -> LiveBed:
     """A recording played as if it began at `start`; `on_trouble` is told what of it could not be read.
 
-    Raises UnreadableSource, InvalidInput.
+    `size` is that of a released checkpoint. `called` tells its stay from others, see `bed_names`; the file's
+    name without it. Raises UnreadableSource, UnknownModel, InvalidInput.
     """
     opened = open_recording(path)
     for complaint in opened.complaints:
         on_trouble(f"not read: {complaint}")
     recording = opened.recording
-    detector = detector_named(detector_name)
+    detector = detector_named(detector_name, size)
     bad = {channel.name: "marked bad in the recording" for channel in recording.channels if channel.bad}
-    name = f"{recording.recording_id}-{start:%Y%m%dT%H%M%S}"
+    name = f"{called or path.resolve().stem}-{start:%Y%m%dT%H%M%S}"
     stay = BedsideStay(
         name,
         f"subject-{name}",
@@ -96,28 +130,60 @@ def recorded_bed(
 
 
 def watch(
-    beds: Sequence[LiveBed], client: ServiceClient, on_progress: Callable[[Watched], None] = lambda _: None
+    beds: Sequence[LiveBed],
+    client: ServiceClient,
+    on_progress: Callable[[Watched], None] = lambda _: None,
+    on_failure: Callable[[str], None] = lambda _: None,
 ) -> Watched:
-    """Watch until every signal has ended. Raises ServiceRefused, ServiceUnreachable."""
+    """Watch until every signal has ended or failed. Raises ServiceUnreachable."""
     clock, watched = WithService(client), Watched()
-    for bed in beds:
+
+    def begin(bed: LiveBed) -> None:
         client.post_stay(bed.stay)
         bed.skip_to(clock.now - WARM_UP)
         _catch_up(bed, client, clock, watched)
-    going_on = list(beds)
-    while going_on:
-        for bed in going_on:
-            _skip_if_behind(bed, clock, watched)
-            _catch_up(bed, client, clock, watched)
-        watched.at = clock.now
-        on_progress(watched)
-        for bed in [bed for bed in going_on if bed.ended]:
+
+    def follow(bed: LiveBed) -> None:
+        _skip_if_behind(bed, clock, watched)
+        _catch_up(bed, client, clock, watched)
+        if bed.ended:
             client.post_stay(bed.stay, discharged_at=bed.read_until)
-            going_on.remove(bed)
+
+    going_on = _sound(beds, begin, watched, on_failure)
+    while going_on:
+        going_on = _sound(going_on, follow, watched, on_failure)
+        watched.at, watched.infinite = clock.now, sum(bed.infinite for bed in beds)
+        on_progress(watched)
+        going_on = [bed for bed in going_on if not bed.ended]
         if going_on:
             due = min(bed.next_due for bed in going_on)
             time.sleep(max(clock.seconds_until(due), SHORTEST_WAIT_SECONDS))
     return watched
+
+
+def _sound(
+    beds: Sequence[LiveBed],
+    step: Callable[[LiveBed], None],
+    watched: Watched,
+    on_failure: Callable[[str], None],
+) -> list[LiveBed]:
+    """The beds that got through `step`; of the others it is told why not."""
+    sound = []
+    for bed in beds:
+        try:
+            step(bed)
+        except ServiceUnreachable:
+            raise
+        except Exception as error:  # whatever a file or a detector does, the other beds go on
+            why = str(error) if isinstance(error, EarlyWarningError) else f"{type(error).__name__}: {error}"
+            told = (
+                f"bed {bed.stay.bed}, {bed.stay.stay_id}, is watched no more from {bed.read_until} on: {why}"
+            )
+            watched.failed.append(told)
+            on_failure(told)
+        else:
+            sound.append(bed)
+    return sound
 
 
 def _skip_if_behind(bed: LiveBed, clock: WithService, watched: Watched) -> None:
@@ -132,8 +198,13 @@ def _catch_up(bed: LiveBed, client: ServiceClient, clock: WithService, watched: 
     """Score and post what is complete by now."""
     now = clock.now
     while not bed.ended and bed.next_due <= now:
-        scores: list[Score] = list(bed.scores(now, SEGMENTS_A_POST))
-        # a pause that is told segment by segment may be longer than a post
-        for first in range(0, len(scores), SEGMENTS_A_POST):
-            body = segment_body(bed, scores[first : first + SEGMENTS_A_POST])
-            watched.verdicts.update(client.post_segments(bed.stay.stay_id, body))
+        scores: list[Score] = []
+        try:
+            scores.extend(
+                bed.scores(now, SEGMENTS_A_POST)
+            )  # one by one: what came before a failure is posted
+        finally:
+            # a pause that is told segment by segment may be longer than a post
+            for first in range(0, len(scores), SEGMENTS_A_POST):
+                body = segment_body(bed, scores[first : first + SEGMENTS_A_POST])
+                watched.verdicts.update(client.post_segments(bed.stay.stay_id, body))

@@ -82,7 +82,15 @@ def watch_recordings(
     url: Annotated[str, typer.Option("--url", help="Where the service answers.")] = "http://127.0.0.1:8000",
     beds: Annotated[int, typer.Option(min=1, max=8, help="How many, where they are simulated.")] = 2,
     seed: Annotated[int, typer.Option(min=0, help="Of simulated beds.")] = 0,
-    detector: Annotated[str, typer.Option(help="Of recordings.")] = "line-length",
+    detector: Annotated[
+        str,
+        typer.Option(
+            help="Of recordings: line-length, mvpa, a trained detector's folder or a released checkpoint."
+        ),
+    ] = "line-length",
+    size: Annotated[
+        str | None, typer.Option(help="Of a released checkpoint: small or medium; research use only.")
+    ] = None,
     start: Annotated[
         str | None,
         typer.Option(help="Instant (ISO 8601 with offset) signal begins at; else the service's present."),
@@ -90,19 +98,25 @@ def watch_recordings(
 ) -> None:
     """Score intracranial EEG as time passes and post the scores, segment by segment, to a running service."""
     from pipelines.replay import connect
-    from pipelines.watch_recordings import recorded_bed, simulated_beds, watch
+    from pipelines.watch_recordings import bed_names, recorded_bed, simulated_beds, watch
 
     began = _started(start, url).replace(microsecond=0)
     with connect(url, on_trouble=say) as client:
         if recordings:
-            numbered = enumerate(recordings, 1)
-            live = [recorded_bed(path, number, began, detector, say) for number, path in numbered]
+            named = enumerate(zip(recordings, bed_names(recordings), strict=True), 1)
+            live = [
+                recorded_bed(path, bed, began, detector, say, size=size, called=name)
+                for bed, (path, name) in named
+            ]
         else:
             live = simulated_beds(seed, beds, began, client.time().speed)
         with interruptible(None, None):
-            watched = watch(live, client)
+            watched = watch(live, client, on_failure=say)
     counted = ", ".join(f"{count} {status}" for status, count in sorted(watched.verdicts.items()))
-    typer.echo(f"segments: {counted or 'none'}; {watched.skipped} never read")
+    infinite = f"; {watched.infinite} infinite samples count as missing" if watched.infinite else ""
+    typer.echo(f"segments: {counted or 'none'}; {watched.skipped} never read{infinite}")
+    if watched.failed:
+        raise typer.Exit(1)
 
 
 def _replay_source(
@@ -125,9 +139,22 @@ def _started(start: str | None, url: str) -> datetime:
     from pipelines.replay import connect
 
     if start is not None:
-        return datetime.fromisoformat(start)
+        return _instant(start)
     with connect(url) as client:
         return client.time().now
+
+
+def _instant(text: str) -> datetime:
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        instant = None
+    if instant is None or instant.tzinfo is None:
+        raise typer.BadParameter(
+            f"{text!r} is no instant in ISO 8601 with an offset, such as 2026-11-22T18:30:00+01:00",
+            param_hint="--start",
+        )
+    return instant
 
 
 def _replay(stays: Iterable[BedsideStay], url: str, speed: float | None) -> None:

@@ -36,7 +36,7 @@ class Context:
     feed: Feed
     scoring: ScoringClient
     turn: AbstractContextManager[Any]
-    seizure_policy: AlarmPolicy
+    seizure_policy: AlarmPolicy | None  # the operator's
 
     @classmethod
     def of(cls, settings: Settings) -> Context:

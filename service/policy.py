@@ -1,17 +1,20 @@
-"""The alarm policy in force: the operator's settings or file over the model's own threshold."""
+"""The alarm policy in force: the operator's settings or file over the model's or detector's own threshold."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from models.clinical.alarm import SEIZURE_POLICY, AlarmPolicy
+from models.clinical.alarm import SEIZURE_POLICY, AlarmPolicy, seizure_policy_at
 from models.clinical.errors import UnreadableSource
 from service.settings import Settings
+
+_STATED = "stated_threshold"
 
 
 def policy_of(settings: Settings, model_threshold: float) -> AlarmPolicy:
@@ -33,11 +36,29 @@ def policy_of(settings: Settings, model_threshold: float) -> AlarmPolicy:
     )
 
 
-def seizure_policy_of(settings: Settings) -> AlarmPolicy:
-    """The policy of seizure alerts: the operator's file, or `SEIZURE_POLICY`. Raises UnreadableSource."""
+def seizure_policy_of(settings: Settings) -> AlarmPolicy | None:
+    """The operator's policy of seizure alerts; None where a detector's own holds. Raises UnreadableSource."""
     if settings.seizure_policy_file is None:
-        return SEIZURE_POLICY
+        return None
     return replace(read_policy(Path(settings.seizure_policy_file)), condition=SEIZURE_POLICY.condition)
+
+
+def stated_threshold(held: Mapping[str, Any] | None) -> float | None:
+    """The threshold that a detector stated, out of the facts kept with its version; None where it did not."""
+    stated = (held or {}).get(_STATED)
+    return None if stated is None else float(stated)
+
+
+def detector_policy(operators: AlarmPolicy | None, stated: float | None) -> AlarmPolicy:
+    """What judges a detector's scores: the operator's policy, else the ward's at the threshold it stated."""
+    if operators is not None:
+        return operators
+    return SEIZURE_POLICY if stated is None else seizure_policy_at(stated)
+
+
+def detector_facts(policy: AlarmPolicy, stated: float | None) -> dict[str, Any]:
+    """What is kept with a detector's version: its policy, and the threshold it stated, if any."""
+    return policy_facts(policy) | ({} if stated is None else {_STATED: stated})
 
 
 def read_policy(path: Path) -> AlarmPolicy:

@@ -233,7 +233,11 @@ class SegmentIn(Shape):
 
 
 class SegmentScoresIn(Shape):
-    """Scores of consecutive segments of one live recording, by one detector."""
+    """Scores of consecutive segments of one live recording, by one detector.
+
+    `threshold` is the detector's own, from which a segment counts towards an alarm; 0.5 where none is stated.
+    A detector of one name and version has one threshold. The operator's policy file comes before it.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -241,6 +245,7 @@ class SegmentScoresIn(Shape):
                 {
                     "detector": "line-length",
                     "version": "1",
+                    "threshold": 0.5,
                     "segment_seconds": 5,
                     "channels": [
                         {"name": "LA1", "bad": False, "reason": ""},
@@ -269,6 +274,7 @@ class SegmentScoresIn(Shape):
 
     detector: Name
     version: Name
+    threshold: float | None = Field(default=None, gt=0, le=1, allow_inf_nan=False)
     segment_seconds: float = Field(gt=0, le=60, allow_inf_nan=False)
     channels: Annotated[list[ChannelIn], Field(min_length=1, max_length=1024)]
     segments: Annotated[list[SegmentIn], Field(min_length=1, max_length=1000)]

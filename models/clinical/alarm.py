@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Self
 
@@ -134,6 +134,14 @@ SEIZURE_POLICY = AlarmPolicy(
     off_delay=timedelta(seconds=10),
     condition="seizure",
 )
+
+
+SEIZURE_RELEASED_AT = 0.9  # of the threshold
+
+
+def seizure_policy_at(threshold: float) -> AlarmPolicy:
+    """`SEIZURE_POLICY` at a detector's own threshold, released a tenth below it."""
+    return replace(SEIZURE_POLICY, threshold=threshold, release=SEIZURE_RELEASED_AT * threshold)
 
 
 class _Course:

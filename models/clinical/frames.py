@@ -47,6 +47,7 @@ class Frame:
         object.__setattr__(self, "channels", tuple(self.channels))
         _check_channels(self.channels)
         _check_values(self.values, len(self.channels))
+        self._check_finite()
 
     @property
     def samples(self) -> int:
@@ -57,6 +58,19 @@ class Frame:
     def end(self) -> datetime:
         """When the sample after the last is due."""
         return self.start + timedelta(seconds=self.samples / self.rate_hz)
+
+    def _check_finite(self) -> None:
+        infinite = np.isinf(self.values)
+        if infinite.any():
+            row, sample = np.argwhere(infinite)[0].tolist()
+            at = self.start + timedelta(seconds=sample / self.rate_hz)
+            raise InvalidInput(
+                f"frame values hold infinities, the first in channel {self.channels[row]} at {at}; "
+                "a missing sample is NaN",
+                value=float(self.values[row, sample]),
+                bound="finite or NaN",
+                unit="uV",
+            )
 
 
 def _check_channels(channels: tuple[str, ...]) -> None:
@@ -81,8 +95,4 @@ def _check_values(values: npt.NDArray[np.float32], channels: int) -> None:
             f"frame values have shape {values.shape}, not ({channels} channels, at least 1 sample)",
             value=values.shape,
             bound=f"({channels}, >= 1)",
-        )
-    if np.isinf(values).any():
-        raise InvalidInput(
-            "frame values hold infinities; a missing sample is NaN", bound="finite or NaN", unit="uV"
         )

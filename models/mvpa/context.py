@@ -82,8 +82,9 @@ def _arranged(segment: Entered, channels: tuple[str, ...]) -> Entered:
     if segment.channels == channels:
         return segment
     place = {name: index for index, name in enumerate(segment.channels)}
-    at = torch.tensor([place.get(name, 0) for name in channels])
-    known = torch.tensor([name in place for name in channels])
+    device = segment.present.device
+    at = torch.tensor([place.get(name, 0) for name in channels], device=device)
+    known = torch.tensor([name in place for name in channels], device=device)
     present = segment.present[at] & known
     return Entered(channels, segment.tokens[at] * present[:, None], present)
 

@@ -21,10 +21,10 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from models.clinical.errors import EarlyWarningError, InvalidInput
+from models.clinical.errors import InvalidInput
 from models.clinical.frames import Frame
 from models.clinical.score import Score, ScoreStatus
-from models.clinical.segmenter import Segment, Segmenter
+from models.clinical.segmenter import Refused, Segment, Segmenter
 from models.mvpa.config import RATE_HZ
 from models.mvpa.context import Context, Entered
 from models.mvpa.network import MVPFormer
@@ -117,37 +117,62 @@ class Detector:
         """No score, and the reason, for each segment that is over by `now` though its samples never came."""
         return [self._score(segment) for segment in self._segmenter.advance(now)]
 
+    @property
+    def refused(self) -> tuple[Refused, ...]:
+        """Frames that were held because of their clocks, and that the newest call refused after all."""
+        return self._segmenter.refused
+
+    def give_up(self) -> None:
+        """Refuse frames that are still held: none follows."""
+        self._segmenter.give_up()
+
     def run(self, frames: Iterable[Frame]) -> Iterator[Score]:
         """The scores of a whole recording, as the bedside would have seen them."""
+        end = None
         for frame in frames:
             yield from self.feed(frame)
+            end = frame.end
+        if end is not None:
+            yield from self.advance(end)  # a recording's clock is right: a frame that is held is believed
 
     def _score(self, segment: Segment) -> Score:
         if segment.restarted:
             self._context.clear()
             self._forecast.clear()
-        present = self._remember(segment)
-        surprise = self._surprise(segment, present)
-        lacking = self._lacking(segment, present)
-        if lacking:
-            return Score(segment.end, None, ScoreStatus.INDETERMINATE, lacking)
+        present = _present(segment)
         try:
+            self._remember(segment, present)
+            surprise = self._surprise(segment, present)
+            lacking = self._lacking(segment, present)
+            if lacking:
+                return Score(segment.end, None, ScoreStatus.INDETERMINATE, lacking)
             value = self._probability()
-        except (EarlyWarningError, RuntimeError) as error:
+        except Exception as error:  # whatever a network does, the next segment is scored
             return Score(segment.end, None, ScoreStatus.ABSENT, f"the network failed: {error}")
         if not 0.0 <= value <= 1.0:
             return Score(segment.end, None, ScoreStatus.ABSENT, "the network gave no number")
         return SegmentScore(segment.end, value, ScoreStatus.PRESENT, surprise=surprise)
 
-    def _remember(self, segment: Segment) -> Tensor:
-        """Embed a segment; returns which channels (C,) it has: all samples there, and not all alike."""
-        values = torch.from_numpy(segment.values)
-        whole = torch.isfinite(values).all(-1)
-        present = whole & (values.amax(-1) > values.amin(-1))
-        with torch.inference_mode():
-            tokens = self.model.enter(self.model.embed(values[None, None], ~present[None, None]))[0, 0]
-        self._context.append(Entered(segment.channels, tokens, present))
-        return present
+    def _remember(self, segment: Segment, present: Tensor) -> None:
+        """Embed a segment, where the weights are; one that cannot be is missing in the context."""
+        device, missing = self.model.positional_embedding.weight.device, ~present
+        try:
+            with torch.inference_mode():
+                values = torch.from_numpy(segment.values).to(device)[None, None]
+                tokens = self.model.enter(self.model.embed(values, missing.to(device)[None, None]))[0, 0]
+        except Exception:
+            self._forget(segment)
+            raise
+        self._context.append(Entered(segment.channels, tokens, present.to(device)))
+
+    def _forget(self, segment: Segment) -> None:
+        """Keep the place of a segment that could not be embedded: those before it are as far away as ever."""
+        self._forecast.clear()
+        if len(self._context):
+            newest, count = self._context.newest, len(segment.channels)
+            tokens = newest.tokens.new_zeros(count, newest.tokens.shape[1])
+            present = newest.present.new_zeros(count)
+            self._context.append(Entered(segment.channels, tokens, present))
 
     def _surprise(self, segment: Segment, present: Tensor) -> tuple[tuple[str, float], ...]:
         """1 - cosine of forecast and embedding for each channel that has both; the forecast is used up."""
@@ -190,3 +215,9 @@ class Detector:
                 ]
                 self._forecast = dict(zip(there, expected, strict=True))
         return float(torch.softmax(logits.double(), dim=-1)[0, 1])
+
+
+def _present(segment: Segment) -> Tensor:
+    """Which channels (C,) the segment has, on the processor: all samples there, and not all alike."""
+    values = torch.from_numpy(segment.values)
+    return torch.isfinite(values).all(-1) & (values.amax(-1) > values.amin(-1))

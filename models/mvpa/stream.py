@@ -17,26 +17,17 @@ import queue
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
 from types import TracebackType
 from typing import Self
 
 from models.clinical.errors import InvalidInput
 from models.clinical.frames import Frame
 from models.clinical.score import Score
+from models.clinical.segmenter import Refused
 from models.mvpa.detector import Detector
 
 FRAMES, OUTCOMES = 8, 256
 _GLANCE_SECONDS = 0.05  # how often a wait looks whether the stream was closed
-
-
-@dataclass(frozen=True)
-class Refused:
-    """A frame that could not be placed: its `start`, and why."""
-
-    start: datetime
-    reason: str
 
 
 Outcome = Score | Refused
@@ -51,7 +42,7 @@ class DetectorStream:
         self._detector = detector
         self._frames: queue.Queue[Frame | None] = queue.Queue(frames)
         self._outcomes: queue.Queue[Outcome | None] = queue.Queue(outcomes)
-        self._closed = threading.Event()
+        self._closed, self._finished = threading.Event(), threading.Event()
         self.slowest_seconds = 0.0
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
@@ -74,14 +65,20 @@ class DetectorStream:
         return True
 
     def put(self, frame: Frame) -> None:
-        """Hand over a frame, waiting for room. Raises InvalidInput where the stream is closed."""
+        """Hand over a frame, waiting for room. Raises InvalidInput where the stream is closed or finished."""
         while not self.offer(frame):
             self._closed.wait(_GLANCE_SECONDS)
 
     def finish(self) -> None:
         """Say that no frame follows: `outcomes` ends after the last."""
         self._check_open()
-        self._frames.put(None)
+        self._finished.set()
+        while not self._closed.is_set():
+            try:
+                self._frames.put(None, timeout=_GLANCE_SECONDS)
+            except queue.Full:
+                continue
+            return
 
     def outcomes(self) -> Iterator[Outcome]:
         """Scores and refused frames in order, until the stream is finished or closed."""
@@ -104,6 +101,8 @@ class DetectorStream:
     def _check_open(self) -> None:
         if self._closed.is_set():
             raise InvalidInput("the stream is closed", value="closed", bound="open")
+        if self._finished.is_set():
+            raise InvalidInput("the stream is finished", value="finished", bound="open")
 
     def _work(self) -> None:
         while not self._closed.is_set():
@@ -118,14 +117,17 @@ class DetectorStream:
 
     def _outcomes_of(self, frame: Frame | None) -> list[Outcome | None]:
         if frame is None:
-            return [None]
+            self._detector.give_up()
+            return [*self._detector.refused, None]
         start = time.perf_counter()
         try:
-            scores: list[Outcome | None] = list(self._detector.feed(frame))
+            scores = self._detector.feed(frame)
         except InvalidInput as error:
             return [Refused(frame.start, str(error))]
+        except Exception as error:  # whatever one frame does, nobody waits for ever and the next is taken
+            return [Refused(frame.start, f"{type(error).__name__}: {error}")]
         self.slowest_seconds = max(self.slowest_seconds, time.perf_counter() - start)
-        return scores
+        return [*self._detector.refused, *scores]
 
     def _tell(self, outcome: Outcome | None) -> None:
         while not self._closed.is_set():

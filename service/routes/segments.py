@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -23,7 +23,7 @@ from service.alerting import foremost, told_before, update_alert
 from service.answers import Json, alert_json, instant
 from service.clock import wall_now
 from service.context import Parts
-from service.policy import policy_facts
+from service.policy import detector_facts, detector_policy, stated_threshold
 from service.problems import NotFound
 from service.recordings import (
     JUDGED,
@@ -50,14 +50,15 @@ _STATUSES = ("accepted", "duplicate", "conflict", "rejected")
 def take(parts: Parts, stay_id: str, body: SegmentScoresIn) -> Json:
     """Store the scores of segments that are new, and let the alarm policy decide; each has its verdict.
 
-    A segment that is stored stands: sent again it is a duplicate, with another score a conflict.
+    A segment that is stored stands: sent again it is a duplicate, with another score a conflict. The policy
+    is the operator's, or else the ward's at the detector's own `threshold`.
     """
-    now, policy = parts.clock.now(), parts.seizure_policy
+    now = parts.clock.now()
     with parts.writing() as session:
         stay = stays.stays_for_update(session, [stay_id]).get(stay_id)
         if stay is None:
             raise NotFound(f"no stay {stay_id!r}; announce it with POST /v1/stays")
-        version = _version(session, body, policy, now)
+        version, policy = _version(session, body, parts.seizure_policy, now)
         shown = segments.newest_segment_time(session, stay.id, model_version_id=version.id, numbers_only=True)
         verdicts = _store(session, stay, version, body.segments, now)
         counts = Counter(verdict["status"] for verdict in verdicts)
@@ -87,10 +88,8 @@ def segments_of_stay(
         after = newest - timedelta(minutes=minutes)
         found = segments.segments_between(session, stay.id, after, until)
         known = [row for row in found if as_of is None or row.received_at <= as_of]
-        active = {
-            decision.time for decision in decisions_on(stay, known, parts.seizure_policy) if decision.active
-        }
-    return {"stay_id": stay_id, "segments": [_segment(row, row.time in active) for row in known]}
+        active = set(_active(session, stay, known, parts.seizure_policy))
+    return {"stay_id": stay_id, "segments": [_segment(row, row.id in active) for row in known]}
 
 
 @router.get("/{stay_id:path}/signal", responses={404: {"description": "No such stay"}})
@@ -121,18 +120,34 @@ def _segment(row: SegmentScoreRow, active: bool) -> Json:
     }
 
 
-def _version(session: Session, body: SegmentScoresIn, policy: AlarmPolicy, at: datetime) -> ModelVersionRow:
-    """The detector's row, made when it scores here for the first time or under another policy."""
+def _active(
+    session: Session, stay: StayRow, known: Sequence[SegmentScoreRow], operators: AlarmPolicy | None
+) -> Iterator[int]:
+    """The ids of segments at which the policy held the condition active, each by its own detector's."""
+    for version_id in {row.model_version_id for row in known}:
+        version = session.get_one(ModelVersionRow, version_id)
+        policy = detector_policy(operators, stated_threshold(version.policy))
+        rows = [row for row in known if row.model_version_id == version_id]
+        decisions = decisions_on(stay, rows, policy)
+        yield from (row.id for row, decision in zip(rows, decisions, strict=True) if decision.active)
+
+
+def _version(
+    session: Session, body: SegmentScoresIn, operators: AlarmPolicy | None, at: datetime
+) -> tuple[ModelVersionRow, AlarmPolicy]:
+    """The detector's row, made when it scores here for the first time or under another policy, and that."""
     held = scores.model_version(session, body.detector, body.version)
+    stated = _stated(body, held)
+    policy = detector_policy(operators, stated)
     if held is not None and held.condition != policy.condition:
         raise InvalidInput(
             f"{body.detector} {body.version} scores {held.condition} here, not {policy.condition}",
             value=body.detector,
             bound=f"a detector of {policy.condition}",
         )
-    facts = policy_facts(policy)
+    facts = detector_facts(policy, stated)
     if held is not None and held.policy == facts:
-        return held
+        return held, policy
     version, _ = scores.activate_model_version(
         session,
         body.detector,
@@ -143,7 +158,20 @@ def _version(session: Session, body: SegmentScoresIn, policy: AlarmPolicy, at: d
         condition=policy.condition,
     )
     record(session, _ACTOR, "detector activated", {"detector": body.detector, "version": body.version}, at)
-    return version
+    return version, policy
+
+
+def _stated(body: SegmentScoresIn, held: ModelVersionRow | None) -> float | None:
+    """The threshold that the detector states, now or before."""
+    before = None if held is None else stated_threshold(held.policy)
+    if body.threshold is None or before is None or body.threshold == before:
+        return before if body.threshold is None else body.threshold
+    raise InvalidInput(
+        f"{body.detector} {body.version} states the threshold {body.threshold}, before {before}: "
+        "another threshold is another version",
+        value=body.threshold,
+        bound=str(before),
+    )
 
 
 def _store(

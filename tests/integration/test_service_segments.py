@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,6 +14,8 @@ from sqlalchemy import Engine, func, select
 
 from db.rows import AlertEventRow, AuditRow, OutboxRow, SegmentScoreRow
 from db.session import reading
+from service.app import create_app
+from service.settings import Settings
 
 NEWEST = datetime(2026, 11, 22, 18, 30, tzinfo=UTC)  # the service clock of `settings` stands there
 PATH = "/v1/stays/icu-7/segment-scores"
@@ -111,3 +116,46 @@ def test_a_detector_is_not_the_model_of_the_ward(
     assert api.get("/v1/stays").json()["model"] == {"name": "news2", "version": "abc"}
     refused = body({0: CALM}, detector="news2") | {"version": "abc"}
     assert api.post(PATH, json=refused).status_code == 422
+
+
+def test_a_detector_is_judged_at_the_threshold_it_states(api: httpx.Client, stay_id: int) -> None:
+    stated = {"threshold": 0.957}
+    api.post(PATH, json=body({25: 0.95, 20: 0.95, 15: 0.95}) | stated)
+    assert api.get("/v1/alerts").json()["alerts"] == []
+    assert not any(one["active"] for one in api.get(PATH).json()["segments"])
+    api.post(PATH, json=body({10: 0.97, 5: 0.97}) | stated)
+    api.post(PATH, json=body({0: 0.97}))  # what was stated before holds
+    (alert,) = api.get("/v1/alerts").json()["alerts"]
+    assert alert["raised_at"] == "2026-11-22T18:30:00Z"
+    assert api.get("/v1/stays").json()["stays"][0]["recording"]["threshold"] == 0.957
+    assert [one["active"] for one in api.get(PATH).json()["segments"]] == [False] * 5 + [True]
+
+
+def test_a_threshold_is_within_bounds_and_the_same_for_one_version(api: httpx.Client, stay_id: int) -> None:
+    for wrong in (0.0, 1.01, -1):
+        assert api.post(PATH, json=body({5: CALM}) | {"threshold": wrong}).status_code == 422
+    assert api.post(PATH, json=body({5: CALM}) | {"threshold": 0.8}).status_code == 200
+    changed = api.post(PATH, json=body({0: CALM}) | {"threshold": 0.7})
+    assert changed.status_code == 422
+    assert "states the threshold 0.7, before 0.8" in changed.text
+    other = body({0: CALM}) | {"threshold": 0.7, "version": "2"}
+    assert api.post(PATH, json=other).status_code == 200
+
+
+def test_the_operators_policy_comes_before_the_threshold_that_is_stated(
+    settings: Settings, tmp_path: Path, stay_id: int
+) -> None:
+    path = tmp_path / "seizures.json"
+    path.write_text(json.dumps({"threshold": 0.9, "k": 2, "n": 2}))
+    app = create_app(settings.model_copy(update={"seizure_policy_file": str(path)}))
+
+    async def alerts() -> list[dict[str, Any]]:
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://ward") as client:
+            await client.post(PATH, json=body({10: 0.92, 5: 0.92}) | {"threshold": 0.957})
+            found: list[dict[str, Any]] = (await client.get("/v1/alerts")).json()["alerts"]
+            return found
+
+    (alert,) = asyncio.run(alerts())
+    app.state.context.engine.dispose()
+    assert alert["raised_at"] == "2026-11-22T18:29:55Z"

@@ -5,11 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import httpx
+import numpy as np
 
+from models.clinical.errors import UnreadableSource
+from models.clinical.recording import Channel, Samples
 from models.line_length import LineLengthConfig, LineLengthDetector
 from pipelines.bedside import BedsideStay
 from pipelines.client import ServiceClient
-from pipelines.live_recording import LiveBed, segment_body
+from pipelines.live_recording import LiveBed, SimulatedPatient, segment_body
 from pipelines.simulate.ieeg import IEEGConfig, simulate_ieeg
 from pipelines.watch_recordings import simulated_beds, watch
 
@@ -42,6 +45,36 @@ def test_a_process_started_again_repeats_nothing_and_alerts_once(api: httpx.Clie
     assert len(segments) == 36
     discharged = api.get("/v1/stays/eeg-1").json()["stay"]["discharged_at"]
     assert discharged == segments[-1]["time"] == "2026-11-22T18:28:00Z"
+
+
+class Torn(SimulatedPatient):
+    """A signal that cannot be read any more after a minute, and holds an infinite sample before."""
+
+    def window(self, start_seconds: float, stop_seconds: float) -> Samples:
+        if stop_seconds > 60.0:
+            raise UnreadableSource("night.npz: cut off at 60 s")
+        values = super().window(start_seconds, stop_seconds)
+        if start_seconds == 20.0:
+            values[1, 7] = np.inf
+        return values
+
+
+def test_a_bed_that_fails_is_told_and_the_others_go_on(api: httpx.Client) -> None:
+    healthy, channels = bed(), tuple(Channel(f"LA{contact}", RATE_HZ) for contact in range(1, 4))
+    stay = BedsideStay("eeg-0", "s-0", NOW - timedelta(minutes=5), None, (), bed="E0", synthetic=True)
+    detector = LineLengthDetector(LineLengthConfig(rate_hz=RATE_HZ))
+    torn = LiveBed(stay, Torn(1, channels, 300.0, 120.0), detector, {})
+    told: list[str] = []
+    with ServiceClient(httpx.Client(base_url=api.base_url, timeout=20)) as client:
+        watched = watch([torn, healthy], client, on_failure=told.append)
+    assert watched.failed == told
+    assert told[0].startswith(
+        "bed E0, eeg-0, is watched no more from 2026-11-22 18:26:00+00:00 on: night.npz"
+    )
+    assert watched.infinite == 1
+    assert len(api.get("/v1/stays/eeg-0/segment-scores").json()["segments"]) == 12  # what came before is kept
+    assert api.get("/v1/stays/eeg-1").json()["stay"]["discharged_at"] == "2026-11-22T18:28:00Z"
+    assert len(api.get("/v1/stays/eeg-1/segment-scores").json()["segments"]) == 36
 
 
 def test_simulated_beds_have_a_seizure_within_a_viewers_minutes_at_any_speed() -> None:

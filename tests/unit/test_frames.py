@@ -50,7 +50,12 @@ def test_a_missing_sample_is_nan() -> None:
         (samples(2), ("A1", "A2"), 512.0, r"\(2,\)"),
         (samples(2, 4), ("A1", "A2"), 0.0, "0.0 Hz"),
         (samples(2, 4), ("A1", "A2"), float("nan"), "nan Hz"),
-        (np.full((2, 4), np.inf, dtype=np.float32), ("A1", "A2"), 512.0, "infinities"),
+        (
+            np.full((2, 4), np.inf, dtype=np.float32),
+            ("A1", "A2"),
+            512.0,
+            "infinities, the first in channel A1 at ",
+        ),
     ],
 )
 def test_a_frame_that_cannot_be_is_refused(

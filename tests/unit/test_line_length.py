@@ -135,7 +135,8 @@ def test_another_montage_goes_on_with_the_channels_it_shares() -> None:
 def test_after_a_long_pause_the_past_is_forgotten() -> None:
     detector = LineLengthDetector(CONFIG)
     detector.feed(Frame(STARTED, 64.0, NAMES, CALM))
-    (score,) = detector.feed(Frame(STARTED + timedelta(hours=5), 64.0, NAMES, CALM[:, :SEGMENT]))
+    assert detector.feed(Frame(STARTED + timedelta(hours=5), 64.0, NAMES, CALM[:, :SEGMENT])) == []
+    (score,) = detector.advance(STARTED + timedelta(hours=5, seconds=5))  # which agrees with its clock
     assert score.status is ScoreStatus.INDETERMINATE
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from torch import Tensor
 
 from models.clinical.errors import InvalidInput
 from models.clinical.frames import Frame
@@ -258,3 +259,18 @@ def test_after_a_pause_there_is_no_forecast_to_be_surprised_by(model: MVPFormer)
     later = list(gone.run(frames(signal(3), 80, first=1000 * SAMPLES)))
     told = [one.surprise for one in (*before, *later) if isinstance(one, SegmentScore)]
     assert [bool(one) for one in told] == [False, True, True, True, False, True, True]
+
+
+class Elsewhere(MVPFormer):
+    """A network that notes where what it is given lies."""
+
+    def embed(self, segments: Tensor, missing: Tensor | None = None) -> Tensor:
+        assert missing is not None
+        self.given = {segments.device.type, missing.device.type}
+        return super().embed(segments, missing)
+
+
+def test_segments_go_where_the_weights_are() -> None:
+    elsewhere = Elsewhere(CONFIG).to("meta")
+    list(Detector(elsewhere, SETTINGS).run(frames(signal(1), 80)))
+    assert elsewhere.given == {"meta"}

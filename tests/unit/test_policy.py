@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from models.clinical.alarm import AlarmPolicy
+from models.clinical.alarm import SEIZURE_POLICY, AlarmPolicy
 from models.clinical.errors import UnreadableSource
-from service.policy import policy_facts, policy_of
+from models.mvpa import MVPAConfig, MVPFormer
+from models.mvpa.detector import Detector, DetectorConfig
+from pipelines.detect import policy_of as policy_of_detector
+from service.policy import (
+    detector_facts,
+    detector_policy,
+    policy_facts,
+    policy_of,
+    seizure_policy_of,
+    stated_threshold,
+)
 from service.settings import Settings
 
 DELAYED = AlarmPolicy(0.4, 0.3, 2, 3, timedelta(hours=2), on_delay=timedelta(hours=1))
@@ -50,3 +61,21 @@ def test_equal_versions_alarm_alike_and_those_of_before_delays_are_kept() -> Non
         policy_facts(DELAYED)["version"]
         != policy_facts(AlarmPolicy(0.4, 0.3, 2, 3, timedelta(hours=2)))["version"]
     )
+
+
+def test_seizures_are_judged_at_the_ward_as_detect_judges_them() -> None:
+    detector = Detector(MVPFormer(MVPAConfig(8, 1, 2, 1, 8, 8, 4, 80)), DetectorConfig(4, 1, threshold=0.957))
+    judged = detector_policy(seizure_policy_of(Settings()), detector.threshold)
+    assert judged == policy_of_detector(detector)
+    assert (judged.threshold, judged.released_below) == (0.957, 0.9 * 0.957)
+    assert detector_policy(None, None) == SEIZURE_POLICY
+    assert stated_threshold(detector_facts(judged, 0.957)) == 0.957
+    assert stated_threshold(detector_facts(judged, None)) is None
+
+
+def test_the_operators_policy_of_seizures_comes_first(tmp_path: Path) -> None:
+    path = tmp_path / "seizures.json"
+    path.write_text(json.dumps(DELAYED.as_json()))
+    operators = seizure_policy_of(Settings(seizure_policy_file=str(path)))
+    assert operators == replace(DELAYED, condition="seizure")
+    assert detector_policy(operators, 0.957) == operators

@@ -15,6 +15,7 @@ from models.clinical.score import ScoreStatus
 from models.line_length import LineLengthConfig, LineLengthDetector
 from models.seizure import SegmentScore
 from pipelines.bedside import BedsideStay
+from pipelines.ingest.recordings.arrays import recording_of
 from pipelines.live_recording import LiveBed, SimulatedPatient, segment_body
 from service.alerting import foremost
 from service.recordings import Detector, decisions_on, newest_episode, recording_tile
@@ -133,3 +134,15 @@ def test_simulated_signal_goes_on_over_its_recordings() -> None:
     across = signal.window(297.5, 302.5)
     assert across.shape == (3, 640)
     assert np.array_equal(across[:, 320:], signal.window(300.0, 302.5))
+
+
+def test_an_infinite_sample_counts_as_missing_and_names_its_channel() -> None:
+    values = np.random.default_rng(0).normal(scale=50.0, size=(3, 1280)).astype(np.float32)
+    values[1, 700] = np.inf
+    signal = recording_of(values, 128.0, ["LA1", "LA2", "LA3"])
+    bed = LiveBed(live_bed().stay, signal, LineLengthDetector(LineLengthConfig(rate_hz=128.0)), {})
+    first, second = bed.scores(START + timedelta(seconds=10), 10)
+    assert (bed.infinite, bed.bad) == (1, {"LA2": "infinite value"})
+    assert second.time == first.time + SEGMENT
+    low = segment_body(bed, [second])["segments"][0]["signal"][1]["low"]  # type: ignore[index]
+    assert low.count(None) == 1

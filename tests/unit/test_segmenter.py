@@ -13,7 +13,7 @@ import pytest
 
 from models.clinical.errors import InvalidInput
 from models.clinical.frames import Frame
-from models.clinical.segmenter import JITTER_SECONDS, LONGEST_PAUSE, Segment, Segmenter
+from models.clinical.segmenter import FURTHEST_AHEAD, JITTER_SECONDS, LONGEST_PAUSE, Segment, Segmenter
 
 RATE_HZ, SAMPLES = 10.0, 50
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -130,7 +130,83 @@ def test_a_pause_takes_no_memory_by_its_length() -> None:
     segmenter.feed(Frame(START, 512.0, names, one))
     tracemalloc.start()
     found = segmenter.feed(Frame(START + LONGEST_PAUSE, 512.0, names, one))
+    found += segmenter.feed(Frame(START + LONGEST_PAUSE + timedelta(seconds=5), 512.0, names, one))
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert len(found) == 720
-    assert peak_bytes < 3 * one.nbytes
+    assert len(found) == 721
+    assert peak_bytes < 4 * one.nbytes
+
+
+def same(found: list[Segment], expected: list[Segment]) -> None:
+    assert [(one.end, one.restarted) for one in found] == [(one.end, one.restarted) for one in expected]
+    for one, other in zip(found, expected, strict=True):
+        equal(one.values, other.values)
+
+
+def seconds(first: int, stop: int, pause: timedelta = timedelta()) -> list[Frame]:
+    """Frames of a second each."""
+    return [frame(10 * second, 10 * second + 10, pause=pause) for second in range(first, stop)]
+
+
+@pytest.mark.parametrize(
+    "ahead", [timedelta(days=3650), timedelta(minutes=50), FURTHEST_AHEAD + timedelta(seconds=1)]
+)
+@pytest.mark.parametrize("wrong", [1, 4])
+def test_a_clock_that_is_wrong_for_some_frames_costs_those_frames(ahead: timedelta, wrong: int) -> None:
+    plain, troubled = Segmenter(SAMPLES, RATE_HZ, 8), Segmenter(SAMPLES, RATE_HZ, 8)
+    expected = [segment for one in seconds(0, 7) + seconds(7 + wrong, 40) for segment in plain.feed(one)]
+    found, refused = list[Segment](), list[datetime]()
+    for one in seconds(0, 7) + seconds(7, 7 + wrong, ahead) + seconds(7 + wrong, 40):
+        found += troubled.feed(one)
+        refused += [held.start for held in troubled.refused]
+    same(found, expected)
+    assert refused == [one.start for one in seconds(7, 7 + wrong, ahead)]
+
+
+@pytest.mark.parametrize("pause", [timedelta(minutes=2), timedelta(minutes=50), timedelta(hours=5)])
+@pytest.mark.parametrize("length", [1, 10, 70])
+def test_a_pause_is_believed_once_frames_agree_and_nothing_is_lost(pause: timedelta, length: int) -> None:
+    segmenter, found = Segmenter(SAMPLES, RATE_HZ, 8), list[Segment]()
+    for first, wait in ((0, timedelta()), (200, pause)):
+        for place in range(first, first + 140, length):
+            found += segmenter.feed(frame(place, place + length, pause=wait))
+            assert segmenter.refused == ()
+    assert sum(one.restarted for one in found) == (pause > LONGEST_PAUSE)
+    for one, first in zip(found[-2:], (200, 250), strict=True):
+        assert one.end == START + pause + timedelta(seconds=(first + SAMPLES) / RATE_HZ)
+        equal(one.values, SIGNAL[:, first : first + SAMPLES])
+    ends = [one.end for one in found]
+    assert ends == sorted(set(ends))
+
+
+def test_a_first_frame_with_a_wrong_clock_does_not_shut_the_others_out() -> None:
+    plain, troubled = Segmenter(SAMPLES, RATE_HZ, 8), Segmenter(SAMPLES, RATE_HZ, 8)
+    expected = [segment for one in seconds(1, 21) for segment in plain.feed(one)]
+    sent = seconds(0, 1, timedelta(days=3650)) + seconds(1, 21)
+    found = [segment for one in sent for segment in troubled.feed(one)]
+    assert [one.end for one in found] == [one.end for one in expected]
+    equal(found[0].values, SIGNAL[:, 10:60])
+
+
+def test_a_silence_of_any_length_is_bounded_work_and_ends_on_the_grid() -> None:
+    segmenter = Segmenter(SAMPLES, RATE_HZ, 8)
+    for one in seconds(0, 12):
+        segmenter.feed(one)
+    now = START + timedelta(days=3650, seconds=3)
+    told = segmenter.advance(now)
+    assert len(told) == LONGEST_PAUSE / timedelta(seconds=5)
+    assert told[-1].end == now - timedelta(seconds=3)
+    assert [one.restarted for one in told] == [True] + [False] * 719
+    assert segmenter.advance(now + timedelta(seconds=2))[0].end == now + timedelta(seconds=2)
+    (whole,) = segmenter.feed(frame(0, 50, pause=timedelta(days=3650, seconds=5)))
+    equal(whole.values, SIGNAL[:, :50])
+
+
+def test_a_frame_that_is_held_is_believed_when_the_clock_has_reached_it() -> None:
+    segmenter = Segmenter(SAMPLES, RATE_HZ, 8)
+    segmenter.feed(frame(0, 50))
+    assert segmenter.feed(frame(50, 100, pause=timedelta(minutes=10))) == []
+    assert len(segmenter.advance(START + timedelta(minutes=5))) == 59
+    told = segmenter.advance(START + timedelta(minutes=10, seconds=10))
+    assert told[-1].end == START + timedelta(minutes=10, seconds=10)
+    equal(told[-1].values, SIGNAL[:, 50:100])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ from models.line_length import LineLengthDetector
 from models.seizure import SEGMENT_SECONDS, SeizureDetector
 from pipelines.ingest.recordings.quality import best_channels, recording_quality
 from pipelines.ingest.recordings.resample import resampled
+from pipelines.metrics.seizures import SHORTEST_PAUSE
 
 MOST_CHANNELS = 128
 FRAME_SECONDS = 5.0
@@ -34,6 +35,8 @@ TOLERANCE_BEFORE, TOLERANCE_AFTER = (
 )  # seconds by which an alarm may miss a seizure, as SzCORE has it
 CANDIDATES = 200  # thresholds that are tried
 RELEASED_AT = 0.9  # of the threshold
+_NEXT_SEGMENT = timedelta(seconds=1.5 * SEGMENT_SECONDS)  # what ends later has a pause before it
+_LONGEST_BRIDGED = timedelta(seconds=SHORTEST_PAUSE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,21 +146,35 @@ def detect(recording: Recording, detector: SeizureDetector, policy: AlarmPolicy 
 def alarm_events(series: ScoreSeries, policy: AlarmPolicy, began: datetime) -> Iterator[Annotation]:
     """One annotation a stretch in which the condition was active and alarmed; confidence: its best score.
 
-    A stretch that the refractory time silenced from its beginning to its end is none.
+    It ends with the release, or with the last score before a pause: silence is no seizure. A pause shorter
+    than what SzCORE joins is part of it where what follows is not below the release; after a longer one, what
+    still reaches the threshold is an annotation of its own. A stretch that the refractory time silenced from
+    its beginning to its end is none.
     """
     onset: datetime | None = None
-    best, last, was_active = 0.0, began, False
+    paused: datetime | None = None  # since when, unless high scores have followed
+    best, last = 0.0, began
     for decision, score in zip(policy.decide(series), series, strict=True):
-        if was_active and not decision.active and onset is not None:
-            yield _event(onset, decision.time, best, began)
-            onset = None
-        if decision.alarm is not None and onset is None:
-            onset, best = decision.time, decision.alarm.value
+        if score.value is None:
+            continue
+        now = decision.time
         if onset is not None:
-            best = max(best, score.value or 0.0)
-        was_active, last = decision.active, decision.time
+            if paused is None and now - last > _NEXT_SEGMENT:
+                paused = last
+            bridged = paused is None or now - paused < _LONGEST_BRIDGED
+            if paused is not None and score.value >= (policy.released_below if bridged else policy.threshold):
+                if not bridged:
+                    yield _event(onset, paused, best, began)
+                    onset, best = now, score.value
+                paused = None
+            if not decision.active:
+                yield _event(onset, paused or now, best, began)
+                onset, paused = None, None
+        if decision.alarm is not None and onset is None:
+            onset, best = now, score.value
+        best, last = max(best, score.value), now
     if onset is not None:
-        yield _event(onset, last, best, began)
+        yield _event(onset, paused or last, best, began)
 
 
 def background(series: ScoreSeries, began: datetime) -> tuple[Annotation, ...]:
@@ -170,7 +187,7 @@ def background(series: ScoreSeries, began: datetime) -> tuple[Annotation, ...]:
         end = (score.time - began).total_seconds()
         if score.value is None:
             continue
-        if stretches and end - stretches[-1][1] < 1.5 * SEGMENT_SECONDS:
+        if stretches and end - stretches[-1][1] <= _NEXT_SEGMENT.total_seconds():
             stretches[-1] = (stretches[-1][0], end)
         else:
             stretches.append((max(end - SEGMENT_SECONDS, 0.0), end))

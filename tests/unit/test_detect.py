@@ -75,6 +75,34 @@ def test_silence_does_not_end_an_event_and_the_recording_does() -> None:
     assert events(PLAIN, 0.6, None, None, 0.7) == [(5.0, 15.0, 0.7)]
 
 
+def test_a_pause_is_no_seizure() -> None:
+    calm = [0.1] * 3
+    assert events(PLAIN, 0.6, 0.7, *[None] * 700, *calm) == [(5.0, 5.0, 0.7)]
+    assert events(PLAIN, 0.6, 0.7, None, *calm) == [(5.0, 5.0, 0.7)]
+    assert events(PLAIN, 0.6, 0.7, None, None) == [(5.0, 5.0, 0.7)]
+    held = replace(PLAIN, off_delay=timedelta(seconds=10))
+    assert events(held, 0.6, 0.7, None, *calm) == [(5.0, 5.0, 0.7)]
+    assert events(held, 0.6, 0.7, *calm) == [(5.0, 20.0, 0.7)]
+
+
+def test_what_is_high_on_both_sides_of_a_pause_is_one_event_where_szcore_joins_them() -> None:
+    assert events(PLAIN, 0.6, 0.7, *[None] * 16, 0.8, 0.8, 0.1) == [(5.0, 100.0, 0.8)]
+    assert events(PLAIN, 0.6, 0.7, *[None] * 17, 0.6, 0.6, 0.1) == [(5.0, 5.0, 0.7), (100.0, 10.0, 0.6)]
+    held = replace(PLAIN, release=0.3)
+    assert events(held, 0.6, 0.7, *[None] * 16, 0.4, 0.1) == [(5.0, 95.0, 0.7)]
+    assert events(held, 0.6, 0.7, *[None] * 17, 0.4, 0.1) == [(5.0, 5.0, 0.7)]
+
+
+def test_a_seizure_ends_with_the_signal_before_a_pause_of_hours() -> None:
+    quiet = EventRates(0.0, 0.0, 0.0)
+    opened = simulate_ieeg(1, 1, IEEGConfig(500.0, channel_count=6, seizure_onsets=(270.0,), events=quiet))
+    cut = replace(opened.recording, stretches=(Stretch(0.0, 300.0), Stretch(18_300.0, 200.0)))
+    lenient = replace(SEIZURE_POLICY, threshold=0.4, release=0.3)
+    (event,) = detect(cut, LineLengthDetector(), lenient).span.annotations
+    assert event.onset_seconds > 270.0
+    assert event.end_seconds == 300.0
+
+
 def test_what_the_refractory_time_silences_is_no_event() -> None:
     policy = replace(PLAIN, refractory=timedelta(seconds=60))
     assert events(policy, 0.6, 0.1, 0.6, 0.1, *[0.1] * 10, 0.6, 0.1) == [(5.0, 5.0, 0.6), (75.0, 5.0, 0.6)]

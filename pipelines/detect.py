@@ -7,13 +7,12 @@ the latency that `prodrome metrics seizures` then measures is the one people wou
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from models.clinical.alarm import SEIZURE_POLICY, AlarmPolicy
@@ -29,11 +28,6 @@ from pipelines.metrics.seizures import SHORTEST_PAUSE
 
 MOST_CHANNELS = 128
 FRAME_SECONDS = 5.0
-TOLERANCE_BEFORE, TOLERANCE_AFTER = (
-    30.0,
-    60.0,
-)  # seconds by which an alarm may miss a seizure, as SzCORE has it
-CANDIDATES = 200  # thresholds that are tried
 RELEASED_AT = 0.9  # of the threshold
 _NEXT_SEGMENT = timedelta(seconds=1.5 * SEGMENT_SECONDS)  # what ends later has a pause before it
 _LONGEST_BRIDGED = timedelta(seconds=SHORTEST_PAUSE)
@@ -194,38 +188,6 @@ def background(series: ScoreSeries, began: datetime) -> tuple[Annotation, ...]:
     return tuple(Annotation(start, end - start, BACKGROUND) for start, end in stretches)
 
 
-def within_budget(
-    scored: Sequence[tuple[ScoreSeries, AnnotatedSpan]], policy: AlarmPolicy, false_alarms_per_hour: float
-) -> AlarmPolicy:
-    """The policy with the lowest threshold down to which false alarms here keep within the budget.
-
-    False is an annotation that ends 30 s before a seizure or begins 60 s after it. The distance between
-    threshold and release stays. Raises InvalidInput where no threshold does, or nothing was recorded.
-    """
-    hours = sum(span.seconds or 0.0 for _, span in scored) / 3600.0
-    values = np.concatenate(
-        [series.value[np.isfinite(series.value)] for series, _ in scored] or [np.empty(0)]
-    )
-    if not hours or not len(values):
-        raise InvalidInput("a budget needs recordings with scores", value=hours, bound="> 0 h", unit="h")
-    gap = policy.threshold - policy.released_below
-    kept = None
-    # from above: so low a threshold that the alarm never ends is one alarm, and true where there is a seizure
-    for threshold in _from_above(values):
-        tried = replace(policy, threshold=threshold, release=max(threshold - gap, 0.0))
-        if sum(_false_alarms(*one, tried) for one in scored) > false_alarms_per_hour * hours:
-            break
-        kept = tried
-    if kept is None:
-        raise InvalidInput(
-            f"no threshold keeps {false_alarms_per_hour} false alarms an hour over {hours:g} h",
-            value=false_alarms_per_hour,
-            bound="a budget that some threshold keeps",
-            unit="1/h",
-        )
-    return kept
-
-
 def _scores(recording: Recording, detector: SeizureDetector) -> Iterator[Score]:
     for frame in recording.frames(round(FRAME_SECONDS * recording.rate_hz)):
         yield from detector.feed(frame)
@@ -234,22 +196,3 @@ def _scores(recording: Recording, detector: SeizureDetector) -> Iterator[Score]:
 def _event(onset: datetime, end: datetime, best: float, began: datetime) -> Annotation:
     start = (onset - began).total_seconds()
     return Annotation(start, (end - onset).total_seconds(), SEIZURE, round(best, 4))
-
-
-def _from_above(values: npt.NDArray[np.float64]) -> list[float]:
-    """Scores that serve as thresholds, falling: the highest one by one, the others ever further apart."""
-    shares = np.geomspace(1.0 / len(values), 1.0, CANDIDATES)
-    found: list[float] = np.unique(
-        np.quantile(values, np.append(1.0 - shares, 1.0), method="higher")
-    ).tolist()
-    return found[::-1]
-
-
-def _false_alarms(series: ScoreSeries, span: AnnotatedSpan, policy: AlarmPolicy) -> int:
-    events = alarm_events(series, policy, span.started_at or UNKNOWN_START)
-    return sum(not any(_touches(event, seizure) for seizure in span.seizures) for event in events)
-
-
-def _touches(event: Annotation, seizure: Annotation) -> bool:
-    start, end = seizure.onset_seconds - TOLERANCE_BEFORE, seizure.end_seconds + TOLERANCE_AFTER
-    return event.onset_seconds < end and event.end_seconds > start

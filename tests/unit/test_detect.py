@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from models.clinical.alarm import SEIZURE_POLICY, AlarmPolicy
-from models.clinical.annotation import BACKGROUND, AnnotatedSpan, Annotation
+from models.clinical.annotation import BACKGROUND, Annotation
 from models.clinical.errors import InvalidInput, UnknownModel, UnreadableSource
 from models.clinical.recording import UNKNOWN_START, Channel, Recording, Stretch
 from models.clinical.score import ScoreSeries, ScoreStatus
@@ -29,7 +29,6 @@ from pipelines.detect import (
     policy_of,
     prepared,
     score_recording,
-    within_budget,
 )
 from pipelines.ingest.annotations import read_annotations
 from pipelines.ingest.recordings.arrays import ArraySamples
@@ -124,23 +123,6 @@ def test_gaps_and_a_past_too_short_are_no_background() -> None:
     found = detect(calm, LineLengthDetector())
     assert found.span.annotations == (Annotation(60.0, 60.0, BACKGROUND), Annotation(150.0, 50.0, BACKGROUND))
     assert (found.scored, found.unscored_seconds) == (22, 92.0)
-
-
-def test_the_budget_sets_the_lowest_threshold_that_keeps_it() -> None:
-    course = series(*[0.1] * 20, 0.4, 0.1, 0.1, 0.5, 0.1, 0.1, 0.9, *[0.1] * 700)
-    span = AnnotatedSpan((Annotation(200.0, 60.0),), None, 3635.0)  # the seizure is where none of them is
-    assert within_budget([(course, span)], PLAIN, 1.0).threshold > 0.5
-    assert within_budget([(course, span)], PLAIN, 2.0).threshold > 0.4
-    truth = replace(span, annotations=(Annotation(130.0, 10.0),))
-    assert within_budget([(course, truth)], PLAIN, 0.0).threshold <= 0.9
-
-
-def test_a_budget_that_nothing_keeps_is_refused() -> None:
-    course = series(*[0.1] * 10, 1.0, *[0.1] * 10)
-    with pytest.raises(InvalidInput, match=r"no threshold keeps 0\.5 false alarms an hour"):
-        within_budget([(course, AnnotatedSpan((), None, 105.0))], PLAIN, 0.5)
-    with pytest.raises(InvalidInput, match="a budget needs recordings"):
-        within_budget([], PLAIN, 0.5)
 
 
 def test_what_a_detector_reads() -> None:

@@ -7,16 +7,15 @@ the latency that `prodrome metrics seizures` then measures is the one people wou
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from models.clinical.alarm import SEIZURE_RELEASED_AT, AlarmPolicy, seizure_policy_at
+from models.clinical.alarm import AlarmPolicy, seizure_policy_at
 from models.clinical.annotation import BACKGROUND, SEIZURE, AnnotatedSpan, Annotation
 from models.clinical.errors import InvalidInput, UnknownModel
 from models.clinical.recording import MICROVOLT, UNKNOWN_START, Recording
@@ -25,15 +24,12 @@ from models.line_length import LineLengthDetector
 from models.seizure import SEGMENT_SECONDS, SeizureDetector
 from pipelines.ingest.recordings.quality import best_channels, recording_quality
 from pipelines.ingest.recordings.resample import resampled
+from pipelines.metrics.seizures import SHORTEST_PAUSE
 
 MOST_CHANNELS = 128
 FRAME_SECONDS = 5.0
-TOLERANCE_BEFORE, TOLERANCE_AFTER = (
-    30.0,
-    60.0,
-)  # seconds by which an alarm may miss a seizure, as SzCORE has it
-CANDIDATES = 200  # thresholds that are tried
-RELEASED_AT = SEIZURE_RELEASED_AT
+_NEXT_SEGMENT = timedelta(seconds=1.5 * SEGMENT_SECONDS)  # what ends later has a pause before it
+_LONGEST_BRIDGED = timedelta(seconds=SHORTEST_PAUSE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,21 +139,35 @@ def detect(recording: Recording, detector: SeizureDetector, policy: AlarmPolicy 
 def alarm_events(series: ScoreSeries, policy: AlarmPolicy, began: datetime) -> Iterator[Annotation]:
     """One annotation a stretch in which the condition was active and alarmed; confidence: its best score.
 
-    A stretch that the refractory time silenced from its beginning to its end is none.
+    It ends with the release, or with the last score before a pause: silence is no seizure. A pause shorter
+    than what SzCORE joins is part of it where what follows is not below the release; after a longer one, what
+    still reaches the threshold is an annotation of its own. A stretch that the refractory time silenced from
+    its beginning to its end is none.
     """
     onset: datetime | None = None
-    best, last, was_active = 0.0, began, False
+    paused: datetime | None = None  # since when, unless high scores have followed
+    best, last = 0.0, began
     for decision, score in zip(policy.decide(series), series, strict=True):
-        if was_active and not decision.active and onset is not None:
-            yield _event(onset, decision.time, best, began)
-            onset = None
-        if decision.alarm is not None and onset is None:
-            onset, best = decision.time, decision.alarm.value
+        if score.value is None:
+            continue
+        now = decision.time
         if onset is not None:
-            best = max(best, score.value or 0.0)
-        was_active, last = decision.active, decision.time
+            if paused is None and now - last > _NEXT_SEGMENT:
+                paused = last
+            bridged = paused is None or now - paused < _LONGEST_BRIDGED
+            if paused is not None and score.value >= (policy.released_below if bridged else policy.threshold):
+                if not bridged:
+                    yield _event(onset, paused, best, began)
+                    onset, best = now, score.value
+                paused = None
+            if not decision.active:
+                yield _event(onset, paused or now, best, began)
+                onset, paused = None, None
+        if decision.alarm is not None and onset is None:
+            onset, best = now, score.value
+        best, last = max(best, score.value), now
     if onset is not None:
-        yield _event(onset, last, best, began)
+        yield _event(onset, paused or last, best, began)
 
 
 def background(series: ScoreSeries, began: datetime) -> tuple[Annotation, ...]:
@@ -170,43 +180,11 @@ def background(series: ScoreSeries, began: datetime) -> tuple[Annotation, ...]:
         end = (score.time - began).total_seconds()
         if score.value is None:
             continue
-        if stretches and end - stretches[-1][1] < 1.5 * SEGMENT_SECONDS:
+        if stretches and end - stretches[-1][1] <= _NEXT_SEGMENT.total_seconds():
             stretches[-1] = (stretches[-1][0], end)
         else:
             stretches.append((max(end - SEGMENT_SECONDS, 0.0), end))
     return tuple(Annotation(start, end - start, BACKGROUND) for start, end in stretches)
-
-
-def within_budget(
-    scored: Sequence[tuple[ScoreSeries, AnnotatedSpan]], policy: AlarmPolicy, false_alarms_per_hour: float
-) -> AlarmPolicy:
-    """The policy with the lowest threshold down to which false alarms here keep within the budget.
-
-    False is an annotation that ends 30 s before a seizure or begins 60 s after it. The distance between
-    threshold and release stays. Raises InvalidInput where no threshold does, or nothing was recorded.
-    """
-    hours = sum(span.seconds or 0.0 for _, span in scored) / 3600.0
-    values = np.concatenate(
-        [series.value[np.isfinite(series.value)] for series, _ in scored] or [np.empty(0)]
-    )
-    if not hours or not len(values):
-        raise InvalidInput("a budget needs recordings with scores", value=hours, bound="> 0 h", unit="h")
-    gap = policy.threshold - policy.released_below
-    kept = None
-    # from above: so low a threshold that the alarm never ends is one alarm, and true where there is a seizure
-    for threshold in _from_above(values):
-        tried = replace(policy, threshold=threshold, release=max(threshold - gap, 0.0))
-        if sum(_false_alarms(*one, tried) for one in scored) > false_alarms_per_hour * hours:
-            break
-        kept = tried
-    if kept is None:
-        raise InvalidInput(
-            f"no threshold keeps {false_alarms_per_hour} false alarms an hour over {hours:g} h",
-            value=false_alarms_per_hour,
-            bound="a budget that some threshold keeps",
-            unit="1/h",
-        )
-    return kept
 
 
 def _scores(recording: Recording, detector: SeizureDetector) -> Iterator[Score]:
@@ -221,22 +199,3 @@ def _scores(recording: Recording, detector: SeizureDetector) -> Iterator[Score]:
 def _event(onset: datetime, end: datetime, best: float, began: datetime) -> Annotation:
     start = (onset - began).total_seconds()
     return Annotation(start, (end - onset).total_seconds(), SEIZURE, round(best, 4))
-
-
-def _from_above(values: npt.NDArray[np.float64]) -> list[float]:
-    """Scores that serve as thresholds, falling: the highest one by one, the others ever further apart."""
-    shares = np.geomspace(1.0 / len(values), 1.0, CANDIDATES)
-    found: list[float] = np.unique(
-        np.quantile(values, np.append(1.0 - shares, 1.0), method="higher")
-    ).tolist()
-    return found[::-1]
-
-
-def _false_alarms(series: ScoreSeries, span: AnnotatedSpan, policy: AlarmPolicy) -> int:
-    events = alarm_events(series, policy, span.started_at or UNKNOWN_START)
-    return sum(not any(_touches(event, seizure) for seizure in span.seizures) for event in events)
-
-
-def _touches(event: Annotation, seizure: Annotation) -> bool:
-    start, end = seizure.onset_seconds - TOLERANCE_BEFORE, seizure.end_seconds + TOLERANCE_AFTER
-    return event.onset_seconds < end and event.end_seconds > start

@@ -10,7 +10,7 @@ import typer
 
 from pipelines.ingest.sources import SOURCES
 
-from .options import OutFolder
+from .options import CheckpointSize, DetectorName, OutFolder
 from .terminal import complain, say, writable
 
 commands = typer.Typer()
@@ -136,15 +136,19 @@ def choose_seizure_policy(
         Path | None,
         typer.Option(help="Folder with a SzCORE table NAME.tsv for each NAME.edf; else the recording's own."),
     ] = None,
-    model: Annotated[
-        str, typer.Option(help="line-length, mvpa or a trained detector's folder.")
-    ] = "line-length",
+    model: DetectorName = "line-length",
+    size: CheckpointSize = None,
 ) -> None:
-    """The seizure alarm policy of lowest threshold that keeps within a budget of false alarms an hour."""
+    """The seizure alarm policy that finds most within a budget of false alarms an hour."""
     from pipelines.choose_seizure_policy import choose_seizure_policy as choose
+    from pipelines.seizure_threshold import NoPolicy
 
     writable(out.parent)
-    chosen = choose(recordings, false_alarms_per_hour, model, annotations)
+    try:
+        chosen = choose(recordings, false_alarms_per_hour, model, annotations, size)
+    except NoPolicy as none:
+        say(f"{none}: no policy is written")
+        raise typer.Exit(1) from None
     typer.echo(chosen.sentence())
     _write_policy(out, chosen.as_json(), "PRODROME_SEIZURE_POLICY_FILE")
     complain(chosen.complaints)

@@ -86,6 +86,8 @@ def seizures(
     else:
         for name, value in _flat(found):
             typer.echo(f"{name:<20} {'undefined' if value is None else format(value, '.4f')}")
+    for sentence in scored.beyond:
+        say(f"{sentence}: counted as timescoring counts it, detected or detecting nothing")
     complain(scored.complaints)
 
 

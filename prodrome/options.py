@@ -22,3 +22,10 @@ TrainingSources = Annotated[
 Experiment = Annotated[Path | None, typer.Option(help="Experiment file (TOML); defaults without it.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")]
 Preset = Annotated[str, typer.Option(help="The options by name: default, cinc2019, ricu or yaib.")]
+DetectorName = Annotated[
+    str,
+    typer.Option("--model", help="line-length, mvpa, a trained detector's folder or a released checkpoint."),
+]
+CheckpointSize = Annotated[
+    str | None, typer.Option("--size", help="Of a released checkpoint: small or medium; research use only.")
+]

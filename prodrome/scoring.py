@@ -9,7 +9,7 @@ import typer
 
 from pipelines.ingest.sources import open_named
 
-from .options import OutFolder, SourceName, SourcePath, Workers
+from .options import CheckpointSize, DetectorName, OutFolder, SourceName, SourcePath, Workers
 from .terminal import complain, progress_bar, say, writable
 
 commands = typer.Typer()
@@ -53,11 +53,11 @@ def detect(
     ],
     *,
     out: Annotated[Path, typer.Option(dir_okay=False, help="The SzCORE table (TSV) to write.")],
-    model: Annotated[
-        str, typer.Option(help="line-length, mvpa, a trained detector's folder or a released checkpoint.")
-    ] = "line-length",
-    size: Annotated[
-        str | None, typer.Option(help="Of a released checkpoint: small or medium; research use only.")
+    model: DetectorName = "line-length",
+    size: CheckpointSize = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option(help="What choose-seizure-policy wrote for this model, in place of its own threshold."),
     ] = None,
     line_hz: Annotated[
         float, typer.Option(min=1, help="The mains' frequency, where channels are chosen.")
@@ -69,14 +69,16 @@ def detect(
     from pipelines.ingest.annotations import write_annotations
     from pipelines.ingest.recordings.opened import no_electrodes
     from pipelines.ingest.recordings.readers import open_recording
+    from service.policy import read_policy
 
+    chosen = None if policy is None else read_policy(policy)
     detector, opened = detector_named(model, size), open_recording(recording)
     writable(out.parent)
     if others := no_electrodes(opened.recording):
         say(f"left out, no electrodes: {others}")
     if others := left_out(opened.recording):
         say(f"left out, no voltage: {others}")
-    found = detect_seizures(prepared(opened.recording, detector.rate_hz, line_hz), detector)
+    found = detect_seizures(prepared(opened.recording, detector.rate_hz, line_hz), detector, chosen)
     scored = f"{found.scored} of {len(found.series)} segments with a score"
     if found.scored:
         write_annotations(out, [found.span])

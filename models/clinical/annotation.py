@@ -15,6 +15,7 @@ from models.clinical.errors import InvalidInput
 SEIZURE = "sz"
 BACKGROUND = "bckg"
 _SEIZURE_WORDS = ("sz", "seiz")  # sz, sz_foc_ia, seiz, seizure
+_BACKGROUND_WORDS = (BACKGROUND, "background")
 
 
 @dataclass(frozen=True, order=True)
@@ -52,6 +53,11 @@ class Annotation:
     def is_seizure(self) -> bool:
         """Whether the event type is one of the words for a seizure."""
         return self.event_type.lower().startswith(_SEIZURE_WORDS)
+
+    @property
+    def is_background(self) -> bool:
+        """Whether it says that there is none: somebody looked."""
+        return self.event_type.lower().startswith(_BACKGROUND_WORDS)
 
 
 @dataclass(frozen=True)

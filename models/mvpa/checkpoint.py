@@ -127,7 +127,20 @@ def _checked(found: object, source: str) -> dict[str, Tensor]:
     for name, value in found.items():
         if not isinstance(name, str) or not isinstance(value, Tensor):
             raise UnfitCheckpoint(f"{source}: {name!r} is {type(value).__name__}, not a tensor")
+        if value.layout is not torch.strided or value.is_quantized or value.is_meta:
+            raise UnfitCheckpoint(
+                f"{source}: {name} is no plain tensor of numbers ({_kind(value)}); expected a dense one",
+                value=name,
+                bound="a dense tensor",
+            )
     return dict(found)
+
+
+def _kind(value: Tensor) -> str:
+    """What sets a tensor apart from a dense one that holds its numbers."""
+    if value.is_meta:
+        return "without its numbers"
+    return "quantized" if value.is_quantized else str(value.layout).removeprefix("torch.")
 
 
 def _own_names(state: Mapping[str, Tensor], source: str) -> dict[str, str]:

@@ -63,8 +63,12 @@ class Context:
         self._past.clear()
 
     def known(self, share: float) -> int:
-        """How many segments have at least `share` of their channels."""
-        return sum(float(one.present.float().mean()) >= share for one in self._past)
+        """How many segments have at least `share` of the channels that the last one has."""
+        if not self._past:
+            return 0
+        channels = self._past[-1].channels
+        shares = (float(_arranged(one, channels).present.float().mean()) for one in self._past)
+        return sum(held >= share for held in shares)
 
     def layout(self) -> Layout:
         """All segments in the order of the last one's channels; raises InvalidInput where there is none."""

@@ -45,6 +45,15 @@ class AnnotationTable:
         """One sentence a row that was set aside: file, row, value and bound."""
         return tuple(f"{self.path} row {entry.row}: {entry.detail}" for entry in self.set_aside)
 
+    def beyond(self) -> tuple[str, ...]:
+        """One sentence a seizure that begins after its recording's stated length; see `read_szcore`."""
+        return tuple(
+            f"{self.path}: a seizure at {seizure.onset_seconds:g} s of a recording of {span.seconds:g} s"
+            for span in self.spans
+            for seizure in span.seizures
+            if span.seconds is not None and seizure.onset_seconds > span.seconds
+        )
+
 
 class _BadRow(Exception):
     def __init__(self, reason: Reason, detail: str, value: object, bound: str) -> None:
@@ -54,18 +63,34 @@ class _BadRow(Exception):
 
 def read_annotations(path: Path) -> AnnotationTable:
     """Every usable row of the table. Raises UnreadableSource where it is no table or lacks a column."""
+    return _read(path, *_table(path), within=True)
+
+
+def read_szcore(path: Path) -> AnnotationTable:
+    """A table that is scored, or scored against.
+
+    As `read_annotations`, but a column must say which rows are seizures, or UnreadableSource is raised: a
+    table without one would be a night without a seizure. A row that begins after the stated length of its
+    recording is kept, because `timescoring` counts it: as false, or as not detected.
+    """
     header, rows = _table(path)
+    if not set(header) & set(TYPE_COLUMNS):
+        raise UnreadableSource(
+            f"{path}: no column eventType, so no row says that it is a seizure; expected {', '.join(COLUMNS)}"
+        )
+    return _read(path, header, rows, within=False)
+
+
+def _read(path: Path, header: list[str], table: list[list[str]], *, within: bool) -> AnnotationTable:
+    """The usable rows; `within`: none may begin after its recording's end."""
     held: dict[datetime | None, list[Annotation]] = {}
     lengths: dict[datetime | None, float] = {}
     set_aside: list[Quarantined] = []
-    for number, cells in enumerate(rows, 1):
+    for number, cells in enumerate(table, 1):
         try:
             row = _row(header, cells)
-            annotation, started, seconds = (
-                _annotation(row),
-                _started_at(row),
-                _seconds(row, "recordingDuration"),
-            )
+            started, seconds = _started_at(row), _seconds(row, "recordingDuration")
+            annotation = _annotation(row, seconds if within else None)
             _require_one_length(seconds, lengths.get(started))
         except _BadRow as bad:
             reason, detail, value, bound = bad.entry
@@ -125,8 +150,8 @@ def _row(header: Sequence[str], cells: Sequence[str]) -> dict[str, str]:
     return {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
 
 
-def _annotation(row: dict[str, str]) -> Annotation:
-    onset = _seconds(row, "onset", _seconds(row, "recordingDuration"))
+def _annotation(row: dict[str, str], latest: float | None) -> Annotation:
+    onset = _seconds(row, "onset", latest)
     duration = _seconds(row, "duration")
     if onset is None:
         raise _BadRow(Reason.NO_VALUE, "onset holds no value; expected seconds >= 0", "n/a", ">= 0 s")

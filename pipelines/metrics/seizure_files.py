@@ -3,7 +3,8 @@
 Recordings are paired by `dateTime`; where each table holds one recording (or none), the two are a pair
 unless both state a `dateTime` and differ by a second or more. A recording that only the reference names had
 no detection. The length comes from `recordingDuration` of either side; where neither states it, figures that
-need it are None.
+need it are None. What begins after its recording's end is scored as `timescoring` scores it: such a detection
+is false, such a seizure one that nothing finds.
 """
 
 from __future__ import annotations
@@ -14,31 +15,34 @@ from pathlib import Path
 
 from models.clinical.annotation import AnnotatedSpan
 from models.clinical.errors import InvalidInput
-from pipelines.ingest.annotations import AnnotationTable, read_annotations
+from pipelines.ingest.annotations import AnnotationTable, read_szcore
 from pipelines.metrics.seizures import Event, ScoredRecording, SeizureMetrics, score_seizures
 
 
 @dataclass(frozen=True)
 class ScoredFiles:
-    """The figures, and a sentence for each row of either table that could not be used."""
+    """The figures, a sentence for each row of either table that could not be used, and one for each that was
+    scored although it lies beyond the recording."""
 
     metrics: SeizureMetrics
     complaints: tuple[str, ...]
+    beyond: tuple[str, ...] = ()
 
 
 def score_files(reference: Path, hypothesis: Path) -> ScoredFiles:
     """The figures of one table of detections against one of truth.
 
-    Raises UnreadableSource where a file is no table, and InvalidInput where the two disagree about a
-    recording: one that only the hypothesis names, two single ones of different times, or two lengths of one.
+    Raises UnreadableSource where a file is no table or has no column of event types, and InvalidInput where
+    the two disagree about a recording: one that only the hypothesis names, two single ones of different
+    times, or two lengths of one.
     """
-    true, said = read_annotations(reference), read_annotations(hypothesis)
+    true, said = read_szcore(reference), read_szcore(hypothesis)
     pairs = _pairs(true, said)
     recordings = [_scored(*pair, said.path) for pair in pairs]
     metrics = score_seizures(recordings)
     if any(_seconds(*pair) is None for pair in pairs):
         metrics = _without_length(metrics)
-    return ScoredFiles(metrics, (*true.complaints(), *said.complaints()))
+    return ScoredFiles(metrics, (*true.complaints(), *said.complaints()), (*true.beyond(), *said.beyond()))
 
 
 def _pairs(true: AnnotationTable, said: AnnotationTable) -> list[tuple[AnnotatedSpan, AnnotatedSpan]]:
@@ -74,7 +78,7 @@ def _called(started_at: datetime | None) -> str:
 
 def _scored(true: AnnotatedSpan, said: AnnotatedSpan, path: Path) -> ScoredRecording:
     lengths = [span.seconds for span in (true, said) if span.seconds is not None]
-    if len({round(seconds) for seconds in lengths}) > 1:
+    if lengths and max(lengths) - min(lengths) >= 1.0:
         raise InvalidInput(
             f"{path}: {_called(said.started_at)} has {said.seconds} s, the reference {true.seconds} s; "
             "expected the same to a second",

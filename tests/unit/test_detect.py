@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from models.clinical.alarm import SEIZURE_POLICY, AlarmPolicy
-from models.clinical.annotation import BACKGROUND, AnnotatedSpan, Annotation
+from models.clinical.annotation import BACKGROUND, Annotation
 from models.clinical.errors import InvalidInput, UnknownModel, UnreadableSource
 from models.clinical.recording import UNKNOWN_START, Channel, Recording, Stretch
 from models.clinical.score import ScoreSeries, ScoreStatus
@@ -29,7 +29,6 @@ from pipelines.detect import (
     policy_of,
     prepared,
     score_recording,
-    within_budget,
 )
 from pipelines.ingest.annotations import read_annotations
 from pipelines.ingest.recordings.arrays import ArraySamples
@@ -75,6 +74,34 @@ def test_silence_does_not_end_an_event_and_the_recording_does() -> None:
     assert events(PLAIN, 0.6, None, None, 0.7) == [(5.0, 15.0, 0.7)]
 
 
+def test_a_pause_is_no_seizure() -> None:
+    calm = [0.1] * 3
+    assert events(PLAIN, 0.6, 0.7, *[None] * 700, *calm) == [(5.0, 5.0, 0.7)]
+    assert events(PLAIN, 0.6, 0.7, None, *calm) == [(5.0, 5.0, 0.7)]
+    assert events(PLAIN, 0.6, 0.7, None, None) == [(5.0, 5.0, 0.7)]
+    held = replace(PLAIN, off_delay=timedelta(seconds=10))
+    assert events(held, 0.6, 0.7, None, *calm) == [(5.0, 5.0, 0.7)]
+    assert events(held, 0.6, 0.7, *calm) == [(5.0, 20.0, 0.7)]
+
+
+def test_what_is_high_on_both_sides_of_a_pause_is_one_event_where_szcore_joins_them() -> None:
+    assert events(PLAIN, 0.6, 0.7, *[None] * 16, 0.8, 0.8, 0.1) == [(5.0, 100.0, 0.8)]
+    assert events(PLAIN, 0.6, 0.7, *[None] * 17, 0.6, 0.6, 0.1) == [(5.0, 5.0, 0.7), (100.0, 10.0, 0.6)]
+    held = replace(PLAIN, release=0.3)
+    assert events(held, 0.6, 0.7, *[None] * 16, 0.4, 0.1) == [(5.0, 95.0, 0.7)]
+    assert events(held, 0.6, 0.7, *[None] * 17, 0.4, 0.1) == [(5.0, 5.0, 0.7)]
+
+
+def test_a_seizure_ends_with_the_signal_before_a_pause_of_hours() -> None:
+    quiet = EventRates(0.0, 0.0, 0.0)
+    opened = simulate_ieeg(1, 1, IEEGConfig(500.0, channel_count=6, seizure_onsets=(270.0,), events=quiet))
+    cut = replace(opened.recording, stretches=(Stretch(0.0, 300.0), Stretch(18_300.0, 200.0)))
+    lenient = replace(SEIZURE_POLICY, threshold=0.4, release=0.3)
+    (event,) = detect(cut, LineLengthDetector(), lenient).span.annotations
+    assert event.onset_seconds > 270.0
+    assert event.end_seconds == 300.0
+
+
 def test_what_the_refractory_time_silences_is_no_event() -> None:
     policy = replace(PLAIN, refractory=timedelta(seconds=60))
     assert events(policy, 0.6, 0.1, 0.6, 0.1, *[0.1] * 10, 0.6, 0.1) == [(5.0, 5.0, 0.6), (75.0, 5.0, 0.6)]
@@ -96,23 +123,6 @@ def test_gaps_and_a_past_too_short_are_no_background() -> None:
     found = detect(calm, LineLengthDetector())
     assert found.span.annotations == (Annotation(60.0, 60.0, BACKGROUND), Annotation(150.0, 50.0, BACKGROUND))
     assert (found.scored, found.unscored_seconds) == (22, 92.0)
-
-
-def test_the_budget_sets_the_lowest_threshold_that_keeps_it() -> None:
-    course = series(*[0.1] * 20, 0.4, 0.1, 0.1, 0.5, 0.1, 0.1, 0.9, *[0.1] * 700)
-    span = AnnotatedSpan((Annotation(200.0, 60.0),), None, 3635.0)  # the seizure is where none of them is
-    assert within_budget([(course, span)], PLAIN, 1.0).threshold > 0.5
-    assert within_budget([(course, span)], PLAIN, 2.0).threshold > 0.4
-    truth = replace(span, annotations=(Annotation(130.0, 10.0),))
-    assert within_budget([(course, truth)], PLAIN, 0.0).threshold <= 0.9
-
-
-def test_a_budget_that_nothing_keeps_is_refused() -> None:
-    course = series(*[0.1] * 10, 1.0, *[0.1] * 10)
-    with pytest.raises(InvalidInput, match=r"no threshold keeps 0\.5 false alarms an hour"):
-        within_budget([(course, AnnotatedSpan((), None, 105.0))], PLAIN, 0.5)
-    with pytest.raises(InvalidInput, match="a budget needs recordings"):
-        within_budget([], PLAIN, 0.5)
 
 
 def test_what_a_detector_reads() -> None:

@@ -6,6 +6,7 @@ import logging
 import os
 import pickle
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from models.clinical.errors import InvalidInput, UnreadableSource
 from models.mvpa import MVPAConfig, MVPFormer, load_checkpoint
+from models.mvpa.checkpoint import UnfitCheckpoint
 
 CONFIG = MVPAConfig(24, 2, 6, 2, 40, 8, 6, 64)
 KEYS = CONFIG.key_width
@@ -224,6 +226,27 @@ def test_a_damaged_checkpoint_is_called_so(tmp_path: Path) -> None:
     path.write_bytes(whole[:weight] + bytes(4) + whole[weight + 4 :])
     with pytest.raises(UnreadableSource, match=r"^weights\.pt: damaged: a part of the file"):
         load_checkpoint(path, CONFIG)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (Tensor.to_sparse, "sparse_coo"),
+        (lambda value: torch.quantize_per_tensor(value, 0.1, 0, torch.qint8), "quantized"),
+        (lambda value: value.to("meta"), "without its numbers"),
+    ],
+)
+def test_a_tensor_that_is_not_dense_is_named(
+    kind: Callable[[Tensor], Tensor], said: str, tmp_path: Path
+) -> None:
+    path, state = tmp_path / "weights.pt", released()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's of quantized tensors, which it will give up
+        state["genie.ln_f.weight"] = kind(state["genie.ln_f.weight"])
+        torch.save(state, path)
+        for given in (path, state):
+            with pytest.raises(UnfitCheckpoint, match=rf"genie\.ln_f\.weight is no plain tensor.*{said}"):
+                load_checkpoint(given, CONFIG)
 
 
 def test_no_file_is_named(tmp_path: Path) -> None:

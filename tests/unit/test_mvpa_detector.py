@@ -136,13 +136,22 @@ def test_the_montage_changes_without_a_restart(detector: Detector) -> None:
     assert statuses(scores) == ["indeterminate"] + ["present"] * 7
 
 
+def test_a_new_montage_has_no_score_until_its_own_channels_have_a_past(detector: Detector) -> None:
+    values = signal(8)
+    list(detector.run(frames(values[:, : 4 * SAMPLES], 80)))
+    scores = detector.feed(Frame(after(4), RATE, ("X", "Y", "A1"), values[:3, 4 * SAMPLES :]))
+    assert statuses(scores) == ["indeterminate"] + ["present"] * 3
+    assert scores[0].reason == "1 of the 2 segments that a score needs"
+
+
 def test_a_channel_that_comes_inside_a_segment_begins_with_the_next(detector: Detector) -> None:
-    values = signal(4)
+    values = signal(5)
     list(detector.run(frames(values[:1, : 2 * SAMPLES + 40], 40)))
     rest = Frame(after(2.5), RATE, CHANNELS, values[:, 2 * SAMPLES + 40 :])
     scores = detector.feed(rest)
-    assert statuses(scores) == ["indeterminate", "present"]
+    assert statuses(scores) == ["indeterminate", "indeterminate", "present"]
     assert scores[0].reason.startswith("3 of 4 channels")
+    assert scores[1].reason == "1 of the 2 segments that a score needs"  # of A1 alone there are four
 
 
 @pytest.mark.parametrize(

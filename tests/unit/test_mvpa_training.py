@@ -195,6 +195,32 @@ def test_one_segment_under_another_name_is_refused_whatever_its_channels_order()
         check_split([known, sample(2)], [sample(3), Sample(window, 0, "copy")])
 
 
+def spoiled(segments: Tensor, how: str) -> Tensor:
+    copied = segments.clone()
+    if how == "a channel left out":
+        return copied[:, 1:]
+    if how == "a sample missing in each segment":
+        copied[:, 0, 5] = torch.nan
+    return (
+        copied.round(decimals=1) if how == "rounded" else copied / 1000.0 if how == "in millivolt" else copied
+    )
+
+
+@pytest.mark.parametrize(
+    "how", ["a channel left out", "a sample missing in each segment", "rounded", "in millivolt"]
+)
+@pytest.mark.parametrize("samples", [64, 2560])
+def test_a_copy_that_was_touched_is_refused(how: str, samples: int) -> None:
+    draw = torch.Generator().manual_seed(5)
+    known = Sample(50.0 * torch.randn(4, 3, samples, generator=draw), 0, "a")
+    other = Sample(50.0 * torch.randn(4, 3, samples, generator=draw), 0, "b")
+    copy = Sample(spoiled(known.segments, how), 0, "copy")
+    for pair in ((known, copy), (copy, known)):
+        with pytest.raises(InvalidInput, match="the same recording under two names"):
+            check_split(pair[:1], [other, pair[1]])
+    check_split([known], [other])
+
+
 def test_unplugged_electrodes_are_no_duplicate() -> None:
     silent = [Sample(torch.zeros(2, 3, 64), 0, name) for name in ("a", "b")]
     check_split(silent[:1], silent[1:])

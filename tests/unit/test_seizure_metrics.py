@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sklearn.metrics import cohen_kappa_score  # type: ignore[import-untyped]
 
-from models.clinical.errors import InvalidInput
+from models.clinical.errors import InvalidInput, UnreadableSource
 from pipelines.ingest.annotations import COLUMNS
 from pipelines.metrics.seizure_files import score_files
 from pipelines.metrics.seizures import (
@@ -144,6 +144,23 @@ def test_two_lengths_of_one_recording_are_refused(tmp_path: Path) -> None:
         score_files(reference, hypothesis)
 
 
+def test_lengths_within_a_second_are_one_length(tmp_path: Path) -> None:
+    reference = write(tmp_path / "ref.tsv", (600, 60, "sz", "n/a", "n/a", MONDAY, 3600.49))
+    hypothesis = write(tmp_path / "hyp.tsv", (600, 60, "sz", "n/a", "n/a", MONDAY, 3600.51))
+    assert score_files(reference, hypothesis).metrics.event.f1 == 1.0
+    write(tmp_path / "hyp.tsv", (600, 60, "sz", "n/a", "n/a", MONDAY, 3601.49))
+    with pytest.raises(InvalidInput, match=r"3601\.49 s, the reference 3600\.49 s"):
+        score_files(reference, hypothesis)
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_table_that_says_nowhere_what_a_seizure_is_is_refused(side: int, tmp_path: Path) -> None:
+    files = [write(tmp_path / name, (600, 60, "sz", "n/a", "n/a", MONDAY, 3600)) for name in ("a", "b")]
+    files[side].write_text("onset\tduration\trecordingDuration\n600\t60\t3600\n", encoding="utf-8")
+    with pytest.raises(UnreadableSource, match=rf"{files[side]}: no column eventType.*expected onset"):
+        score_files(*files)
+
+
 def test_a_recording_only_the_hypothesis_knows_is_refused(tmp_path: Path) -> None:
     both = [(600, 60, "sz", "n/a", "n/a", start, 3600) for start in (MONDAY, TUESDAY)]
     with pytest.raises(InvalidInput, match="2024-01-02"):
@@ -172,9 +189,24 @@ def test_the_command_prints_json_with_null_where_undefined(tmp_path: Path) -> No
 def test_the_command_names_a_bad_row_and_scores_the_others(tmp_path: Path) -> None:
     row = (600, 60, "sz", "n/a", "n/a", MONDAY, 3600)
     reference = write(tmp_path / "ref.tsv", row)
-    hypothesis = write(tmp_path / "hyp.tsv", row, (9999, 60, "sz", "n/a", "n/a", MONDAY, 3600))
+    hypothesis = write(tmp_path / "hyp.tsv", row, (-5, 60, "sz", "n/a", "n/a", MONDAY, 3600))
     done = prodrome("metrics", "seizures", str(reference), str(hypothesis))
     assert done.returncode == 1
-    assert "hyp.tsv row 2: onset '9999' is not in [0, 3600] s" in done.stderr
+    assert "hyp.tsv row 2: onset '-5' is not in >= 0 s" in done.stderr
     assert "event f1             1.0000" in done.stdout
     assert "latency_s            0.0000" in done.stdout
+
+
+def test_a_detection_after_the_end_is_false_as_timescoring_has_it_and_is_told(tmp_path: Path) -> None:
+    row = (600, 60, "sz", "n/a", "n/a", MONDAY, 3600)
+    reference = write(tmp_path / "ref.tsv", row)
+    hypothesis = write(tmp_path / "hyp.tsv", row, (9999, 60, "sz", "n/a", "n/a", MONDAY, 3600))
+    done = prodrome("metrics", "seizures", str(reference), str(hypothesis), "--json")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["event"] == {
+        "sensitivity": 1.0,
+        "precision": 0.5,
+        "f1": 2 / 3,
+        "fp_per_24h": 24.0,
+    }
+    assert "hyp.tsv: a seizure at 9999 s of a recording of 3600 s: counted as timescoring" in done.stderr

@@ -33,7 +33,7 @@ from pipelines.evaluate.settings import EvaluationSettings, digest
 from pipelines.evaluate.worst import WorstStays, write_trajectories
 from pipelines.prediction_files import replacing
 
-SCORING = 1  # of the part files: a new number has everything scored anew
+SCORING = 2  # of the part files: a new number has everything scored anew
 
 
 @dataclass(frozen=True)

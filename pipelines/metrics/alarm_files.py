@@ -29,6 +29,7 @@ from pipelines.metrics.alarms import NEVER_ENDS, Booleans, Events, Floats, Integ
 
 _LONGEST_HEADER = 65_536  # characters
 _TIMES = ("time", "hour", "minutes")
+_MODEL = "model"  # the column of an evaluation's part files that says whose a score is
 _HOUR = timedelta(hours=1)
 
 
@@ -104,6 +105,7 @@ def read_scores(path: Path) -> ScoreTable:
 
 def scores_at(table: pa.Table, path: Path, time: Clock) -> ScoreTable:
     """The scores of a table at the times of one of its columns."""
+    _refuse_several_models(table, path)
     stays, score = _stays(table, path), _scores(table, path)
     codes, stay_ids = pd.factorize(stays)
     order = np.lexsort((time.time, codes))
@@ -216,6 +218,14 @@ def _refuse_bad_times(
     if again.any():
         row = int(order[1:][again].min())
         raise at_row(path, row, f"stay {stay_ids[codes[row]]} has two scores at one {time.column}")
+
+
+def _refuse_several_models(table: pa.Table, path: Path) -> None:
+    if _MODEL in table.column_names and len(models := table.column(_MODEL).unique().to_pylist()) > 1:
+        raise UnreadableSource(
+            f"{path}: scores of several models, {', '.join(map(str, models))}; expected those of one "
+            "(choose-policy takes an evaluation's folder and --model)"
+        )
 
 
 def _with_events(held: ScoreTable, table: pa.Table, path: Path, onset: Clock) -> AlarmTables:

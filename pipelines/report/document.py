@@ -64,6 +64,7 @@ def _content(material: Material, step: Callable[[], None]) -> dict[str, Any]:
         "sentences": sentences(material),
         "drawn": drawn,
         "worst": worst,
+        "banded": trajectories.banded(material),
         "groups": equity.rows(material),
         "attrition": _attrition(material),
         "score_drift": _score_drift(material),

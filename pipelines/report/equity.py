@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,9 @@ _PANELS = (
     ("sensitivity", "Sensitivity", True),
     ("precision", "Precision (PPV)", True),
     ("delay_hours", "Delay, hours", False),
-    ("alarms_per_100_patient_days", "Alarms per 100 patient-days", False),
+    ("alarms_per_100_patient_days", "Alarms per\n100 patient-days", False),
 )
+_LONGEST = 22  # letters of a group's name on one line, so that panels stay wide enough for their titles
 
 
 def groups(material: Material) -> list[dict[str, Any]]:
@@ -70,7 +72,8 @@ def draw(material: Material) -> Drawing:
         "alarms_per_100_patient_days": 100 * (whole["alarms_per_bed_day"] or 0),
     }
     place = _places(told)
-    with drawing(1, len(_PANELS), 9.4, 0.9 + 0.27 * (max(place) + 1)) as (figure, axes):
+    names = [fill(one["group"], _LONGEST) for one in told]
+    with drawing(1, len(_PANELS), 9.4, 1.1 + 0.27 * (max(place) + 1)) as (figure, axes):
         for panel, (key, title, share) in zip(axes, _PANELS, strict=True):
             scale = 100 if share else 1
             if reference[key] is not None:
@@ -79,7 +82,7 @@ def draw(material: Material) -> Drawing:
                 _point(panel, at, one[key], scale)
             panel.set_title(title + (", %" if share else ""), fontsize=9.8)
             panel.set_ylim(max(place) + 0.7, -0.7)
-            panel.set_yticks(place, [one["group"] if panel is axes[0] else "" for one in told], color=INK)
+            panel.set_yticks(place, names if panel is axes[0] else [""] * len(told), color=INK)
             panel.set_xlim(left=0)
             panel.grid(visible=True, axis="x")
             panel.tick_params(length=0)

@@ -96,6 +96,8 @@ def _table_groups(stays: pd.DataFrame, path: Path) -> dict[str, pd.Series]:
         told[stay] = tuple(cells)
     if table.broken_rows:
         raise table.broken_rows[0]
+    if not stays["stay_id"].isin(list(told)).any():
+        raise UnreadableSource(f"{path}: names none of the {len(stays)} stays that are evaluated")
     return {
         name: pd.Series(
             [_text(told[stay][place]) if stay in told else UNKNOWN for stay in stays["stay_id"]],

@@ -126,11 +126,11 @@ def test_a_stay_without_label_is_refused_by_name(made_records: MakeRecords, tmp_
 
 def test_stays_of_one_class_are_refused(made_records: MakeRecords, tmp_path: Path) -> None:
     records = made_records(tmp_path / "records", 3, first=1)
-    with pytest.raises(InvalidInput, match="no positive subject among 3 stays"):
+    with pytest.raises(InvalidInput, match="records: no positive subject among 3 stays"):
         evaluate(of(records), tmp_path / "out")
     for path in records.iterdir():
         path.unlink()
-    with pytest.raises(InvalidInput, match="no stay without an event among 1"):
+    with pytest.raises(InvalidInput, match="records: no stay without an event among 1"):
         evaluate(of(made_records(records, 1)), tmp_path / "out")
 
 

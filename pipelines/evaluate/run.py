@@ -30,6 +30,7 @@ from pipelines.evaluate.reading import OpenedSource, chunks, require_onsets
 from pipelines.evaluate.record import RECORD, Evaluation
 from pipelines.evaluate.seen import Seen
 from pipelines.evaluate.settings import EvaluationSettings, digest
+from pipelines.evaluate.subgroups import read_facts
 from pipelines.evaluate.worst import WorstStays, write_trajectories
 from pipelines.prediction_files import replacing
 
@@ -57,6 +58,8 @@ def evaluate(settings: EvaluationSettings, out: Path, *, console: Console | None
     """
     loaded = _loaded(settings)
     opened = [OpenedSource.of(source) for source in settings.sources]
+    if settings.subgroups.table is not None:
+        read_facts(settings.subgroups.table)  # what is wrong with it is said before anything is scored
     out.mkdir(parents=True, exist_ok=True)
     first = loaded[0].model
     worst = WorstStays(

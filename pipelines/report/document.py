@@ -52,7 +52,7 @@ def _content(material: Material, step: Callable[[], None]) -> dict[str, Any]:
     draw("calibration", calibrated.draw_reliability, where=calibrated.has_probabilities(material))
     draw("decision", calibrated.draw_decision, where=calibrated.has_probabilities(material))
     draw("burden", burden.draw)
-    draw("subgroups", equity.draw)
+    draw("subgroups", equity.draw, where=bool(equity.groups(material)))
     draw("drift", drift.draw, where=len(drift.sites(material)) > 1)
     worst = trajectories.draw_all(material)
     step()

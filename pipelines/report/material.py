@@ -80,7 +80,7 @@ class Material:
         return found
 
     def card(self) -> str:
-        """The card that says the first model's version in its title, with the model or shipped; else nothing."""
+        """The card that says the first model's version in its title, with it or shipped; else nothing."""
         for folder in (Path(self.settings["models"][0]), registry.shipped(self.first["model"])):
             path = folder / "CARD.md"
             text = path.read_text(encoding="utf-8") if path.is_file() else ""

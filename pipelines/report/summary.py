@@ -124,8 +124,8 @@ def _what(material: Material) -> str:
     window = material.settings["window_hours"]
     return (
         f"{begin} would have had {plural(alarms, 'alarm')}, one {every(figures['alarms_per_bed_day'])} in "
-        f"each bed. Of {events}, {count(outside['events_detected'])} would have been foretold within {window:g} h "
-        f"and {count(missed)} missed; {_looked_into(outside)}."
+        f"each bed. Of {events}, {count(outside['events_detected'])} would have been foretold within "
+        f"{window:g} h and {count(missed)} missed; {_looked_into(outside)}."
     )
 
 

@@ -84,7 +84,7 @@ def _group(stays: pd.DataFrame, name: str, settings: SubgroupSettings) -> pd.Ser
 
 
 def read_facts(path: Path) -> tuple[tuple[str, ...], dict[str, tuple[object, ...]]]:
-    """The columns of a table of facts, and each stay's row of it. Raises UnreadableSource, by file and row."""
+    """The columns of a table of facts, and the row of each stay. Raises UnreadableSource by file and row."""
     table = TableFile(path)
     columns = tuple(table.columns())
     if "stay" not in columns:

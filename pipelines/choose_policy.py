@@ -121,7 +121,9 @@ def part(ward: Ward, name: str) -> Ward:
     held = np.array([split_of(subject) == name for subject in ward.subject])
     if not held.any():
         raise InvalidInput(
-            f"no {name} stay among {len(held)}: score every subject (--subjects all)", value=name
+            f"no {name} stay among {len(held)}: score every subject (prodrome score, or evaluate with "
+            "--subjects all)",
+            value=name,
         )
     return ward.only(held)
 

@@ -107,7 +107,7 @@ def labelled_by(source: Source, path: Path) -> LabelledSource:
     for stay, hour, row in rows(table.batches(_COLUMNS), (*_COLUMNS, ROW)):
         number = read_number(hour)
         if str(stay) in onsets:
-            raise UnreadableSource(f"{path}: stay {stay} stands twice; expected one onset a stay")
+            raise UnreadableSource(f"{path}: row {row}: stay {stay} stands twice; expected one onset a stay")
         onsets[str(stay)] = Onset(number, row)
         if math.isnan(number) and not isinstance(hour, float) and hour not in _NO_ONSET:
             fault = f"stay {stay} has onset_hour {hour!r}; expected hours or nothing"

@@ -45,6 +45,7 @@ SCHEMA = pa.schema(
         ("probability", pa.float64()),
         ("predicted", pa.int8()),
         ("label", pa.int8()),
+        ("care_unit", pa.string()),
     ]
 )
 # what `score_source` writes: value, low and high as above
@@ -58,6 +59,8 @@ SCORE_SCHEMA = pa.schema(
         ("high", pa.float64()),
         ("status", pa.string()),
         ("reason", pa.string()),
+        ("subject", pa.string()),
+        ("care_unit", pa.string()),
     ]
 )
 _ROWS_A_GROUP = 50_000
@@ -82,8 +85,7 @@ def score_source(
 ) -> ScoredSource:
     """Write the score of every hour of every stay of `source` as `predictions.parquet` and `.csv` in `out`.
 
-    Columns: stay, time, hour, value, low, high, status, reason. What was set aside is `quarantine.parquet`
-    there. Raises UnknownModel.
+    Columns: those of `SCORE_SCHEMA`. What was set aside is `quarantine.parquet` there. Raises UnknownModel.
     """
     loaded = registry.load(model)
     out.mkdir(parents=True, exist_ok=True)
@@ -253,6 +255,7 @@ def prediction_rows(one: StayPrediction, threshold: float) -> pa.Table:
         "probability": one.probability,
         "predicted": one.predicted(threshold),
         "label": pa.nulls(rows, pa.int8()) if one.label is None else one.label,
+        "care_unit": pa.array([one.care_unit] * rows, pa.string()),
     }
     return pa.table(columns, schema=SCHEMA)
 
@@ -272,5 +275,7 @@ def _score_rows(one: StayPrediction) -> pa.Table:
         **_numbers(one),
         "status": [str(status) for status in one.status],
         "reason": list(one.reason),
+        "subject": [one.subject_id] * len(one.hour),
+        "care_unit": pa.array([one.care_unit] * len(one.hour), pa.string()),
     }
     return pa.table(columns, schema=SCORE_SCHEMA)

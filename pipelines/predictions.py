@@ -37,7 +37,7 @@ class StayPrediction:
 
     `hour` (R,) int64 after admission, increasing; `value` (R,) in [0, 1], NaN for no score; `low` and `high`
     (R,) its spread, NaN where the model states none; `status` and `reason` (R,) say which silence it is;
-    `label` (R,) int8 in {0, 1} where the source has one.
+    `label` (R,) int8 in {0, 1} and `care_unit` where the source has one.
     """
 
     stay_id: str
@@ -50,6 +50,7 @@ class StayPrediction:
     status: tuple[ScoreStatus, ...]
     reason: tuple[str, ...]
     label: npt.NDArray[np.int8] | None = None
+    care_unit: str | None = None
 
     @property
     def probability(self) -> npt.NDArray[np.float64]:
@@ -90,8 +91,9 @@ def predict(model: EarlyWarningModel, ingested: IngestedStay) -> StayPrediction:
             value=hour[0],
             bound=">= 1",
         )
+    facts = stay.stay_id, stay.subject_id, stay.admitted_at
     return StayPrediction(
-        stay.stay_id, stay.subject_id, stay.admitted_at, hour, *_scores(model, stay, hour), ingested.label
+        *facts, hour, *_scores(model, stay, hour), label=ingested.label, care_unit=stay.care_unit
     )
 
 

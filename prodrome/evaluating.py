@@ -83,13 +83,19 @@ def report(
 def choose_policy(
     scores: Annotated[
         Path,
-        typer.Argument(metavar="SCORES", help="Predictions of validation and test subjects, all in one."),
+        typer.Argument(
+            metavar="SCORES",
+            help="Predictions of validation and test subjects: a table, or what score or evaluate wrote.",
+        ),
     ],
     *,
     alarms_per_bed_day: Annotated[float, typer.Option(help="How many alarms a bed and day are bearable.")],
     out: Annotated[Path, typer.Option(dir_okay=False, help="The policy file to write (JSON).")],
     onsets: Annotated[
         Path | None, typer.Option(help="Table of onsets, where SCORES has no column label.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Whose scores, where an evaluation holds several models'.")
     ] = None,
     window: Annotated[str, typer.Option(help="How long before an event an alarm foretells it.")] = "8h",
     page: Annotated[
@@ -99,15 +105,17 @@ def choose_policy(
     """The alarm policy of highest recall within a budget: chosen on validation, reported on test stays."""
     from pipelines.choose_policy import choose_policy as choose
     from pipelines.choose_policy import part, report
+    from pipelines.evaluate.wards import ward_of
     from pipelines.metrics.alarm_columns import read_duration
-    from pipelines.metrics.ward_files import read_ward
 
     ahead = read_duration(window)
     for file in filter(None, (out, page)):
         writable(file.parent)
-    read = read_ward(scores, onsets)
+    read = ward_of(scores, onsets, model)
     chosen = choose(read.ward, alarms_per_bed_day, ahead)
     typer.echo("\n".join(report(chosen)))
+    if not read.by_subject:
+        say(f"{scores}: not every stay tells its subject; validation and test are split by stay there")
     if read.untold:
         say(f"{read.untold} stays are left out: positive from their first row, they tell no onset")
     if read.onsets is not None and (beyond := read.onsets.beyond(ahead)):
@@ -118,7 +126,7 @@ def choose_policy(
         from pipelines.report.burden_page import burden_page
 
         test = part(read.ward, "test")
-        html = burden_page(test, chosen.policy, ahead, scores.name, budget=alarms_per_bed_day)
+        html = burden_page(test, chosen.policy, ahead, scores.resolve().name, budget=alarms_per_bed_day)
         with replacing(page) as unfinished:
             unfinished.write_text(html, encoding="utf-8")
         say(f"page: {page}")

@@ -56,6 +56,7 @@ def alarms(
     rule = AlarmRule(threshold, read_duration(silence), read_duration(rearm))
     ahead = read_duration(window)
     tables = read_tables(scores, onsets)
+    tables.require_events()
     watched, events = tables.scores.watched, tables.events
     alarm = fire(watched, events, rule)
     found = figures(judge(watched, events, alarm, ahead))

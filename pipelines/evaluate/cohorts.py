@@ -40,7 +40,7 @@ def figured(
     Raises InvalidInput if no stay has an event, or every one.
     """
     evidence = read_evidence(out, [model.name for model in models])
-    require_events(evidence, str(out))
+    require_events(evidence, ", ".join(str(one.settings.labels or one.settings.path) for one in opened))
     masks = {ALL: evidence.stays["site"].notna().to_numpy()}
     if len(opened) > 1:
         sites = [source.settings.called for source in opened]

@@ -30,6 +30,7 @@ from pipelines.evaluate.reading import OpenedSource, chunks, require_onsets
 from pipelines.evaluate.record import RECORD, Evaluation
 from pipelines.evaluate.seen import Seen, require_trained_at
 from pipelines.evaluate.settings import EvaluationSettings, digest
+from pipelines.evaluate.subgroups import read_facts
 from pipelines.evaluate.worst import WorstStays, write_trajectories
 from pipelines.prediction_files import replacing
 
@@ -58,6 +59,8 @@ def evaluate(settings: EvaluationSettings, out: Path, *, console: Console | None
     loaded = _loaded(settings)
     require_trained_at(settings, [Seen.by(one.model) for one in loaded])
     opened = [OpenedSource.of(source) for source in settings.sources]
+    if settings.subgroups.table is not None:
+        read_facts(settings.subgroups.table)  # what is wrong with it is said before anything is scored
     out.mkdir(parents=True, exist_ok=True)
     first = loaded[0].model
     worst = WorstStays(

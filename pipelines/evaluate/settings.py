@@ -7,22 +7,22 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, get_args
 
 from models.clinical.alarm import AlarmPolicy
 from models.clinical.errors import InvalidInput, UnreadableSource
 from pipelines.engines import ENGINES, Engine
+from pipelines.evaluate.typed import bounded, made, made_all
 from pipelines.metrics.bootstrap import Bootstrap
 
 Part = Literal["held-out", "validation", "train", "all"]
 PARTS: tuple[Part, ...] = get_args(Part)
-
-_Settings = TypeVar("_Settings")
+_LONGEST = 8760.0  # hours, a year: no alarm is about more
+_HOURS = f"from 0 to {_LONGEST:g} h"
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,7 @@ class SourceSettings:
     def __post_init__(self) -> None:
         if self.part not in PARTS:
             raise InvalidInput(f"part {self.part!r} is none of {', '.join(PARTS)}", value=self.part)
-        if self.first is not None and self.first < 1:
-            raise InvalidInput(f"first {self.first} stays", value=self.first, bound=">= 1")
+        bounded("first", self.first, self.first is None or self.first >= 1, ">= 1 stay")
 
     @property
     def called(self) -> str:
@@ -66,6 +65,9 @@ class PolicySettings:
     off_delay_hours: float = 0.0
 
     def __post_init__(self) -> None:
+        for name in ("refractory_hours", "on_delay_hours", "off_delay_hours"):
+            hours = getattr(self, name)
+            bounded(name, hours, 0 <= hours <= _LONGEST, _HOURS)
         self.policy(0.5 if self.release is None else self.release)
 
     def policy(self, own: float) -> AlarmPolicy:
@@ -99,8 +101,10 @@ class SubgroupSettings:
         for name in self.by:
             if name not in known:
                 raise InvalidInput(f"subgroups by {name!r}", value=name, bound=f"one of {', '.join(known)}")
-        if list(self.age_edges) != sorted(set(self.age_edges)):
-            raise InvalidInput("age_edges must increase", value=self.age_edges, unit="years")
+        edges = list(self.age_edges)
+        good = bool(edges) and edges[0] > 0 and edges == sorted(set(edges))
+        bounded("age_edges", edges, good, "at least one, in years, increasing from above 0")
+        bounded("fewest_stays", self.fewest_stays, self.fewest_stays >= 1, ">= 1 stay")
 
 
 @dataclass(frozen=True)
@@ -142,15 +146,18 @@ class EvaluationSettings:
         _require(
             self.engine in ENGINES, f"engine {self.engine!r} is none of {', '.join(ENGINES)}", self.engine
         )
-        _require(self.workers >= 1, f"{self.workers} workers", self.workers)
+        window, horizon, budget = self.window_hours, self.horizon_hours, self.alarms_per_bed_day
+        bounded("window_hours", window, 0 < window <= _LONGEST, f"above 0, at most {_LONGEST:g} h")
+        bounded("horizon_hours", horizon, 0 <= horizon <= 48, "from 0 to 48 h")  # noqa: PLR2004
+        bounded("alarms_per_bed_day", budget, budget > 0, "> 0 alarms a bed and day")
+        for name, least in (("misses", 0), ("false_alarms", 0), ("shuffles", 0), ("workers", 1)):
+            number = getattr(self, name)
+            bounded(name, number, number >= least, f">= {least}")
         _require(
             isinstance(self.trained_at, tuple) and all(isinstance(site, str) for site in self.trained_at),
             'trained_at must be a list of names, such as ["A"]',
             self.trained_at,
         )
-        _require(self.window_hours > 0, f"window of {self.window_hours} h", self.window_hours)
-        _require(0 <= self.horizon_hours <= 48, f"horizon of {self.horizon_hours} h", self.horizon_hours)  # noqa: PLR2004
-        _require(self.alarms_per_bed_day > 0, f"{self.alarms_per_bed_day} alarms", self.alarms_per_bed_day)
 
     def as_json(self) -> dict[str, Any]:
         """Everything that decides the figures, as JSON."""
@@ -186,32 +193,15 @@ def read_settings(path: Path) -> EvaluationSettings:
 
 
 def _settings(held: dict[str, Any]) -> EvaluationSettings:
-    tables = {
-        "sources": tuple(_made(SourceSettings, one, "sources") for one in held.pop("sources", [])),
-        "bootstrap": _made(Bootstrap, held.pop("bootstrap", {}), "bootstrap"),
-        "subgroups": _made(SubgroupSettings, held.pop("subgroups", {}), "subgroups"),
+    tables: dict[str, Any] = {
+        "sources": made_all(SourceSettings, held.pop("sources", []), "sources"),
+        "bootstrap": made(Bootstrap, held.pop("bootstrap", {}), "bootstrap"),
+        "subgroups": made(SubgroupSettings, held.pop("subgroups", {}), "subgroups"),
         "models": (),
     }
     if "policies" in held:
-        tables["policies"] = tuple(_made(PolicySettings, one, "policies") for one in held.pop("policies"))
-    return _made(EvaluationSettings, tables | held, "the file")
-
-
-def _made(kind: type[_Settings], held: Mapping[str, Any], where: str) -> _Settings:
-    """One table as its dataclass: lists become tuples, and what ends a path becomes one."""
-    known = {one.name for one in fields(kind)}  # type: ignore[arg-type]
-    if unknown := sorted(set(held) - known):
-        raise InvalidInput(f"{where}: unknown {', '.join(unknown)}; there are: {', '.join(sorted(known))}")
-    paths = {"path", "labels", "table"} & known
-    values = {
-        name: Path(value)
-        if name in paths and value is not None
-        else tuple(value)
-        if isinstance(value, list)
-        else value
-        for name, value in held.items()
-    }
-    return kind(**values)
+        tables["policies"] = made_all(PolicySettings, held.pop("policies"), "policies")
+    return made(EvaluationSettings, tables | held, "the file")
 
 
 def running_on(

@@ -83,7 +83,8 @@ def _group(stays: pd.DataFrame, name: str, settings: SubgroupSettings) -> pd.Ser
     return pd.Series(named, index=stays.index, dtype="str")
 
 
-def _table_groups(stays: pd.DataFrame, path: Path) -> dict[str, pd.Series]:
+def read_facts(path: Path) -> tuple[tuple[str, ...], dict[str, tuple[object, ...]]]:
+    """The columns of a table of facts, and the row of each stay. Raises UnreadableSource by file and row."""
     table = TableFile(path)
     columns = tuple(table.columns())
     if "stay" not in columns:
@@ -96,6 +97,13 @@ def _table_groups(stays: pd.DataFrame, path: Path) -> dict[str, pd.Series]:
         told[stay] = tuple(cells)
     if table.broken_rows:
         raise table.broken_rows[0]
+    return columns, told
+
+
+def _table_groups(stays: pd.DataFrame, path: Path) -> dict[str, pd.Series]:
+    columns, told = read_facts(path)
+    if not stays["stay_id"].isin(list(told)).any():
+        raise UnreadableSource(f"{path}: names none of the {len(stays)} stays that are evaluated")
     return {
         name: pd.Series(
             [_text(told[stay][place]) if stay in told else UNKNOWN for stay in stays["stay_id"]],

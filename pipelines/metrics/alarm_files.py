@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,13 +23,14 @@ import pyarrow.compute as pc  # type: ignore[import-untyped]
 import pyarrow.csv  # type: ignore[import-untyped]
 import pyarrow.parquet  # type: ignore[import-untyped]
 
-from models.clinical.errors import UnreadableSource
+from models.clinical.errors import InvalidInput, UnreadableSource
 from models.clinical.score import ScoreStatus
 from pipelines.metrics.alarm_columns import SCORE, STAY, Clock, at_row, clock_of, named, numbers, timed
 from pipelines.metrics.alarms import NEVER_ENDS, Booleans, Events, Floats, Integers, Watched
 
 _LONGEST_HEADER = 65_536  # characters
 _TIMES = ("time", "hour", "minutes")
+_MODEL = "model"  # the column of an evaluation's part files that says whose a score is
 _HOUR = timedelta(hours=1)
 
 
@@ -74,6 +76,12 @@ class AlarmTables:
         """Whether the onsets tell when clinicians acted."""
         return bool((self.recognised != NEVER_ENDS).any())
 
+    def require_events(self) -> None:
+        """Raises InvalidInput where no stay has an event: then there is nothing to foretell."""
+        if not len(self.events.onset):
+            stays = len(self.scores.stay_ids)
+            raise InvalidInput(f"{self.path}: no positive subject: no onset of any of {stays} stays")
+
     def beyond(self, window: timedelta) -> str | None:
         """Which events begin more than `window` after their stay's last score, as a sentence, or None."""
         watched, events = self.scores.watched, self.events
@@ -104,6 +112,7 @@ def read_scores(path: Path) -> ScoreTable:
 
 def scores_at(table: pa.Table, path: Path, time: Clock) -> ScoreTable:
     """The scores of a table at the times of one of its columns."""
+    _refuse_several_models(table, path)
     stays, score = _stays(table, path), _scores(table, path)
     codes, stay_ids = pd.factorize(stays)
     order = np.lexsort((time.time, codes))
@@ -120,17 +129,31 @@ def read_table(path: Path) -> pa.Table:
         if path.suffix.lower() in {".parquet", ".pq"}:
             table = pa.parquet.read_table(path)
             return pa.table({name: _plain(table.column(name)) for name in table.column_names})
-        delimiter, names = _header(path)
-        return pa.csv.read_csv(
-            path,
-            read_options=pa.csv.ReadOptions(column_names=names, skip_rows=1, use_threads=False),
-            parse_options=pa.csv.ParseOptions(delimiter=delimiter),
-            convert_options=pa.csv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True, null_values=[""]
-            ),
-        )
+        return _read_text(path)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise UnreadableSource(f"{path}: expected a whole table, but {error}") from error
+
+
+def _read_text(path: Path) -> pa.Table:
+    delimiter, names = _header(path)
+    broken: list[UnreadableSource] = []
+
+    def set_aside(row: Any) -> str:  # its number counts the header
+        fault = f"{row.actual_columns} cells, expected {row.expected_columns}: {row.text[:120]}"
+        broken.append(at_row(path, row.number - 2, fault))
+        return "skip"
+
+    table = pa.csv.read_csv(
+        path,
+        read_options=pa.csv.ReadOptions(column_names=names, skip_rows=1, use_threads=False),
+        parse_options=pa.csv.ParseOptions(delimiter=delimiter, invalid_row_handler=set_aside),
+        convert_options=pa.csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True, null_values=[""]
+        ),
+    )
+    if broken:
+        raise broken[0]
+    return table
 
 
 def _header(path: Path) -> tuple[str, list[str]]:
@@ -216,6 +239,14 @@ def _refuse_bad_times(
     if again.any():
         row = int(order[1:][again].min())
         raise at_row(path, row, f"stay {stay_ids[codes[row]]} has two scores at one {time.column}")
+
+
+def _refuse_several_models(table: pa.Table, path: Path) -> None:
+    if _MODEL in table.column_names and len(models := table.column(_MODEL).unique().to_pylist()) > 1:
+        raise UnreadableSource(
+            f"{path}: scores of several models, {', '.join(map(str, models))}; expected those of one "
+            "(choose-policy takes an evaluation's folder and --model)"
+        )
 
 
 def _with_events(held: ScoreTable, table: pa.Table, path: Path, onset: Clock) -> AlarmTables:

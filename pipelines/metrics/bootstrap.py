@@ -28,10 +28,13 @@ class Bootstrap:
     def __post_init__(self) -> None:
         if self.draws < 1 or not 0 < self.level < 1:
             raise InvalidInput(
-                f"bootstrap of {self.draws} draws at level {self.level}",
+                f"bootstrap of {self.draws} draws at level {self.level}; expected at least 1 draw, "
+                "level in (0, 1)",
                 value=self.draws,
                 bound="at least 1 draw, level in (0, 1)",
             )
+        if self.seed < 0:
+            raise InvalidInput(f"bootstrap seed {self.seed}; expected >= 0", value=self.seed, bound=">= 0")
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,8 @@ def evaluate_folders(labels: Path, predictions: Path) -> ChallengeMetrics:
     """The challenge's figures for a folder or zip of labels and one of predictions.
 
     Raises UnreadableSource where a file has no partner, lacks a column or a row, or cannot be read, and
-    InvalidInput for a label that is not 0 or 1 or a probability outside [0, 1]; both name file and row.
+    InvalidInput for a label that is not 0 or 1 or a probability outside [0, 1], which both name file and row,
+    and where no stay is positive.
     """
     true = {name: columns[0] for name, columns in _files(labels, (LABEL,))}
     given = dict(_files(predictions, (PROBABILITY, PREDICTION)))
@@ -35,6 +36,10 @@ def evaluate_folders(labels: Path, predictions: Path) -> ChallengeMetrics:
             raise UnreadableSource(
                 f"{predictions}: {name} has {len(given[name][0])} rows, its labels have {len(label)}"
             )
+    if not any(label.any() for label in true.values()):
+        raise InvalidInput(
+            f"{labels}: no positive subject among {len(true)} stays: {LABEL} is 0 in every row", bound=">= 1"
+        )
     order = sorted(true)
     return summarise(
         Cohort(

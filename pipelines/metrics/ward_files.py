@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,18 +17,21 @@ from pipelines.metrics.horizon import LABELLED_BEFORE
 
 _SUBJECT = ("subject_id", "subject", "patient_id", "patient")
 _UNIT = ("care_unit", "unit", "ward", "icu", "site")
-ONE_UNIT = "all beds"
+ONE_UNIT, UNKNOWN_UNIT = "all beds", "not recorded"
 
 
 @dataclass(frozen=True)
 class WardRead:
     """The ward of a file, how many stays were left out because they do not tell their onset, and the `onsets`
     where a table tells them.
+
+    Where `by_subject` is false some stays do not tell whose they are: each of them counts as a subject.
     """
 
     ward: Ward
     untold: int
     onsets: AlarmTables | None = None
+    by_subject: bool = True
 
 
 def read_ward(scores: Path, onsets: Path | None = None) -> WardRead:
@@ -38,7 +42,7 @@ def read_ward(scores: Path, onsets: Path | None = None) -> WardRead:
     """
     if onsets is not None:
         tables = read_tables(scores, onsets)
-        return WardRead(_ward(tables.scores, tables.events), 0, tables)
+        return WardRead(_ward(tables.scores, tables.events), 0, tables, _tells_subjects(tables.scores))
     held = read_scores(scores)
     positive = _positive(held)
     starts = held.watched.starts
@@ -48,13 +52,27 @@ def read_ward(scores: Path, onsets: Path | None = None) -> WardRead:
     told = ~ill | (first > starts[:-1])
     onset = held.watched.time[first[ill]] + LABELLED_BEFORE * MICROSECONDS_AN_HOUR
     events = Events(ill.astype(np.int64), onset, np.full_like(onset, NEVER_ENDS))
-    return WardRead(_ward(held, events).only(told), int(np.count_nonzero(~told)))
+    return WardRead(
+        _ward(held, events).only(told), int(np.count_nonzero(~told)), by_subject=_tells_subjects(held)
+    )
+
+
+def units(columns: Iterable[Sequence[str] | None], stays: int) -> tuple[str, ...]:
+    """The care unit of each of S `stays` by the first of `columns`, (S,) each, that names any."""
+    told = next((column for column in columns if column is not None and any(column)), (ONE_UNIT,) * stays)
+    return tuple(one or UNKNOWN_UNIT for one in told)
 
 
 def _ward(held: ScoreTable, events: Events) -> Ward:
-    subject = held.of_stays(_SUBJECT) or tuple(held.stay_ids)
-    unit = held.of_stays(_UNIT) or (ONE_UNIT,) * len(held.stay_ids)
+    stays = tuple(str(stay) for stay in held.stay_ids)
+    told = held.of_stays(_SUBJECT) or stays
+    subject = tuple(one or stay for one, stay in zip(told, stays, strict=True))
+    unit = units((held.of_stays((name,)) for name in _UNIT), len(stays))
     return Ward(held.watched, events, subject, unit, held.dated)
+
+
+def _tells_subjects(held: ScoreTable) -> bool:
+    return all(held.of_stays(_SUBJECT) or ("",))
 
 
 def _positive(held: ScoreTable) -> np.ndarray:

@@ -52,7 +52,7 @@ def _content(material: Material, step: Callable[[], None]) -> dict[str, Any]:
     draw("calibration", calibrated.draw_reliability, where=calibrated.has_probabilities(material))
     draw("decision", calibrated.draw_decision, where=calibrated.has_probabilities(material))
     draw("burden", burden.draw)
-    draw("subgroups", equity.draw)
+    draw("subgroups", equity.draw, where=bool(equity.groups(material)))
     draw("drift", drift.draw, where=len(drift.sites(material)) > 1)
     worst = trajectories.draw_all(material)
     step()
@@ -64,6 +64,7 @@ def _content(material: Material, step: Callable[[], None]) -> dict[str, Any]:
         "sentences": sentences(material),
         "drawn": drawn,
         "worst": worst,
+        "banded": trajectories.banded(material),
         "groups": equity.rows(material),
         "attrition": _attrition(material),
         "score_drift": _score_drift(material),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -15,8 +17,9 @@ _PANELS = (
     ("sensitivity", "Sensitivity", True),
     ("precision", "Precision (PPV)", True),
     ("delay_hours", "Delay, hours", False),
-    ("alarms_per_100_patient_days", "Alarms per 100 patient-days", False),
+    ("alarms_per_100_patient_days", "Alarms per\n100 patient-days", False),
 )
+_LONGEST = 22  # letters of a group's name on one line, so that panels stay wide enough for their titles
 
 
 def groups(material: Material) -> list[dict[str, Any]]:
@@ -69,8 +72,9 @@ def draw(material: Material) -> Drawing:
         else material.settings["window_hours"] - whole["outside"]["lead_time_hours"],
         "alarms_per_100_patient_days": 100 * (whole["alarms_per_bed_day"] or 0),
     }
-    place = _places(told)
-    with drawing(1, len(_PANELS), 9.4, 0.9 + 0.27 * (max(place) + 1)) as (figure, axes):
+    names = [fill(one["group"], _LONGEST) for one in told]
+    place = _places(told, names)
+    with drawing(1, len(_PANELS), 9.4, 1.1 + 0.27 * (max(place) + 1)) as (figure, axes):
         for panel, (key, title, share) in zip(axes, _PANELS, strict=True):
             scale = 100 if share else 1
             if reference[key] is not None:
@@ -79,7 +83,7 @@ def draw(material: Material) -> Drawing:
                 _point(panel, at, one[key], scale)
             panel.set_title(title + (", %" if share else ""), fontsize=9.8)
             panel.set_ylim(max(place) + 0.7, -0.7)
-            panel.set_yticks(place, [one["group"] if panel is axes[0] else "" for one in told], color=INK)
+            panel.set_yticks(place, names if panel is axes[0] else [""] * len(told), color=INK)
             panel.set_xlim(left=0)
             panel.grid(visible=True, axis="x")
             panel.tick_params(length=0)
@@ -94,14 +98,13 @@ def draw(material: Material) -> Drawing:
         )
 
 
-def _places(told: list[dict[str, Any]]) -> list[float]:
-    """Rows down the page, with a gap between facts."""
-    places, at, before = [], -1.0, None
-    for one in told:
-        at += 1.0 if one["by"] == before else (0.0 if before is None else 1.6)
-        at = max(at, 0.0)
-        before = one["by"]
-        places.append(at)
+def _places(told: list[dict[str, Any]], names: list[str]) -> list[float]:
+    """Rows down the page, as far apart as the lines of their names need, with a gap between facts."""
+    lines = [name.count("\n") + 1 for name in names]
+    places = [0.0]
+    for (one, ours), (other, theirs) in pairwise(zip(told, lines, strict=True)):
+        gap = 0.4 if one["by"] == other["by"] else 1.0
+        places.append(places[-1] + gap + 0.3 * (ours + theirs))
     return places
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from models import registry
 from models.clinical.alarm import AlarmPolicy
-from models.clinical.errors import UnknownModel, UnreadableSource
+from models.clinical.errors import UnreadableSource
 from pipelines.evaluate.record import FORMAT, RECORD
 from pipelines.evaluate.scored import Evidence, read_evidence
 from pipelines.evaluate.settings import PolicySettings
@@ -80,17 +80,12 @@ class Material:
         return found
 
     def card(self) -> str:
-        """The first model's card, if it came with one and is still where it was loaded from."""
-        load = self.settings["models"][0]
-        name = self.first["model"]
-        try:
-            if registry.load(load).version != self.first["version"]:
-                return ""
-        except UnknownModel:
-            return ""
-        for folder in (Path(load), registry.SHIPPED / name):
-            if (folder / "CARD.md").is_file():
-                return (folder / "CARD.md").read_text(encoding="utf-8")
+        """The card that says the first model's version in its title, with it or shipped; else nothing."""
+        for folder in (Path(self.settings["models"][0]), registry.shipped(self.first["model"])):
+            path = folder / "CARD.md"
+            text = path.read_text(encoding="utf-8") if path.is_file() else ""
+            if f"`{self.first['version']}`" in text.partition("\n")[0]:
+                return text
         return ""
 
 

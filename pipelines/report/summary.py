@@ -11,6 +11,7 @@ from typing import Any
 from pipelines.report.equity import groups, title_of
 from pipelines.report.material import Material
 from pipelines.report.words import (
+    NOTHING,
     between,
     count,
     every,
@@ -47,20 +48,18 @@ def key_figures(material: Material) -> list[KeyFigure]:
             f"of events had an alarm in the {window:g} h before",
             between(spread["recall"], 0, share=True),
         ),
-        KeyFigure(
-            one_in(outside["precision"]),
-            f"alarms was followed by an event within {window:g} h",
-            f"PPV {percent(outside['precision'], 1)} {between(spread['precision'], 1, share=True)}",
-        ),
+        _true_alarms(outside["precision"], spread["precision"], window),
         KeyFigure(
             number(per_day),
             "alarms a bed and day",
-            f"one {every(per_day)} {between(spread['alarms_per_bed_day'])}",
+            f"{between(spread['alarms_per_bed_day'])}; one {every(per_day)}"
+            if per_day
+            else "no alarm at all",
         ),
         KeyFigure(
-            f"{number(outside['lead_time_hours'], 1)} h",
+            f"{number(outside['lead_time_hours'], 1)} h" if lead else NOTHING,
             "median lead time of detected events",
-            f"quartiles {number(lead[0], 1)} to {number(lead[1], 1)} h" if lead else "",
+            f"quartiles {number(lead[0], 1)} to {number(lead[1], 1)} h" if lead else "no event was detected",
         ),
         KeyFigure(
             number(ranking["metrics"]["auroc"], 3),
@@ -73,6 +72,17 @@ def key_figures(material: Material) -> list[KeyFigure]:
             f"{between(_interval(ranking, 'auprc'), 3)}; chance {number(prevalence, 3)}",
         ),
     ]
+
+
+def _true_alarms(precision: float | None, spread: dict[str, Any], window: float) -> KeyFigure:
+    """How many alarms staff look into for one that comes true."""
+    followed = f"followed by an event within {window:g} h"
+    if precision is None:
+        return KeyFigure(NOTHING, f"alarms {followed}", "no alarm outside an event")
+    told = f"PPV {percent(precision, 1)} {between(spread, 1, share=True)}"
+    if not precision:
+        return KeyFigure("None", f"of the alarms was {followed}", told)
+    return KeyFigure(one_in(precision), f"alarms was {followed}", told)
 
 
 def sentences(material: Material) -> list[str]:
@@ -107,15 +117,25 @@ def _what(material: Material) -> str:
     first, warnings = material.first, material.first["warnings"][0]
     figures, outside = warnings["figures"], warnings["figures"]["outside"]
     missed = outside["events"] - outside["events_detected"]
-    alarms = plural(outside["alarms"] + figures["late"], "alarm")
+    alarms, events = outside["alarms"] + figures["late"], plural(outside["events"], "event")
+    begin = f"With {model_name(first['model'])} at a threshold of {number(warnings['threshold'], 4)}, staff"
+    if not alarms:
+        return f"{begin} would have had no alarm at all, and no warning of {events}."
     window = material.settings["window_hours"]
     return (
-        f"With {model_name(first['model'])} at a threshold of {number(warnings['threshold'], 4)}, staff "
-        f"would have had {alarms}, one {every(figures['alarms_per_bed_day'])} in each bed. Of "
-        f"{plural(outside['events'], 'event')}, {count(outside['events_detected'])} would have been foretold "
-        f"within {window:g} h and {count(missed)} missed; {number(outside['workup_to_detection'], 1)} alarms "
-        "would have been looked into for one that came true."
+        f"{begin} would have had {plural(alarms, 'alarm')}, one {every(figures['alarms_per_bed_day'])} in "
+        f"each bed. Of {events}, {count(outside['events_detected'])} would have been foretold within "
+        f"{window:g} h and {count(missed)} missed; {_looked_into(outside)}."
     )
+
+
+def _looked_into(outside: dict[str, Any]) -> str:
+    if not outside["alarms"]:
+        return "every alarm came after the onset"
+    if not outside["true_alarms"]:
+        return "no alarm came true"
+    looked_into = number(outside["workup_to_detection"], 1)
+    return f"{looked_into} alarms would have been looked into for one that came true"
 
 
 def _beside_rules(material: Material) -> list[str]:
@@ -150,7 +170,7 @@ def _fairness(material: Material) -> list[str]:
             for one in groups(material)
             if one["by"] == by and one["sensitivity"]["value"] is not None
         ]
-        if len(told) > 1:
+        if len(told) > 1 and max(told)[0] > 0:
             low, high = min(told), max(told)
             said.append(
                 f"{title_of(by).partition(',')[0].lower()} "

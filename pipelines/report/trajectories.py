@@ -25,6 +25,11 @@ def draw_all(material: Material) -> dict[str, list[Drawing]]:
     return found
 
 
+def banded(material: Material) -> bool:
+    """Whether some figure shows what the process believed of a variable."""
+    return any(variable["band"] for one in material.trajectories for variable in one["variables"])
+
+
 def _draw(material: Material, one: dict[str, Any], name: str, place: int) -> Drawing:
     variables = one["variables"]
     with drawing(1 + len(variables), 1, 9.2, 1.4 + 0.95 * len(variables)) as (figure, axes):

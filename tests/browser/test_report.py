@@ -21,14 +21,14 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory, made_records: MakeRecords) -> Path:
-    """The report of two sites, scored by the shipped network and a rule."""
+    """The report of two sites, scored by the shipped default and a rule."""
     folder = tmp_path_factory.mktemp("report")
     sources = tuple(
         SourceSettings("cinc2019", made_records(folder / site, 40, first=first), site)
         for site, first in (("A", 0), ("B", 300))
     )
     settings = EvaluationSettings(
-        sources, ("mgp-tcn", "news2"), bootstrap=Bootstrap(draws=10), shuffles=2, horizon_hours=6
+        sources, ("default", "news2"), bootstrap=Bootstrap(draws=10), shuffles=2, horizon_hours=6
     )
     evaluate(settings, folder / "out")
     return write_report(folder / "out")
@@ -67,6 +67,26 @@ def test_every_section_has_something_to_show(page: Page) -> None:
     assert "not a certified medical device" in page.inner_text("header")
     assert "None" not in page.inner_text("#summary")
     screenshot(page, "report")
+
+
+def test_every_word_of_a_drawing_lies_in_it(page: Page) -> None:
+    beyond = page.evaluate(
+        """() => [...document.querySelectorAll("figure svg")].flatMap((drawing) => {
+            const edge = drawing.getBoundingClientRect();
+            return [...drawing.querySelectorAll("text")].filter((text) => {
+                const box = text.getBoundingClientRect();
+                return box.left < edge.left - 1 || box.right > edge.right + 1;
+            }).map((text) => text.textContent);
+        })"""
+    )
+    assert beyond == []
+
+
+def test_what_is_drawn_and_the_card_are_of_the_model_that_was_evaluated(page: Page) -> None:
+    assert page.query_selector("#miss_1, #false_alarm_1")
+    assert "what the Gaussian process believed hour by hour" in page.inner_text("#cases")
+    version = page.inner_text("header code >> nth=0")
+    assert f"version {version}" in page.inner_text("#card h3")
 
 
 def test_each_figure_is_a_file_too(page: Page, report: Path) -> None:

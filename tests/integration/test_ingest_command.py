@@ -179,7 +179,9 @@ def test_every_later_command_takes_the_folder(ward: Path, ingested: Path, tmp_pa
         assert prodrome("score", source, str(path), "--model", "qsofa", "--out", out).returncode == 0
     one, two = (pq.read_table(tmp_path / name / "predictions.parquet") for name in ("table", "ingested"))
     assert one == two
-    assert one.column_names == ["stay", "time", "hour", "value", "low", "high", "status", "reason"]
+    assert one.column_names == [
+        *("stay", "time", "hour", "value", "low", "high", "status", "reason", "subject", "care_unit")
+    ]
     lines = (tmp_path / "table" / "predictions.csv").read_text(encoding="utf-8").splitlines()
     assert len(lines) == len(one) + 1
 

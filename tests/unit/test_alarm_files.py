@@ -173,7 +173,8 @@ def test_our_own_table_of_predictions_with_hours_without_a_score(tmp_path: Path)
         ("stay,time,score\n,1,0.5\n", ONSETS, "scores.csv: row 1: stay is empty"),
         ("stay,time,score\na,1,0.5\nb,1,0\na,1.0,0.5\n", ONSETS, "row 3: stay a has two scores at one time"),
         ("stay,time,score\n", ONSETS, "scores.csv: no row"),
-        ("stay,time,score\na,1\n", ONSETS, "scores.csv: expected a whole table"),
+        ("stay,time,score\na,1,0.5\na,2\n", ONSETS, "scores.csv: row 2: 2 cells, expected 3: a,2"),
+        ("stay,time,score\na,1,0.5\na,2,0.5,7\n", ONSETS, "scores.csv: row 2: 4 cells, expected 3: a,2"),
         ("time,score\n1,0.5\n", ONSETS, "scores.csv: no column tells the stay; .* found time, score"),
         ("stay,score\na,0.5\n", ONSETS, "scores.csv: no column tells the time"),
         (SCORES, "stay,note\na,x\n", "onsets.csv: no column tells the onset"),
@@ -223,11 +224,11 @@ def run(folder: Path, scores: str, onsets: str, *options: str) -> tuple[int, str
 
 
 def test_the_command_prints_the_record_and_null_where_undefined(tmp_path: Path) -> None:
-    code, printed = run(tmp_path, SCORES, "stay,onset\n", "--json", "--threshold", "1.0")
+    code, printed = run(tmp_path, SCORES, "stay,onset\na,4\n", "--json", "--threshold", "1.0")
     assert code == 0
     record = json.loads(printed)
     assert tuple(record) == KEYS
-    assert [key for key in KEYS if record[key] is None] == ["precision", "recall", "lead_time_hours"]
+    assert [key for key in KEYS if record[key] is None] == ["precision", "lead_time_hours"]
     assert record["false_alarms_per_patient_day"] == record["alerts_per_100_patient_days"] == 0
 
 
@@ -250,6 +251,17 @@ def test_events_beyond_the_window_of_the_last_score_are_named(
     assert "3 of 4 events begin more than 8 h after the last score of their stay" in said
     assert "onsets.csv: row 2, of stay b" in said
     assert tables.beyond(timedelta(hours=9)) is None
+
+
+@pytest.mark.parametrize("onsets", ["stay,onset\n", "stay,onset\na,\nb,NaN\n"])
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_table_without_any_onset_is_refused(tmp_path: Path, onsets: str, options: list[str]) -> None:
+    read(tmp_path, SCORES, onsets)
+    paths = [str(tmp_path / "scores.csv"), str(tmp_path / "onsets.csv")]
+    done = CliRunner().invoke(app, ["metrics", "alarms", *paths, *options])
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert isinstance(done.exception, InvalidInput)
+    assert "onsets.csv: no positive subject: no onset of any of 2 stays" in str(done.exception)
 
 
 def test_an_event_at_the_first_score_of_a_dated_table_counts(tmp_path: Path) -> None:

@@ -95,3 +95,10 @@ def test_one_stay_twice_is_refused(tmp_path: Path) -> None:
     folder(true / "again", LABELS)
     with pytest.raises(UnreadableSource, match=r"\.psv occurs twice"):
         evaluate_folders(true, folder(tmp_path / "given", PREDICTIONS))
+
+
+def test_labels_without_a_positive_stay_are_refused(tmp_path: Path) -> None:
+    well = {name: content.replace("90|1", "90|0") for name, content in LABELS.items()}
+    given = folder(tmp_path / "given", PREDICTIONS)
+    with pytest.raises(InvalidInput, match=r"true: no positive subject among 2 stays: SepsisLabel is 0"):
+        evaluate_folders(folder(tmp_path / "true", well), given)

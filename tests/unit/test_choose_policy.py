@@ -199,3 +199,33 @@ def test_the_command_says_which_events_of_a_table_no_alarm_can_foretell(tmp_path
     assert done.exit_code == 0
     assert f"1 of {len(ill)} events begin more than 8 h after the last score of their stay" in done.stderr
     assert f"onsets.csv: row {len(ill)}, of stay s{ill[-1]}" in done.stderr
+
+
+def test_subjects_are_split_whole_and_a_table_that_does_not_tell_them_is_named(tmp_path: Path) -> None:
+    here = pd.read_parquet(table(tmp_path))
+    assert read_ward(tmp_path / "predictions.parquet").by_subject
+    without = here.drop(columns="subject_id")
+    without.to_parquet(tmp_path / "without.parquet")
+    read = read_ward(tmp_path / "without.parquet")
+    assert not read.by_subject
+    assert read.ward.subject[:2] == ("s0", "s1")
+    arguments = ["choose-policy", str(tmp_path / "without.parquet"), "--alarms-per-bed-day", "0.6"]
+    done = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path / "policy.json")])
+    assert done.exit_code == 0
+    assert "without.parquet: not every stay tells its subject" in done.stderr
+
+
+def test_a_unit_column_that_says_nothing_gives_way_to_the_next(tmp_path: Path) -> None:
+    here = pd.read_parquet(table(tmp_path)).assign(care_unit=None, site="north")
+    here.to_parquet(tmp_path / "sites.parquet")
+    assert set(read_ward(tmp_path / "sites.parquet").ward.unit) == {"north"}
+    here["care_unit"] = ["MICU" if stay == "s3" else None for stay in here["stay_id"]]
+    here.to_parquet(tmp_path / "units.parquet")
+    assert set(read_ward(tmp_path / "units.parquet").ward.unit) == {"MICU", "not recorded"}
+
+
+def test_a_table_of_several_models_is_refused_by_their_names(tmp_path: Path) -> None:
+    here = pd.read_parquet(table(tmp_path))
+    pd.concat([here.assign(model=name) for name in ("a", "b")]).to_parquet(tmp_path / "two.parquet")
+    with pytest.raises(UnreadableSource, match=r"two\.parquet: scores of several models, a, b; expected"):
+        read_ward(tmp_path / "two.parquet")

@@ -12,7 +12,7 @@ import pytest
 from models import registry
 from models.clinical.errors import InvalidInput, UnreadableSource
 from pipelines.evaluate.run import evaluate
-from pipelines.evaluate.settings import EvaluationSettings, PolicySettings, SourceSettings
+from pipelines.evaluate.settings import EvaluationSettings, PolicySettings, SourceSettings, SubgroupSettings
 from pipelines.ingest.cinc2019 import open_source
 from pipelines.metrics.bootstrap import Bootstrap, Interval, intervals
 from pipelines.metrics.challenge_files import evaluate_folders
@@ -126,12 +126,19 @@ def test_a_stay_without_label_is_refused_by_name(made_records: MakeRecords, tmp_
 
 def test_stays_of_one_class_are_refused(made_records: MakeRecords, tmp_path: Path) -> None:
     records = made_records(tmp_path / "records", 3, first=1)
-    with pytest.raises(InvalidInput, match="no positive subject among 3 stays"):
+    with pytest.raises(InvalidInput, match="records: no positive subject among 3 stays"):
         evaluate(of(records), tmp_path / "out")
     for path in records.iterdir():
         path.unlink()
-    with pytest.raises(InvalidInput, match="no stay without an event among 1"):
+    with pytest.raises(InvalidInput, match="records: no stay without an event among 1"):
         evaluate(of(made_records(records, 1)), tmp_path / "out")
+
+
+def test_a_table_of_subgroups_is_read_before_anything_is_scored(records: Path, tmp_path: Path) -> None:
+    groups = SubgroupSettings(table=tmp_path / "none.csv")
+    with pytest.raises(UnreadableSource, match=r"none\.csv: no such file"):
+        evaluate(of(records, subgroups=groups), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_part_without_a_stay_is_refused(made_records: MakeRecords, tmp_path: Path) -> None:

@@ -98,6 +98,9 @@ def test_a_table_adds_its_columns(evidence: Evidence, tmp_path: Path) -> None:
     table.write_text("stay,ethnicity\ns0,one\ns1,other,third\ns2,one\n", encoding="utf-8")
     with pytest.raises(UnreadableSource, match=r"facts\.csv: row 2 has 3 cells; expected 2"):
         groups(evidence.stays, SubgroupSettings(table=table))
+    table.write_text("stay,ethnicity\nS0,one\n", encoding="utf-8")
+    with pytest.raises(UnreadableSource, match=r"facts\.csv: names none of the 40 stays"):
+        groups(evidence.stays, SubgroupSettings(table=table))
 
 
 @pytest.mark.parametrize(("age", "band"), [(44.9, "under 45"), (45.0, "45 to 65"), (80.0, "80 on")])

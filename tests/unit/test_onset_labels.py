@@ -148,7 +148,7 @@ def test_the_first_stays_alone_refuse_nothing(source: Source, tmp_path: Path) ->
     ("text", "said"),
     [
         ("stay,onset\na,1\n", "missing column onset_hour"),
-        ("stay,onset_hour\na,1\na,2\n", "stay a stands twice"),
+        ("stay,onset_hour\na,1\na,2\n", "row 2: stay a stands twice"),
         ("stay,onset_hour\na,soon\n", "stay a has onset_hour 'soon'"),
         ("stay,onset_hour\na,1\nb,-3\n", "row 2: stay b has its onset 3 h before admission"),
         ("stay,onset_hour\n", "no row"),

@@ -1,13 +1,19 @@
 """The report: words for figures, cards as HTML, drift as its formula says, and nothing escapes."""
 
+import json
 import math
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from models import registry
 from pipelines.report.drift import stability
 from pipelines.report.markup import html_of
-from pipelines.report.summary import at_chance
+from pipelines.report.material import Material
+from pipelines.report.summary import at_chance, key_figures, sentences
+from pipelines.report.trajectories import banded
 from pipelines.report.words import between, every, number, one_in, percent, plural
 
 
@@ -69,3 +75,89 @@ def test_shuffled_labels_are_at_chance_unless_they_rank_above_it() -> None:
     assert at_chance([0.62, 0.41, 0.55, 0.60])
     assert not at_chance([0.78, 0.81, 0.79, 0.80])
     assert not at_chance([0.60])
+
+
+def material(folder: Path, *, alarms: int, late: int = 0, true: int = 0, **more: Any) -> Material:
+    """An evaluation of 20 events and 40 bed-days, as its record tells it."""
+    every_alarm, none = alarms + late, {"low": None, "high": None}
+    share = {"low": 0.0, "high": 0.5}
+    outside = {
+        "alarms": alarms,
+        "true_alarms": true,
+        "events": 20,
+        "events_detected": true,
+        "recall": true / 20,
+        "precision": true / alarms if alarms else None,
+        "workup_to_detection": alarms / true if true else None,
+        "lead_time_hours": 4.0 if true else None,
+        "lead_time_hours_quartiles": [3.0, 5.0] if true else None,
+    }
+    warning = {
+        "threshold": 0.5,
+        "figures": {"alarms_per_bed_day": every_alarm / 40, "late": late, "outside": outside},
+        "intervals": {"recall": share, "precision": share, "alarms_per_bed_day": {"low": 0.25, "high": 0.35}},
+    }
+    ranking = {
+        "metrics": {"auroc": 0.8, "auprc": 0.3},
+        "intervals": {"auroc": none, "auprc": none},
+    }
+    model = {
+        "model": "ensemble",
+        "version": "abc",
+        "ranking": ranking,
+        "warnings": [warning],
+        "at_budget": None,
+    }
+    counts = {"stays": 60, "subjects": 50, "septic_stays": 20, "hours": 960, "prevalence": 0.1}
+    record: dict[str, Any] = {
+        "cohorts": [{"counts": counts, "models": [model | more]}],
+        "sources": [{"site": "A"}],
+        "subgroups": {"ensemble": []},
+        "leakage": {"floor": {"metrics": {"auroc": 0.5}}, "shuffled_auroc": []},
+        "settings": {"window_hours": 12.0, "models": [str(folder)]},
+    }
+    return Material(folder, record)
+
+
+def said(of: Material) -> tuple[str, list[str]]:
+    """What the summary says of the alarms, and its key figures of them."""
+    return sentences(of)[1], [f"{one.value} {one.name}, {one.aside}" for one in key_figures(of)[1:4]]
+
+
+def test_the_interval_of_a_rate_is_in_its_own_unit(tmp_path: Path) -> None:
+    sentence, (_, rate, lead) = said(material(tmp_path, alarms=12, true=3))
+    assert rate == "0.30 alarms a bed and day, (0.25 to 0.35); one every 3.3 days"
+    assert lead == "4.0 h median lead time of detected events, quartiles 3.0 to 5.0 h"
+    assert "12 alarms, one every 3.3 days in each bed" in sentence
+    assert sentence.endswith("4.0 alarms would have been looked into for one that came true.")
+
+
+def test_a_policy_that_never_fires_is_told_as_that(tmp_path: Path) -> None:
+    sentence, (true, rate, lead) = said(material(tmp_path, alarms=0))
+    assert sentence.endswith("would have had no alarm at all, and no warning of 20 events.")
+    assert true == "\N{EN DASH} alarms followed by an event within 12 h, no alarm outside an event"
+    assert rate == "0.00 alarms a bed and day, no alarm at all"
+    assert lead == "\N{EN DASH} median lead time of detected events, no event was detected"
+
+
+def test_alarms_of_which_none_comes_true_are_told_as_that(tmp_path: Path) -> None:
+    sentence, (true, _, _) = said(material(tmp_path, alarms=10))
+    assert sentence.endswith("20 missed; no alarm came true.")
+    assert true.startswith("None of the alarms was followed by an event within 12 h, PPV 0.0")
+    assert said(material(tmp_path, alarms=0, late=4))[0].endswith("missed; every alarm came after the onset.")
+
+
+def test_a_card_is_of_the_version_that_was_evaluated_or_not_shown(tmp_path: Path) -> None:
+    assert material(tmp_path, alarms=1).card() == ""
+    title = (registry.SHIPPED / "ensemble" / "CARD.md").read_text(encoding="utf-8").partition("\n")[0]
+    shipped = title.split("`")[1]
+    assert material(tmp_path, alarms=1, version=shipped).card().startswith(title)
+    (tmp_path / "CARD.md").write_text("# Ensemble, version `abc`\n\nOurs.\n", encoding="utf-8")
+    assert "Ours." in material(tmp_path, alarms=1).card()
+    assert material(tmp_path, alarms=1, version="other").card() == ""
+
+
+@pytest.mark.parametrize("band", [None, {"hour": [1], "mean": [1.0], "low": [0.0], "high": [2.0]}])
+def test_a_band_is_explained_where_one_is_drawn(tmp_path: Path, band: object) -> None:
+    (tmp_path / "trajectories.json").write_text(json.dumps([{"variables": [{"band": band}]}]))
+    assert banded(material(tmp_path, alarms=1)) == (band is not None)

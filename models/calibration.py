@@ -30,10 +30,6 @@ class Calibration:
         """Scores in [0, 1]."""
         return np.asarray(0.5 + 0.5 * np.tanh(0.5 * (self.slope * logit + self.intercept)))
 
-    def corrected(self, by: Calibration) -> Calibration:
-        """The scaling that `by` makes of this one's calibrated logit."""
-        return Calibration(by.slope * self.slope, by.slope * self.intercept + by.intercept)
-
 
 def calibrate(logit: Floats, label: npt.NDArray[np.generic], weight: Floats | None = None) -> Calibration:
     """Platt scaling of greatest likelihood of `logit` (N,) against `label` (N,) of 0 and 1; each row counts

@@ -118,7 +118,7 @@ class Ensemble:
         from models.ensemble_learning import weigh  # noqa: PLC0415  learning is not loaded to score
 
         members = [member.fit(train, validation) for member in self.members]
-        return type(self)(members, weigh(members, train, validation, self.learnt.conformal.coverage))
+        return type(self)(members, weigh(members, validation, self.learnt.conformal.coverage))
 
     def score(self, stay: Stay, end: datetime | None = None) -> ScoreSeries:
         """The scores on `stay.grid(end)`, each from what stood at its time, with their spread.

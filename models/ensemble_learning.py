@@ -1,9 +1,8 @@
-"""What an ensemble learns: its weights, calibration, threshold and limit, from validation subjects.
+"""What an ensemble learns: its weights, calibration, threshold and limit, from validation subjects alone.
 
 All of them teach the weights that are kept. Calibration and threshold are found on all of them too, each half
 scored by weights that the other half taught: no hour is calibrated by weights that it taught, and none is
-left out (cross-fitting, as in Wolpert 1992, doi:10.1016/S0893-6080(05)80023-1). What chance made of them is
-corrected by what trees say of the training subjects (`models.calibration_control`).
+left out (cross-fitting, as in Wolpert 1992, doi:10.1016/S0893-6080(05)80023-1).
 
     N  hours     J  members     S  stays
 """
@@ -11,7 +10,6 @@ corrected by what trees say of the training subjects (`models.calibration_contro
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from hashlib import sha256
 from itertools import compress
 
@@ -20,8 +18,7 @@ import numpy.typing as npt
 from sklearn.metrics import average_precision_score, roc_auc_score  # type: ignore[import-untyped]
 
 from models.base import EarlyWarningModel
-from models.calibration import Calibration, best_f1, calibrate
-from models.calibration_control import correction
+from models.calibration import best_f1, calibrate
 from models.clinical.errors import InvalidInput
 from models.clinical.stay import GRID_STEP, LabelledStay
 from models.ensemble import Conformal, Learnt, disagreement, said
@@ -31,18 +28,15 @@ Floats = npt.NDArray[np.float64]
 
 
 def weigh(
-    members: Sequence[EarlyWarningModel],
-    train: Sequence[LabelledStay],
-    validation: Sequence[LabelledStay],
-    coverage: float,
+    members: Sequence[EarlyWarningModel], validation: Sequence[LabelledStay], coverage: float
 ) -> Learnt:
     """Everything an ensemble of `members` learns, with the threshold of best F1; `pipelines.train_ensemble`
     takes that of utility.
 
-    Raises InvalidInput where a half of the validation subjects, or a fold of all, has one label only.
+    Raises InvalidInput where a half of the validation subjects has hours of one label only.
     """
     x = [heard(members, one) for one in validation]
-    return weighed(members, validation, x, coverage, correction(train, validation))
+    return weighed(members, validation, x, coverage)
 
 
 def heard(members: Sequence[EarlyWarningModel], one: LabelledStay) -> Floats:
@@ -57,15 +51,13 @@ def weighed(
     validation: Sequence[LabelledStay],
     x: Sequence[Floats],
     coverage: float,
-    by: Calibration,
 ) -> Learnt:
-    """The same of what the members said, `x` (N, J) of each stay, with the correction of the calibration."""
+    """The same of what the members said, `x` (N, J) of each stay."""
     logit, label = _present(validation, crossed(validation, x), x)
-    calibration = calibrate(logit, label).corrected(by)
+    calibration = calibrate(logit, label)
     largest = np.array([disagreement(members, one).max(initial=0.0) for one in x])
     training = {
         "hours": len(label),
-        "correction": asdict(by),
         "validation": {
             "auroc": float(roc_auc_score(label, logit)),
             "auprc": float(average_precision_score(label, logit)),

@@ -22,8 +22,6 @@ from models.training_stays import standardisation_of
 from models.trees import Rows, Trees
 
 Labels = npt.NDArray[np.int8]
-Folds = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 
 def learn(
@@ -47,18 +45,6 @@ def grown(config: HourlyTreesConfig, rows: Rows, label: Labels) -> Trees:
     """The mean of forests grown on thinned `rows` (N, C) with their `label` (N,)."""
     check_both_labels(label)
     return Trees.of(list(grow(config, config.channels_a_split, rows, label)))
-
-
-def out_of_fold(config: HourlyTreesConfig, rows: Rows, label: Labels, fold: Folds) -> Floats:
-    """The logit (N,) of each of `rows` (N, C) by trees grown on the other folds; `label`, `fold` (N,).
-
-    Raises InvalidInput where the others of a fold have one label only.
-    """
-    logit = np.full(len(rows), np.nan)
-    for own in np.unique(fold):
-        learns, asked = fold != own, fold == own
-        logit[asked] = grown(config, rows[learns], label[learns]).logit(rows[asked])
-    return logit
 
 
 def labelled_hours(stays: Sequence[LabelledStay], standardisation: Standardisation) -> tuple[Rows, Labels]:

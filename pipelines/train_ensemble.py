@@ -1,7 +1,7 @@
 """Weighing an ensemble: trained members and CinC 2019 stays in, a model folder out.
 
 The threshold is the one that gains most CinC 2019 utility on the validation subjects, each half of whom is
-scored by weights that the other half taught. Training subjects correct the calibration, by trees alone.
+scored by weights that the other half taught.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ import numpy as np
 
 from models import registry
 from models.base import EarlyWarningModel
-from models.calibration import Calibration
-from models.calibration_control import correction
 from models.clinical.errors import InvalidInput
 from models.clinical.stay import LabelledStay
 from models.ensemble import Ensemble, Floats
@@ -45,31 +43,27 @@ def train_ensemble(
     """
     named = " + ".join(source.stem for source in sources)
     loaded = [registry.load(member) for member in members]
-    parts = read(sources)
-    by = correction(parts["train"], parts["validation"])
-    return weigh_on(loaded, parts["validation"], by, named, out, coverage=coverage, progress=progress)
+    validation = read(sources)["validation"]
+    return weigh_on(loaded, validation, named, out, coverage=coverage, progress=progress)
 
 
 def weigh_on(
     members: Sequence[EarlyWarningModel],
     validation: Sequence[LabelledStay],
-    by: Calibration,
     source_name: str,
     out: Path,
     *,
     coverage: float,
     progress: Progress,
 ) -> Ensemble:
-    """The same of members and stays already read, and the correction of the calibration; `source_name` goes
-    into the model's description.
-    """
+    """The same of members and stays already read; `source_name` goes into the model's description."""
     for member in members:
         _check_split(member)
     x: list[Floats] = []
     for one in validation:
         x.append(heard(members, one))
         progress(1)
-    learnt = weighed(members, validation, x, coverage, by)
+    learnt = weighed(members, validation, x, coverage)
     score = [
         _carried(learnt.calibration(logit), own) for logit, own in zip(crossed(validation, x), x, strict=True)
     ]

@@ -62,7 +62,7 @@ def ensemble(
     from pipelines.train_ensemble import train_ensemble as weigh
 
     with ProgressBar(console=Console(stderr=True)) as bar:
-        task = bar.add_task("growing trees, then asking the members", total=None)
+        task = bar.add_task("asking the members", total=None)
         model = weigh(source, member, out, coverage=coverage, progress=lambda stays: bar.advance(task, stays))
     say(f"{model.name} {model.version}: saved to {out}")
 

@@ -188,22 +188,9 @@ def test_every_validation_hour_with_a_score_calibrates(
     members: list[EarlyWarningModel], validation: tuple[list[LabelledStay], list[np.ndarray]]
 ) -> None:
     stays, said = validation
-    learnt = weighed(members[:2], stays, said, 0.9, Calibration())
+    learnt = weighed(members[:2], stays, said, coverage=0.9)
     assert learnt.training["hours"] == 200 * 10 - 3
     score = learnt.calibration(np.concatenate(crossed(stays, said)))
     heard = ~np.isnan(np.concatenate(said)[:, 0])
     label = np.concatenate([one.label for one in stays])
     assert score[heard].mean() == pytest.approx(label[heard].mean(), rel=1e-3)
-
-
-def test_the_calibration_is_corrected(
-    members: list[EarlyWarningModel], validation: tuple[list[LabelledStay], list[np.ndarray]]
-) -> None:
-    by = Calibration(0.8, -0.5)
-    plain, corrected = (weighed(members[:2], *validation, 0.9, one) for one in (Calibration(), by))
-    logit = np.linspace(-6.0, 3.0, 10)
-    expected = 0.8 * logit_of(plain.calibration(logit)) - 0.5
-    np.testing.assert_allclose(logit_of(corrected.calibration(logit)), expected, atol=1e-9)
-    assert corrected.stacking == plain.stacking
-    assert corrected.conformal == plain.conformal
-    assert corrected.training["correction"] == {"slope": 0.8, "intercept": -0.5}

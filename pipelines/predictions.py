@@ -91,9 +91,19 @@ def predict(model: EarlyWarningModel, ingested: IngestedStay) -> StayPrediction:
             value=hour[0],
             bound=">= 1",
         )
-    facts = stay.stay_id, stay.subject_id, stay.admitted_at
+    value, low, high, status, reason = _scores(model, stay, hour)
     return StayPrediction(
-        *facts, hour, *_scores(model, stay, hour), label=ingested.label, care_unit=stay.care_unit
+        stay_id=stay.stay_id,
+        subject_id=stay.subject_id,
+        admitted_at=stay.admitted_at,
+        hour=hour,
+        value=value,
+        low=low,
+        high=high,
+        status=status,
+        reason=reason,
+        label=ingested.label,
+        care_unit=stay.care_unit,
     )
 
 

@@ -103,7 +103,6 @@ class LiveBed:
         self.stay, self.signal, self.detector = stay, signal, detector
         self._marked, self._silent = bad, dict[str, str]()
         self._read = 0.0  # seconds of the signal
-        self.infinite = 0  # samples that were, and so count as missing
         self._pictures: deque[tuple[datetime, Picture]] = deque(maxlen=PICTURED_SEGMENTS)
 
     @property
@@ -146,11 +145,7 @@ class LiveBed:
     def _next(self) -> Sequence[Score]:
         values = self.signal.window(self._read, self._read + SEGMENT_SECONDS)
         names = tuple(channel.name for channel in self.signal.channels)
-        infinite = np.isinf(values)
-        self.infinite += int(infinite.sum())
-        values = np.where(infinite, np.float32(np.nan), values)
         self._silent = _silent(names, values)
-        self._silent |= {names[row]: "infinite value" for row in np.flatnonzero(infinite.any(axis=1))}
         start, self._read = self.read_until, self._read + SEGMENT_SECONDS
         self._pictures.append((self.read_until, _picture(names, values)))
         frame = Frame(start, self.detector.rate_hz, names, values)

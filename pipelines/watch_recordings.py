@@ -40,13 +40,12 @@ _SHAFTS = (("LA", "LH"), ("RA", "RH"))
 
 @dataclass
 class Watched:
-    """How far watching has come: the verdicts of the service, segments that were never read, infinite samples
-    that count as missing, and which beds failed and why.
+    """How far watching has come: the verdicts of the service, segments that were never read, and which beds
+    failed and why.
     """
 
     verdicts: Counter[str] = field(default_factory=Counter)
     skipped: int = 0
-    infinite: int = 0
     failed: list[str] = field(default_factory=list)
     at: datetime | None = None
 
@@ -152,7 +151,7 @@ def watch(
     going_on = _sound(beds, begin, watched, on_failure)
     while going_on:
         going_on = _sound(going_on, follow, watched, on_failure)
-        watched.at, watched.infinite = clock.now, sum(bed.infinite for bed in beds)
+        watched.at = clock.now
         on_progress(watched)
         going_on = [bed for bed in going_on if not bed.ended]
         if going_on:

@@ -113,8 +113,7 @@ def watch_recordings(
         with interruptible(None, None):
             watched = watch(live, client, on_failure=say)
     counted = ", ".join(f"{count} {status}" for status, count in sorted(watched.verdicts.items()))
-    infinite = f"; {watched.infinite} infinite samples count as missing" if watched.infinite else ""
-    typer.echo(f"segments: {counted or 'none'}; {watched.skipped} never read{infinite}")
+    typer.echo(f"segments: {counted or 'none'}; {watched.skipped} never read")
     if watched.failed:
         raise typer.Exit(1)
 

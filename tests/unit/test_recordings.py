@@ -142,7 +142,7 @@ def test_an_infinite_sample_counts_as_missing_and_names_its_channel() -> None:
     signal = recording_of(values, 128.0, ["LA1", "LA2", "LA3"])
     bed = LiveBed(live_bed().stay, signal, LineLengthDetector(LineLengthConfig(rate_hz=128.0)), {})
     first, second = bed.scores(START + timedelta(seconds=10), 10)
-    assert (bed.infinite, bed.bad) == (1, {"LA2": "infinite value"})
+    assert bed.bad == {"LA2": "signal missing"}
     assert second.time == first.time + SEGMENT
     low = segment_body(bed, [second])["segments"][0]["signal"][1]["low"]  # type: ignore[index]
     assert low.count(None) == 1

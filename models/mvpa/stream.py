@@ -18,7 +18,7 @@ import threading
 import time
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from models.clinical.errors import InvalidInput
 from models.clinical.frames import Frame
@@ -31,6 +31,7 @@ _GLANCE_SECONDS = 0.05  # how often a wait looks whether the stream was closed
 
 
 Outcome = Score | Refused
+Item = TypeVar("Item")
 
 
 class DetectorStream:
@@ -73,12 +74,7 @@ class DetectorStream:
         """Say that no frame follows: `outcomes` ends after the last."""
         self._check_open()
         self._finished.set()
-        while not self._closed.is_set():
-            try:
-                self._frames.put(None, timeout=_GLANCE_SECONDS)
-            except queue.Full:
-                continue
-            return
+        self._hand(self._frames, None)
 
     def outcomes(self) -> Iterator[Outcome]:
         """Scores and refused frames in order, until the stream is finished or closed."""
@@ -111,7 +107,7 @@ class DetectorStream:
             except queue.Empty:
                 continue
             for outcome in self._outcomes_of(frame):
-                self._tell(outcome)
+                self._hand(self._outcomes, outcome)
             if frame is None:
                 return
 
@@ -129,10 +125,11 @@ class DetectorStream:
         self.slowest_seconds = max(self.slowest_seconds, time.perf_counter() - start)
         return [*self._detector.refused, *scores]
 
-    def _tell(self, outcome: Outcome | None) -> None:
+    def _hand(self, to: queue.Queue[Item], item: Item) -> None:
+        """Wait for room, unless the stream is closed meanwhile."""
         while not self._closed.is_set():
             try:
-                self._outcomes.put(outcome, timeout=_GLANCE_SECONDS)
+                to.put(item, timeout=_GLANCE_SECONDS)
             except queue.Full:
                 continue
             return

@@ -12,8 +12,8 @@ import shutil
 import threading
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -133,18 +133,33 @@ def settings(database_url: str) -> Settings:
     )
 
 
+Serving = Callable[[Settings], AbstractContextManager[httpx.Client]]
+
+
 @pytest.fixture
-def api(settings: Settings) -> Iterator[httpx.Client]:
+def serving() -> Serving:
+    """Starts a real web server over some settings, gives its client and stops it again."""
+
+    @contextmanager
+    def serve(settings: Settings) -> Iterator[httpx.Client]:
+        served = server(create_app(settings), settings)
+        thread = threading.Thread(target=served.run)
+        thread.start()
+        with httpx.Client(base_url=f"http://{HOST}:{settings.port}", timeout=20) as client:
+            while not served.started:
+                time.sleep(0.005)
+            yield client
+        served.should_exit = True
+        thread.join()
+
+    return serve
+
+
+@pytest.fixture
+def api(settings: Settings, serving: Serving) -> Iterator[httpx.Client]:
     """A client of a real web server over `settings`."""
-    served = server(create_app(settings), settings)
-    thread = threading.Thread(target=served.run)
-    thread.start()
-    with httpx.Client(base_url=f"http://127.0.0.1:{settings.port}", timeout=20) as client:
-        while not served.started:
-            time.sleep(0.005)
+    with serving(settings) as client:
         yield client
-    served.should_exit = True
-    thread.join()
 
 
 @pytest.fixture

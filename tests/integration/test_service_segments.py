@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -14,8 +13,8 @@ from sqlalchemy import Engine, func, select
 
 from db.rows import AlertEventRow, AuditRow, OutboxRow, SegmentScoreRow
 from db.session import reading
-from service.app import create_app
 from service.settings import Settings
+from tests.integration.conftest import Serving
 
 NEWEST = datetime(2026, 11, 22, 18, 30, tzinfo=UTC)  # the service clock of `settings` stands there
 PATH = "/v1/stays/icu-7/segment-scores"
@@ -143,19 +142,11 @@ def test_a_threshold_is_within_bounds_and_the_same_for_one_version(api: httpx.Cl
 
 
 def test_the_operators_policy_comes_before_the_threshold_that_is_stated(
-    settings: Settings, tmp_path: Path, stay_id: int
+    settings: Settings, serving: Serving, tmp_path: Path, stay_id: int
 ) -> None:
     path = tmp_path / "seizures.json"
     path.write_text(json.dumps({"threshold": 0.9, "k": 2, "n": 2}))
-    app = create_app(settings.model_copy(update={"seizure_policy_file": str(path)}))
-
-    async def alerts() -> list[dict[str, Any]]:
-        transport = httpx.ASGITransport(app=app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://ward") as client:
-            await client.post(PATH, json=body({10: 0.92, 5: 0.92}) | {"threshold": 0.957})
-            found: list[dict[str, Any]] = (await client.get("/v1/alerts")).json()["alerts"]
-            return found
-
-    (alert,) = asyncio.run(alerts())
-    app.state.context.engine.dispose()
+    with serving(settings.model_copy(update={"seizure_policy_file": str(path)})) as api:
+        api.post(PATH, json=body({10: 0.92, 5: 0.92}) | {"threshold": 0.957})
+        (alert,) = api.get("/v1/alerts").json()["alerts"]
     assert alert["raised_at"] == "2026-11-22T18:29:55Z"

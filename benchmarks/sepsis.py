@@ -223,6 +223,7 @@ def _prediction(labelled: LabelledStay, value: npt.NDArray[np.float64]) -> StayP
         high=no_spread,
         status=(ScoreStatus.PRESENT,) * len(value),
         reason=("",) * len(value),
+        prior=0.0,  # there is no hour without a score
         label=labelled.label,
     )
 

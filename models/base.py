@@ -120,6 +120,12 @@ class EarlyWarningModel(Protocol):
         """The score at or above which the model calls an hour positive."""
 
     @property
+    def prior(self) -> float:
+        """The probability of an hour before a stay's first score, as often as such hours were positive where
+        the model learnt; 0 for a rule, which has learnt from none.
+        """
+
+    @property
     def training(self) -> Mapping[str, Any]:
         """How it was learnt, as JSON: data, split, figures on validation; empty for a rule."""
 

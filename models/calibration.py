@@ -1,6 +1,6 @@
 """From a logit to a probability by Platt scaling, and from that to a threshold.
 
-    p = 1 / (1 + exp(-(slope * logit + intercept)))
+    p = 1 / (1 + exp(-(slope * logit + intercept)))     before the first score: the prior (models/prior.py)
 
 Source: Platt 1999. A slope above 0 changes no order. Who only scores does not load what learns it.
 """
@@ -21,19 +21,25 @@ CLOSEST = 1e-6  # to 0 and 1: beyond it a score would claim a certainty that no 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Platt scaling of the logit; `slope` > 0, so it never changes an order."""
+    """Platt scaling of the logit; `slope` > 0, so it never changes an order.
+
+    `prior` is the probability in [0, 1] of an hour before the first score, which has no logit.
+    """
 
     slope: float = 1.0
     intercept: float = 0.0
+    prior: float = 0.0
 
     def __call__(self, logit: Floats) -> Floats:
         """Scores in [0, 1]."""
         return np.asarray(0.5 + 0.5 * np.tanh(0.5 * (self.slope * logit + self.intercept)))
 
 
-def calibrate(logit: Floats, label: npt.NDArray[np.generic], weight: Floats | None = None) -> Calibration:
+def calibrate(
+    logit: Floats, label: npt.NDArray[np.generic], prior: float, weight: Floats | None = None
+) -> Calibration:
     """Platt scaling of greatest likelihood of `logit` (N,) against `label` (N,) of 0 and 1; each row counts
-    `weight` (N,) times.
+    `weight` (N,) times. `prior` is that of the hours without a logit.
 
     Raises InvalidInput where there is one label only, or the logits do not rise with it.
     """
@@ -44,7 +50,7 @@ def calibrate(logit: Floats, label: npt.NDArray[np.generic], weight: Floats | No
     slope, intercept = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
     if slope <= 0:
         raise InvalidInput("the logits rank at random or worse", value=slope, bound="a slope above 0")
-    return Calibration(slope, intercept)
+    return Calibration(slope, intercept, prior)
 
 
 def best_f1(score: Floats, label: npt.NDArray[np.generic], weight: Floats | None = None) -> float:

@@ -32,6 +32,7 @@ from models.dtw_knn import DTWConfig, Learnt
 from models.dtw_recruiting import Memory, Recipe, labelled_course, remembered
 from models.dtw_votes import Votes
 from models.mgp.standardise import Standardisation
+from models.prior import prior_of
 from models.stacking import nonnegative_logistic
 from models.training_stays import standardisation_of
 
@@ -74,7 +75,8 @@ def weighed(
     worth = worth_of(drawn, recipe.penalty)
     total = drawn.evidence @ worth
     rest = ~drawn.first_half
-    calibration = calibrate(total[rest], drawn.label[rest], drawn.weight[rest])
+    prior = prior_of(validation, standardisation, config.sufficiency)
+    calibration = calibrate(total[rest], drawn.label[rest], prior, drawn.weight[rest])
     training = {
         "recipe": asdict(recipe),
         "references": {"cases": int(index.outcome.sum()), "controls": int((1 - index.outcome).sum())},

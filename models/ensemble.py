@@ -109,6 +109,11 @@ class Ensemble:
         return first
 
     @property
+    def prior(self) -> float:
+        """The probability of an hour before a stay's first score."""
+        return self.learnt.calibration.prior
+
+    @property
     def training(self) -> Mapping[str, Any]:
         """How it was learnt: data, split, figures on validation."""
         return self.learnt.training

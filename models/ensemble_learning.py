@@ -54,7 +54,7 @@ def weighed(
 ) -> Learnt:
     """The same of what the members said, `x` (N, J) of each stay."""
     logit, label = _present(validation, crossed(validation, x), x)
-    calibration = calibrate(logit, label)
+    calibration = calibrate(logit, label, members[0].prior)
     largest = np.array([disagreement(members, one).max(initial=0.0) for one in x])
     training = {
         "hours": len(label),

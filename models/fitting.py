@@ -39,6 +39,7 @@ from models.mgp.likelihood import fit
 from models.mgp.standardise import Standardisation
 from models.mgp_tcn import Learnt
 from models.network import MGPTCNConfig, MGPTCNNetwork
+from models.prior import prior_of
 from models.teacher import Teacher, softened, taught
 from models.threads import one_thread
 from models.training_feed import TrainingFeed, training_feed
@@ -325,7 +326,7 @@ def learn(
     run = Fit(config, network, seen, unseen, recipe)
     run.run()
     logit, label = validated(run)
-    calibration = calibrate(logit, label)
+    calibration = calibrate(logit, label, prior_of(validation, standardisation, config.sufficiency))
     threshold = best_f1(calibration(logit), label)
     return Learnt(network, standardisation, calibration, threshold, {"recipe": asdict(recipe)})
 

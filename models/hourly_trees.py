@@ -101,6 +101,11 @@ class HourlyTrees:
         return self.learnt.threshold
 
     @property
+    def prior(self) -> float:
+        """The probability of an hour before a stay's first score."""
+        return self.learnt.calibration.prior
+
+    @property
     def training(self) -> Mapping[str, Any]:
         """How it was learnt: data, split, figures on validation."""
         return self.learnt.training

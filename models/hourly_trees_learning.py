@@ -18,6 +18,7 @@ from models.forests import grow
 from models.hourly_trees import HourlyTreesConfig, Learnt
 from models.mgp.encoding import encode
 from models.mgp.standardise import Standardisation
+from models.prior import prior_of
 from models.training_stays import standardisation_of
 from models.trees import Rows, Trees
 
@@ -35,7 +36,8 @@ def learn(
     trees = grown(config, *labelled_hours(train, standardisation))
     rows, label = labelled_hours(validation, standardisation)
     logit = trees.logit(rows)
-    calibration = calibrate(logit, label)
+    prior = prior_of(validation, standardisation, config.sufficiency)
+    calibration = calibrate(logit, label, prior)
     figures = {"auroc": roc_auc_score(label, logit), "auprc": average_precision_score(label, logit)}
     training = {"validation": {name: float(value) for name, value in figures.items()}}
     return Learnt(trees, standardisation, calibration, best_f1(calibration(logit), label), training)

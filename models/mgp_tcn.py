@@ -114,6 +114,11 @@ class MGPTCN:
         return self._threshold
 
     @property
+    def prior(self) -> float:
+        """The probability of an hour before a stay's first score."""
+        return self.calibration.prior
+
+    @property
     def kernel(self) -> Kernel:
         """The learnt covariance on the standardised scale."""
         return self._kernel

@@ -196,6 +196,11 @@ class _Rule:
         return self.chart.cut / self.chart.maximum
 
     @property
+    def prior(self) -> float:
+        """0: no point has been given."""
+        return 0.0
+
+    @property
     def training(self) -> Mapping[str, Any]:
         """Nothing: a rule learns nothing."""
         return {}

@@ -23,6 +23,11 @@ class SufficiencyRule:
     fewest: int = 3
     window_hours: float = 12.0
 
+    def met(self, since_hours: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+        """Whether enough is known in each hour of (T, M): (T,)."""
+        fresh = (since_hours[:, _INDICES] < self.window_hours).sum(axis=1)
+        return np.asarray(fresh >= self.fewest)
+
     def judge(self, since_hours: npt.NDArray[np.float64]) -> tuple[ScoreStatus, str]:
         """Status and reason from the hours since each variable was last measured, (M,), inf if never."""
         if np.isinf(since_hours).all():
@@ -45,7 +50,6 @@ class SufficiencyRule:
     ) -> tuple[tuple[ScoreStatus, ...], tuple[str, ...]]:
         """`judge` of every hour of (T, M)."""
         status, reason = [ScoreStatus.PRESENT] * len(since_hours), [""] * len(since_hours)
-        fresh = (since_hours[:, _INDICES] < self.window_hours).sum(axis=1)
-        for hour in np.flatnonzero(fresh < self.fewest).tolist():
+        for hour in np.flatnonzero(~self.met(since_hours)).tolist():
             status[hour], reason[hour] = self.judge(since_hours[hour])
         return tuple(status), tuple(reason)

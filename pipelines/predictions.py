@@ -2,7 +2,8 @@
 
 A prediction holds the truth: a number, or no number and why. `StayPrediction.probability` is the form that
 the CinC 2019 challenge wants, a number in every row: an hour without a score repeats the last score of the
-stay, because silence is not recovery; before the first score it is 0, because nothing is claimed yet.
+stay, because silence is not recovery; before the first score it is the model's prior, how often such hours
+were positive where the model learnt.
 """
 
 from __future__ import annotations
@@ -27,7 +28,6 @@ from pipelines.ingest.source import IngestedStay
 
 Progress = Callable[[int], None]  # called with the number of stays just done
 
-CLAIMS_NOTHING = 0.0  # the probability of an hour before the first score
 _CHUNK = 16  # stays a task: enough to hide the cost of sending them, few enough to hold in memory
 
 
@@ -37,7 +37,8 @@ class StayPrediction:
 
     `hour` (R,) int64 after admission, increasing; `value` (R,) in [0, 1], NaN for no score; `low` and `high`
     (R,) its spread, NaN where the model states none; `status` and `reason` (R,) say which silence it is;
-    `label` (R,) int8 in {0, 1} and `care_unit` where the source has one.
+    `prior` the model's, the probability before a first score; `label` (R,) int8 in {0, 1} and `care_unit`
+    where the source has one.
     """
 
     stay_id: str
@@ -49,20 +50,24 @@ class StayPrediction:
     high: npt.NDArray[np.float64]
     status: tuple[ScoreStatus, ...]
     reason: tuple[str, ...]
+    prior: float
     label: npt.NDArray[np.int8] | None = None
     care_unit: str | None = None
 
     @property
     def probability(self) -> npt.NDArray[np.float64]:
-        """(R,) a number in every row: the last score so far, or 0 before the first."""
-        scored = ~np.isnan(self.value)
-        latest = np.maximum.accumulate(np.where(scored, np.arange(len(self.value)), -1))
-        carried: npt.NDArray[np.float64] = np.where(latest >= 0, self.value[latest], CLAIMS_NOTHING)
-        return carried
+        """(R,) a number in every row: the last score so far, or the prior before the first."""
+        return carried(self.value, self.prior)
 
     def predicted(self, threshold: float) -> npt.NDArray[np.int8]:
         """(R,) 1 where the probability reaches `threshold`."""
         return (self.probability >= threshold).astype(np.int8)
+
+
+def carried(value: npt.NDArray[np.float64], prior: float) -> npt.NDArray[np.float64]:
+    """Scores (R,) with an hour without one, NaN, repeating the last, or `prior` before the first."""
+    latest = np.maximum.accumulate(np.where(np.isnan(value), -1, np.arange(len(value))))
+    return np.where(latest >= 0, value[latest], prior)
 
 
 _Scores = tuple[
@@ -102,6 +107,7 @@ def predict(model: EarlyWarningModel, ingested: IngestedStay) -> StayPrediction:
         high=high,
         status=status,
         reason=reason,
+        prior=model.prior,
         label=ingested.label,
         care_unit=stay.care_unit,
     )

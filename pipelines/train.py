@@ -29,6 +29,7 @@ from models.clinical.stay import LabelledStay
 from models.fitting import Fit, Observer, Progress, Recipe, Stage, start, validated
 from models.mgp_tcn import MGPTCN, Learnt
 from models.network import MGPTCNConfig
+from models.prior import prior_of
 from models.teacher import Teacher
 from models.training_stays import prepare, standardisation_of
 from pipelines.ingest import cinc2019
@@ -102,7 +103,8 @@ def train_on(
     if resume and (out / "checkpoint.pt").is_file():
         _restore(fit, out / "checkpoint.pt")
     fit.run()
-    calibration, threshold, figures = _calibrated(fit)
+    prior = prior_of(parts["validation"], standardisation, settings.config.sufficiency)
+    calibration, threshold, figures = _calibrated(fit, prior)
     training = _description(parts, source_name, settings, figures, fit.progress)
     model = MGPTCN(settings.config, Learnt(network, standardisation, calibration, threshold, training))
     model.save(out)
@@ -179,10 +181,10 @@ def _read(sources: Sequence[Path], bar: ProgressBar) -> dict[Split, list[Labelle
     return parts
 
 
-def _calibrated(fit: Fit) -> tuple[Calibration, float, dict[str, float | None]]:
+def _calibrated(fit: Fit, prior: float) -> tuple[Calibration, float, dict[str, float | None]]:
     """Calibration, threshold and figures on the validation subjects."""
     logit, label = validated(fit)
-    calibration = calibrate(logit, label)
+    calibration = calibrate(logit, label, prior)
     rows = np.array([int(one.labelled.sum()) for one in fit.validation])
     truth, score = label.astype(np.int8), calibration(logit)
     threshold, utility = best_threshold(rows, truth, score)

@@ -18,6 +18,7 @@ from models.clinical.errors import InvalidInput
 from models.clinical.stay import LabelledStay
 from models.ensemble import Ensemble, Floats
 from models.ensemble_learning import crossed, heard, weighed
+from pipelines.predictions import carried
 from pipelines.split import SPLIT_RULE
 from pipelines.train import best_threshold
 from pipelines.train_dtw import read
@@ -65,7 +66,8 @@ def weigh_on(
         progress(1)
     learnt = weighed(members, validation, x, coverage)
     score = [
-        _carried(learnt.calibration(logit), own) for logit, own in zip(crossed(validation, x), x, strict=True)
+        carried(np.where(np.isnan(own[:, 0]), np.nan, learnt.calibration(logit)), learnt.calibration.prior)
+        for logit, own in zip(crossed(validation, x), x, strict=True)
     ]
     label = np.concatenate([one.label for one in validation])
     hours = np.array([len(one.label) for one in validation])
@@ -81,12 +83,6 @@ def weigh_on(
     model = Ensemble(members, replace(learnt, threshold=threshold, training=training))
     model.save(out)
     return model
-
-
-def _carried(score: Floats, x: Floats) -> Floats:
-    """Scores (N,) with an hour without one repeating the last, or 0 before the first: as rows are counted."""
-    latest = np.maximum.accumulate(np.where(np.isnan(x[:, 0]), -1, np.arange(len(score))))
-    return np.where(latest >= 0, score[latest], 0.0)
 
 
 def _check_split(member: EarlyWarningModel) -> None:

@@ -150,6 +150,7 @@ def test_our_own_table_of_predictions_with_hours_without_a_score(tmp_path: Path)
         np.full(3, np.nan),
         (ScoreStatus.PRESENT, ScoreStatus.INDETERMINATE, ScoreStatus.PRESENT),
         ("", "too little is known", ""),
+        prior=0.0,
     )
     with PredictionTable.writing(tmp_path / "predictions.parquet", 0.5) as table:
         table.add(prediction)

@@ -75,7 +75,21 @@ def test_each_row_gets_the_score_of_its_hour() -> None:
     assert [bool(reason) for reason in prediction.reason] == [True, False, False, True]
 
 
-def test_without_a_score_the_last_one_is_repeated_and_before_the_first_nothing_is_claimed() -> None:
+class Expecting(QSOFA):
+    """A rule that has counted what becomes of patients of whom nothing is known."""
+
+    @property
+    def prior(self) -> float:
+        return 0.02
+
+
+def test_before_the_first_score_stands_the_prior_and_later_silence_repeats_the_last() -> None:
+    prediction = predict(Expecting(), ingested([1, 2, 14, 15]))
+    np.testing.assert_array_equal(prediction.value, [np.nan, 2 / 3, 2 / 3, np.nan])
+    np.testing.assert_array_equal(prediction.probability, [0.02, 2 / 3, 2 / 3, 2 / 3])
+
+
+def test_a_rule_expects_nothing_before_its_first_score() -> None:
     prediction = predict(QSOFA(), ingested([1, 2, 14, 15]))
     np.testing.assert_array_equal(prediction.probability, [0.0, 2 / 3, 2 / 3, 2 / 3])
     np.testing.assert_array_equal(prediction.predicted(2 / 3), [0, 1, 1, 1])
@@ -224,7 +238,9 @@ def test_a_table_that_was_not_finished_leaves_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("stay_id", ["../elsewhere", "ward/7", ".hidden", ""])
 def test_a_stay_id_that_is_no_file_name_is_refused(stay_id: str, tmp_path: Path) -> None:
     value = np.array([0.5])
-    prediction = StayPrediction(stay_id, "s", ADMITTED, np.array([1]), value, value, value, (PRESENT,), ("",))
+    prediction = StayPrediction(
+        stay_id, "s", ADMITTED, np.array([1]), value, value, value, (PRESENT,), ("",), 0.0
+    )
     with pytest.raises(InvalidInput, match="file name"):
         write_psv(prediction, 0.5, tmp_path)
 

@@ -37,6 +37,7 @@ def drawn(number: int) -> StayPrediction:
         high=np.full(30, np.nan),
         status=tuple(ScoreStatus.ABSENT if np.isnan(v) else ScoreStatus.PRESENT for v in value),
         reason=tuple("nothing known" if np.isnan(v) else "" for v in value),
+        prior=0.01,
         label=label,
     )
 

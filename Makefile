@@ -11,6 +11,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DATA ?=
+# files with one long test begin first, not last as xdist would have it: else one core ends alone
+BY_FILE := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup run test nightly check format bench clean
 
@@ -38,8 +40,8 @@ run: setup ## live ward board on simulated stays, or DATA=path to a CinC 2019 zi
 	$(BIN)/prodrome run $(if $(DATA),--data $(DATA))
 
 test: setup browser ## every test; real records where PRODROME_DATA has them
-	$(BIN)/pytest --numprocesses 2 --dist loadfile tests/unit tests/property tests/oracle
-	$(BIN)/pytest --numprocesses 2 --dist loadfile tests/integration tests/browser
+	$(BIN)/pytest $(BY_FILE) tests/oracle tests/property tests/unit
+	$(BIN)/pytest $(BY_FILE) tests/browser tests/integration
 
 nightly: setup ## the tests of whole data sets that take minutes each
 	$(BIN)/pytest -m nightly

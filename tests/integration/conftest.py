@@ -145,7 +145,7 @@ def serving() -> Serving:
         served = server(create_app(settings), settings)
         thread = threading.Thread(target=served.run)
         thread.start()
-        with httpx.Client(base_url=f"http://{HOST}:{settings.port}", timeout=20) as client:
+        with httpx.Client(base_url=f"http://{HOST}:{settings.port}", timeout=60) as client:
             while not served.started:
                 time.sleep(0.005)
             yield client

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from models.clinical.stay import GRID_STEP, LabelledStay
 from models.mgp.encoding import encode
@@ -29,7 +30,7 @@ def prior_of(
 
 def _label_before(
     one: LabelledStay, standardisation: Standardisation, sufficiency: SufficiencyRule
-) -> np.ndarray[tuple[int], np.dtype[np.int8]]:
+) -> npt.NDArray[np.int8]:
     """The labels of the hours before the first score."""
     hours = int(one.hour[-1])
     known = one.stay.standing(one.stay.admitted_at + hours * GRID_STEP)

@@ -13,7 +13,8 @@ import pytest
 
 from models.clinical.errors import InvalidInput, ScoringFailed, UnknownModel
 from models.clinical.score import ScoreSeries, ScoreStatus
-from models.clinical.stay import Stay, observation_table
+from models.clinical.stay import Stay, empty_observations, observation_table
+from models.registry import load
 from models.rules import NEWS2, QSOFA
 from pipelines.ingest.cinc2019 import COLUMNS, open_source
 from pipelines.ingest.source import IngestedStay
@@ -249,3 +250,12 @@ def test_an_unknown_model_is_refused_before_anything_is_written(records: Path, t
     with pytest.raises(UnknownModel):
         score_challenge(open_source(records), "crystal-ball", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_what_ships_expects_sepsis_before_a_first_score_and_calls_nobody_septic() -> None:
+    empty = IngestedStay(Stay("s", "subject", ADMITTED, empty_observations()), 0, hour=np.array([1, 2]))
+    model = load("default")
+    prediction = predict(model, empty)
+    assert np.isnan(prediction.value).all()
+    assert (prediction.probability > 0).all()
+    assert not prediction.predicted(model.threshold).any()

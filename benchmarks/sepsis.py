@@ -26,6 +26,7 @@ import argparse
 import json
 import os
 import pickle
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -186,11 +187,15 @@ def _score_models(places: Mapping[str, str], out: Path, held: Iterator[LabelledS
 
 
 def _boosted(records: Records, setting: Setting) -> Boosted:
-    learn = [chart_of(one) for one in records.stays(setting.train, lambda subject: not held_out(subject))]
-    return fit(
+    stays = list(records.stays(setting.train, lambda subject: not held_out(subject)))
+    start = process_time()
+    learn = [chart_of(one) for one in stays]
+    boosted = fit(
         [one for one in learn if split_of(one.subject_id) == "train"],
         [one for one in learn if split_of(one.subject_id) == "validation"],
     )
+    print(f"lightgbm learnt in {process_time() - start:.0f} s of processor time", file=sys.stderr)
+    return boosted
 
 
 def _score_boosted(boosted: Boosted, out: Path, held: list[LabelledStay]) -> None:

@@ -124,6 +124,26 @@ def test_scores_that_foretell_nothing_within_any_budget_are_refused() -> None:
         choose_policy(Ward(blind, events, here.subject, here.unit, False), 0.5, WINDOW)
 
 
+def test_hours_during_events_do_not_raise_the_thresholds_that_are_tried() -> None:
+    """Where half of the beds are ill for days, half of all scores lie above what warns of it."""
+    stays, hours = 150, 200
+    ill = np.arange(stays) % 2 == 0
+    score = np.random.default_rng(1).uniform(0, 0.1, (stays, hours))
+    score[ill, ONSET - 4 : ONSET] = 0.2
+    score[ill, ONSET:] = 0.6
+    hour = np.tile(np.arange(1, hours + 1), stays)
+    long = Ward(
+        Watched.hourly(np.full(stays, hours), hour, score.ravel()),
+        Events.one_each(np.where(ill, float(ONSET), np.nan), lasting=True),
+        tuple(f"p{stay}" for stay in range(stays)),
+        ("all beds",) * stays,
+        False,
+    )
+    outside = long.watched.score[~long.inside]
+    assert {one.threshold for one in candidates(long)} <= set(outside.round(4).tolist())
+    assert choose_policy(long, 0.5, WINDOW).test.outside.recall == 1.0
+
+
 def test_a_ward_without_validation_stays_or_events_is_refused() -> None:
     here = ward()
     test = here.only(np.array([split_of(subject) == "test" for subject in here.subject]))

@@ -45,9 +45,9 @@ class _Tried:
 
 
 def within_budget(evidence: Evidence, model: str, policy: AlarmPolicy, budget: float) -> WithinBudget | None:
-    """`policy` at the threshold of `model` with most alarms outside events, at most `budget` a bed and day in all.
+    """`policy` at the threshold of `model` with most alarms outside events, all alarms within `budget`.
 
-    It lies above every threshold that exceeds the budget. None where even the highest score that occurs does.
+    That is a bed and day. It lies above every threshold that exceeds the budget. None where even the highest score that occurs does.
     """
     ward = evidence.ward(model)
     days = float(ward.exposed.watched.sum()) / MICROSECONDS_AN_HOUR / 24

@@ -47,7 +47,8 @@ class _Tried:
 def within_budget(evidence: Evidence, model: str, policy: AlarmPolicy, budget: float) -> WithinBudget | None:
     """`policy` at the threshold of `model` with most alarms outside events, all alarms within `budget`.
 
-    That is a bed and day. It lies above every threshold that exceeds the budget. None where even the highest score that occurs does.
+    The budget is of alarms a bed and day. The threshold lies above every one that exceeds it. None where even
+    the highest score that occurs does.
     """
     ward = evidence.ward(model)
     days = float(ward.exposed.watched.sum()) / MICROSECONDS_AN_HOUR / 24

@@ -202,26 +202,29 @@ def _figures(
             drawn = scale * (weight @ part) / (weight @ whole)
         return Figure(value, interval(drawn, level) if value is not None else Interval(None, None))
 
-    events = int(per_stay.events[inside].sum())
     return GroupFigures(
         *named,
         stays=int(inside.sum()),
-        events=events,
+        events=int(per_stay.events[inside].sum()),
         precision=ratio(per_stay.true, per_stay.alarms),
         sensitivity=ratio(per_stay.detected, per_stay.events),
         delay_hours=_median(per_stay.delay, inside, weight, level),
         alarms_per_100_patient_days=ratio(per_stay.alarms + per_stay.late, per_stay.days, 100.0),
         auroc=_auroc(evidence.of(inside), model, weights[:, inside], level),
-        note=_note(events, int(inside.sum()), int(per_stay.alarms[inside].sum())),
+        note="; ".join(_notes(per_stay, inside)),
     )
 
 
-def _note(events: int, stays: int, alarms: int) -> str:
-    if not events:
-        return "no event in this group: no sensitivity, no delay, no AUROC"
-    if events == stays:
-        return "every stay has an event"
-    return "" if alarms else "no alarm in this group: no precision"
+def _notes(per_stay: _PerStay, inside: Booleans) -> Iterator[str]:
+    """Why the group has a dash; and that it has no stay to compare with."""
+    if not per_stay.events[inside].any():
+        yield "no event in this group: no sensitivity, no delay, no AUROC"
+    elif not per_stay.detected[inside].any():
+        yield "no event foretold: no delay"
+    if per_stay.events[inside].all():
+        yield "every stay has an event"
+    if not per_stay.alarms[inside].any():
+        yield "no alarm outside events: no precision"
 
 
 def _median(delay: Floats, inside: Booleans, weight: Weights, level: float) -> Figure:

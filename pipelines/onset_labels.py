@@ -37,14 +37,16 @@ class Onset:
 class LabelledSource:
     """A source with labels from the `onsets` of a table, by stay; made by `labelled_by`.
 
-    `held` are the stays of the table that the latest pass of `stays` has met in the source; `lost` are onsets
-    that it has not, or that came too late for their stay.
+    `held` are the stays of the table that the latest pass of `stays` has met in the source; `left_out` those
+    of the source that the table does not name, or that hold no observation; `lost` are onsets that it has not
+    met, or that came too late for their stay.
     """
 
     source: Source
     path: Path
     onsets: Mapping[str, Onset]
     held: set[str] = field(default_factory=set)
+    left_out: set[str] = field(default_factory=set)
     lost: list[UnreadableSource] = field(default_factory=list)
 
     @property
@@ -69,15 +71,16 @@ class LabelledSource:
 
     def stays(self) -> Iterator[IngestedStay]:
         """Every stay that has a label, with it."""
-        self.held.clear()
-        self.lost.clear()
+        for noted in (self.held, self.left_out, self.lost):
+            noted.clear()
         for ingested in self.source.stays():
-            stay_id = ingested.stay.stay_id
-            if stay_id not in self.onsets:
+            stay_id, onset = ingested.stay.stay_id, self.onsets.get(ingested.stay.stay_id)
+            if onset is not None:
+                self.held.add(stay_id)
+            if onset is None or not len(ingested.stay.observations):
+                self.left_out.add(stay_id)
                 continue
-            self.held.add(stay_id)
-            if len(ingested.stay.observations):
-                yield self._labelled(ingested, self.onsets[stay_id])
+            yield self._labelled(ingested, onset)
 
     def _labelled(self, ingested: IngestedStay, onset: Onset) -> IngestedStay:
         hour = ingested.hour

@@ -83,7 +83,6 @@ def _attrition(material: Material) -> list[dict[str, Any]]:
             one
             | {
                 "unread": len(one["unreadable"]),
-                "not_reached": one["stays_read"] - one["outside_part"] - one["evaluated"],
                 "events": int(events.sum()),
                 "untold": int((events & ~site["onset_told"].astype(bool)).sum()),
                 "hours": int(site["hours"].sum()),

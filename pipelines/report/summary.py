@@ -52,7 +52,7 @@ def key_figures(material: Material) -> list[KeyFigure]:
         KeyFigure(
             number(per_day),
             "alarms a bed and day",
-            f"{between(spread['alarms_per_bed_day'])}; one {every(per_day)}"
+            _joined(between(spread["alarms_per_bed_day"]), f"one {every(per_day)}")
             if per_day
             else "no alarm at all",
         ),
@@ -69,9 +69,14 @@ def key_figures(material: Material) -> list[KeyFigure]:
         KeyFigure(
             number(ranking["metrics"]["auprc"], 3),
             "hourly AUPRC",
-            f"{between(_interval(ranking, 'auprc'), 3)}; chance {number(prevalence, 3)}",
+            _joined(between(_interval(ranking, "auprc"), 3), f"chance {number(prevalence, 3)}"),
         ),
     ]
+
+
+def _joined(*parts: str) -> str:
+    """What is told, apart by semicolons."""
+    return "; ".join(filter(None, parts))
 
 
 def _true_alarms(precision: float | None, spread: dict[str, Any], window: float) -> KeyFigure:
@@ -148,7 +153,9 @@ def _beside_rules(material: Material) -> list[str]:
         return []
     budget = material.settings["alarms_per_bed_day"]
     listed = ", ".join(f"{name} {percent(recall)}" for name, recall in told)
-    return [f"At no more than {budget:g} alarms a bed and day, events foretold: {listed}."]
+    unable = [model_name(one["model"]) for one in material.whole["models"] if one["at_budget"] is None]
+    rest = f" Any alarm of {' or '.join(unable)} would exceed it." if unable else ""
+    return [f"At no more than {budget:g} alarms a bed and day, events foretold: {listed}.{rest}"]
 
 
 def _external(material: Material) -> list[str]:

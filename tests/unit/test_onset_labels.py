@@ -56,8 +56,10 @@ def evaluated(folder: Path, text: str, *names: str, first: int | None = None) ->
 
 
 def test_an_evaluation_takes_them(source: Source, tmp_path: Path) -> None:
-    counts = evaluated(tmp_path, "a,10\nb,\nc,\nz,\n", Path(source.name).name).cohorts[0].counts
+    found = evaluated(tmp_path, "a,10\nb,\nc,\ne,\nz,\n", Path(source.name).name)
+    counts, (read,) = found.cohorts[0].counts, found.sources
     assert (counts.stays, counts.septic_stays, counts.positive_hours) == (3, 1, 9)
+    assert (read.stays_read, read.unlabelled, read.evaluated) == (5, 2, 3)  # d has no label, e no value
 
 
 @pytest.mark.parametrize(

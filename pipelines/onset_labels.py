@@ -19,10 +19,10 @@ from models.clinical.errors import UnreadableSource
 from models.clinical.quarantine import read_number
 from pipelines.ingest.source import IngestedStay, SetAside, Source
 from pipelines.ingest.tables import ROW, TableFile, rows
+from pipelines.metrics.alarm_columns import NO_TIME
 
 LEAD_HOURS = 6  # of the challenge: doi:10.1097/CCM.0000000000004145
 _COLUMNS = ("stay", "onset_hour")
-_NO_ONSET = (None, "", "NaN", "nan")
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def labelled_by(source: Source, path: Path) -> LabelledSource:
         if str(stay) in onsets:
             raise UnreadableSource(f"{path}: row {row}: stay {stay} stands twice; expected one onset a stay")
         onsets[str(stay)] = Onset(number, row)
-        if math.isnan(number) and not isinstance(hour, float) and hour not in _NO_ONSET:
+        if math.isnan(number) and not isinstance(hour, float) and not _nothing(hour):
             fault = f"stay {stay} has onset_hour {hour!r}; expected hours or nothing"
             raise UnreadableSource(f"{path}: row {row}: {fault}")
         if number < 0:
@@ -123,6 +123,11 @@ def labelled_by(source: Source, path: Path) -> LabelledSource:
     if not onsets:
         raise UnreadableSource(f"{path}: no row; expected one a stay")
     return LabelledSource(source, path, onsets)
+
+
+def _nothing(cell: object) -> bool:
+    """Whether a cell that is no number says that there is no onset."""
+    return cell is None or str(cell).strip() in {"", *NO_TIME}
 
 
 def require_onsets_held(sources: Sequence[LabelledSource]) -> None:

@@ -54,7 +54,17 @@ _WORDS = {
     "recognised": {"recognised", "recognized", "recognition"},
 }
 _EVENT = {"sepsis", "seizure", "clinical", "label"}
-_NONE = ("NaN", "nan", "NaT", "None", "null", "NULL", "NA", "<NA>", "N/A")  # what programs write for no time
+NO_TIME = (
+    "NaN",
+    "nan",
+    "NaT",
+    "None",
+    "null",
+    "NULL",
+    "NA",
+    "<NA>",
+    "N/A",
+)  # what programs write for no time
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]+)")
 _SECOND = 1_000_000  # microseconds
 _LARGEST = 2**60  # microseconds: 36,000 years
@@ -99,7 +109,7 @@ def clock_of(cells: pa.ChunkedArray, column: str, path: Path) -> Clock:
     """The times of a column. Raises UnreadableSource that names file and row for a cell that is none."""
     texts = cells.cast(pa.string()) if is_text(cells.type) else cells
     if is_text(cells.type):
-        texts = pc.if_else(pc.is_in(texts, pa.array(_NONE)), None, texts)
+        texts = pc.if_else(pc.is_in(texts, pa.array(NO_TIME)), None, texts)
     given = np.asarray(texts.is_valid().to_numpy(zero_copy_only=False), dtype=np.bool_)
     values = texts.drop_null()
     if pa.types.is_floating(values.type):

@@ -75,6 +75,13 @@ def test_an_onset_of_nobody_is_refused(source: Source, tmp_path: Path, text: str
         evaluated(tmp_path, text, Path(source.name).name)
 
 
+def test_words_for_nothing_are_no_onset(source: Source, tmp_path: Path) -> None:
+    labels = tmp_path / "labels.csv"
+    labels.write_text("stay,onset_hour\na, 8\nb, \nc,NA\nd,NULL\n", encoding="utf-8")
+    told = {one.stay.stay_id: one.onset_hour for one in labelled_by(source, labels).stays()}
+    assert told == {"a": 8.0, "b": None, "c": None, "d": None}
+
+
 def test_an_onset_just_after_the_last_hour_counts(source: Source, tmp_path: Path) -> None:
     counts = evaluated(tmp_path, "a,18\nb,\n", Path(source.name).name).cohorts[0].counts
     assert (counts.septic_stays, counts.positive_hours) == (1, 1)

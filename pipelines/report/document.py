@@ -69,7 +69,7 @@ def _content(material: Material, step: Callable[[], None]) -> dict[str, Any]:
         "attrition": _attrition(material),
         "score_drift": _score_drift(material),
         "card": html_of(material.card()),
-        "settings_text": json.dumps(material.settings, indent=2),
+        "settings_text": json.dumps(material.settings, indent=2, ensure_ascii=False),
     }
 
 

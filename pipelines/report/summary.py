@@ -198,6 +198,8 @@ def _leakage(material: Material) -> str:
         "A model that knows only when things were measured, and no value, reaches an AUROC of "
         f"{number(floor, 3)}, where {model_name(material.first['model'])} has {number(own, 3)}."
     )
+    if None not in (floor, own) and own <= floor:
+        text += " So the values add nothing here to what staff chose to measure."
     shuffled = leakage["shuffled_auroc"]
     if not shuffled:
         return text

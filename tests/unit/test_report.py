@@ -154,6 +154,13 @@ def test_a_model_that_cannot_keep_to_the_budget_is_named(tmp_path: Path) -> None
     )
 
 
+def test_a_model_below_the_floor_is_told_as_that(tmp_path: Path) -> None:
+    held = material(tmp_path, alarms=12)
+    assert sentences(held)[-1].endswith("reaches an AUROC of 0.500, where Ensemble has 0.800.")
+    held.record["leakage"]["floor"]["metrics"]["auroc"] = 0.81
+    assert sentences(held)[-1].endswith("So the values add nothing here to what staff chose to measure.")
+
+
 def test_a_policy_that_never_fires_is_told_as_that(tmp_path: Path) -> None:
     sentence, (true, rate, lead) = said(material(tmp_path, alarms=0))
     assert sentence.endswith("would have had no alarm at all, and no warning of 20 events.")
@@ -170,11 +177,12 @@ def test_alarms_of_which_none_comes_true_are_told_as_that(tmp_path: Path) -> Non
 
 
 def test_a_report_of_few_stays_says_what_it_does_not_draw(tmp_path: Path, made_records: MakeRecords) -> None:
-    source = SourceSettings("cinc2019", made_records(tmp_path / "records", 4), part="all")
+    source = SourceSettings("cinc2019", made_records(tmp_path / "records", 4), "Zürich", part="all")
     settings = EvaluationSettings((source,), ("news2",), bootstrap=Bootstrap(draws=5), engine="single")
     evaluate(settings, tmp_path / "out")
     text = write_report(tmp_path / "out").read_text(encoding="utf-8")
     assert "Not drawn: fewer than 20 alarms at every threshold. The first policy" in text
+    assert "&#34;site&#34;: &#34;Zürich&#34;" in text
 
 
 def test_a_logarithmic_axis_tells_whole_numbers_that_have_room() -> None:

@@ -199,7 +199,7 @@ def _leakage(material: Material) -> str:
         f"{number(floor, 3)}, where {model_name(material.first['model'])} has {number(own, 3)}."
     )
     if None not in (floor, own) and own <= floor:
-        text += " So the values add nothing here to what staff chose to measure."
+        text += " What staff chose to measure tells as much here."
     shuffled = leakage["shuffled_auroc"]
     if not shuffled:
         return text

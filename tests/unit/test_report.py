@@ -158,7 +158,7 @@ def test_a_model_below_the_floor_is_told_as_that(tmp_path: Path) -> None:
     held = material(tmp_path, alarms=12)
     assert sentences(held)[-1].endswith("reaches an AUROC of 0.500, where Ensemble has 0.800.")
     held.record["leakage"]["floor"]["metrics"]["auroc"] = 0.81
-    assert sentences(held)[-1].endswith("So the values add nothing here to what staff chose to measure.")
+    assert sentences(held)[-1].endswith("What staff chose to measure tells as much here.")
 
 
 def test_a_policy_that_never_fires_is_told_as_that(tmp_path: Path) -> None:

@@ -188,7 +188,7 @@ def report(chosen: Choice) -> Iterator[str]:
             None,
         ),
     ):
-        spread = "" if end is None else f"   {_figure(end.low)} to {_figure(end.high)}"
+        spread = "" if end is None or end.low is None else f"   {_figure(end.low)} to {_figure(end.high)}"
         yield f"{name:<24} {_figure(left):>12} {_figure(right):>12}{spread}"
     yield f"{'events, bed-days':<24} {_extent(chosen.validation):>12} {_extent(test):>12}"
 

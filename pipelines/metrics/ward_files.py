@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.clinical.errors import UnreadableSource
+from models.clinical.errors import InvalidInput, UnreadableSource
 from pipelines.metrics.alarm_columns import at_row, numbers
 from pipelines.metrics.alarm_files import AlarmTables, ScoreTable, read_scores, read_tables
 from pipelines.metrics.alarms import MICROSECONDS_AN_HOUR, NEVER_ENDS, Events
@@ -38,10 +38,12 @@ def read_ward(scores: Path, onsets: Path | None = None) -> WardRead:
     """Read a ward. Without `onsets` the column `label` tells them, as in CinC 2019.
 
     There an event begins six hours after the first positive row and lasts as long as the stay; a stay that is
-    positive from its first row does not tell its onset and is left out. Raises UnreadableSource.
+    positive from its first row does not tell its onset and is left out. Raises UnreadableSource, and
+    InvalidInput where no stay has an event, or none tells its onset.
     """
     if onsets is not None:
         tables = read_tables(scores, onsets)
+        tables.require_events()
         return WardRead(_ward(tables.scores, tables.events), 0, tables, _tells_subjects(tables.scores))
     held = read_scores(scores)
     positive = _positive(held)
@@ -50,6 +52,9 @@ def read_ward(scores: Path, onsets: Path | None = None) -> WardRead:
     first = np.minimum.reduceat(row, starts[:-1])
     ill = first < len(positive)
     told = ~ill | (first > starts[:-1])
+    if not (ill & told).any():
+        why = "positive from their first row, they tell no onset" if ill.any() else "label is 0 in every row"
+        raise InvalidInput(f"{scores}: no event of any of {len(ill)} stays: {why}")
     onset = held.watched.time[first[ill]] + LABELLED_BEFORE * MICROSECONDS_AN_HOUR
     events = Events(ill.astype(np.int64), onset, np.full_like(onset, NEVER_ENDS))
     return WardRead(

@@ -198,6 +198,20 @@ def test_scores_without_labels_need_onsets(tmp_path: Path) -> None:
     assert read_ward(path, tmp_path / "onsets.csv").ward.unit == ("north",)
 
 
+@pytest.mark.parametrize(
+    ("label", "why"),
+    [("0", "label is 0 in every row"), ("1", "positive from their first row, they tell no onset")],
+)
+def test_scores_that_tell_no_event_are_refused_by_name(tmp_path: Path, label: str, why: str) -> None:
+    path, onsets = tmp_path / "scores.csv", tmp_path / "onsets.csv"
+    path.write_text(f"stay,hour,score,label\na,1,0.5,{label}\nb,1,0.5,{label}\n", encoding="utf-8")
+    with pytest.raises(InvalidInput, match=rf"scores\.csv: no event of any of 2 stays: {why}"):
+        read_ward(path)
+    onsets.write_text("stay,onset\na,\n", encoding="utf-8")
+    with pytest.raises(InvalidInput, match=r"onsets\.csv: no positive subject: no onset of any of 2 stays"):
+        read_ward(path, onsets)
+
+
 def test_the_command_writes_the_policy_and_says_how_it_does(tmp_path: Path) -> None:
     out = tmp_path / "new" / "policy.json"
     arguments = ["choose-policy", str(table(tmp_path)), "--alarms-per-bed-day", "0.6", "--out", str(out)]

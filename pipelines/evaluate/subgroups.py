@@ -8,6 +8,7 @@ group cannot have is None, and `note` says why.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -128,13 +129,11 @@ def by_group(
     settings: SubgroupSettings,
     bootstrap: Bootstrap,
 ) -> Iterator[GroupFigures]:
-    """The figures of every group, groups in the order of their names."""
+    """The figures of every group, groups in the order of their names and of the numbers in them."""
     weights = subject_weights(evidence.subjects, bootstrap).astype(np.float32)  # (D, S): counts, exact in it
     per_stay = _PerStay.of(burden, window_hours)
     for by, group in groups(evidence.stays, settings).items():
-        for name in sorted(
-            group.unique(), key=lambda one: (one == UNKNOWN, not one.startswith("under"), one)
-        ):
+        for name in sorted(group.unique(), key=_place):
             inside = (group == name).to_numpy()
             if inside.sum() < settings.fewest_stays:
                 note = f"fewer than {settings.fewest_stays} stays"
@@ -152,6 +151,14 @@ def by_group(
                 weights=weights,
                 level=bootstrap.level,
             )
+
+
+def _place(name: str) -> tuple[bool, bool, list[tuple[bool, int, str]]]:
+    """Where a group stands: numbers by size, so that 5 to 18 comes before 18 to 65, and the unknown last."""
+    parts = [
+        (not one.isdecimal(), int(one) if one.isdecimal() else 0, one) for one in re.split(r"(\d+)", name)
+    ]
+    return name == UNKNOWN, not name.startswith("under "), parts
 
 
 _FIGURES = ("precision", "sensitivity", "delay_hours", "alarms_per_100_patient_days", "auroc")

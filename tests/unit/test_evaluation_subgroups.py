@@ -96,6 +96,16 @@ def test_every_dash_has_its_reason(evidence: Evidence) -> None:
     assert west.note == f"no event in this group: no sensitivity, no delay, no AUROC; {alarmed}"
 
 
+def test_groups_come_in_the_order_of_their_numbers(evidence: Evidence) -> None:
+    age = np.resize([3.0, 12.0, 40.0, 101.0, np.nan], STAYS)
+    unit = np.resize(["ward 10", "ward 9", "north"], STAYS)
+    told = replace(evidence, stays=evidence.stays.assign(age_years=age, care_unit=unit))
+    found = list(figures(told, age_edges=(5.0, 18.0, 100.0)))
+    bands = ["under 5", "5 to 18", "18 to 100", "100 on", "not recorded"]
+    assert [group for by, group in found if by == "age_band"] == bands
+    assert [group for by, group in found if by == "care_unit"] == ["north", "ward 9", "ward 10"]
+
+
 def test_a_small_group_has_no_figure(evidence: Evidence) -> None:
     found = figures(evidence, fewest_stays=25)
     assert found["sex", "male"].sensitivity.value is None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from models.clinical.errors import InvalidInput, UnreadableSource
-from pipelines.metrics.alarm_columns import at_row, numbers
+from pipelines.metrics.alarm_columns import at_row, clock_of, numbers, timed
 from pipelines.metrics.alarm_files import AlarmTables, ScoreTable, read_scores, read_tables
 from pipelines.metrics.alarms import MICROSECONDS_AN_HOUR, NEVER_ENDS, Events
 from pipelines.metrics.burden import Ward
@@ -68,7 +68,25 @@ def units(columns: Iterable[Sequence[str] | None], stays: int) -> tuple[str, ...
     return tuple(one or UNKNOWN_UNIT for one in told)
 
 
+def _on_the_calendar(held: ScoreTable, events: Events) -> tuple[ScoreTable, Events]:
+    """The same by dates, where the scores tell them beside hours since admission: the day has hours too."""
+    for column in () if held.dated else timed(held.table.column_names, "time"):
+        clock = clock_of(held.table.column(column), column, held.path)
+        if not (clock.dates and clock.given.all()):
+            continue
+        watched = held.watched
+        later = clock.time[held.order] - watched.time
+        admitted = later[watched.starts[:-1]]
+        if (later == np.repeat(admitted, watched.rows)).all():
+            shift = np.repeat(admitted, events.count)
+            end = np.where(events.end == NEVER_ENDS, NEVER_ENDS, events.end + shift)
+            moved = replace(watched, time=watched.time + later)
+            return replace(held, watched=moved, dated=True), Events(events.count, events.onset + shift, end)
+    return held, events
+
+
 def _ward(held: ScoreTable, events: Events) -> Ward:
+    held, events = _on_the_calendar(held, events)
     stays = tuple(str(stay) for stay in held.stay_ids)
     told = held.of_stays(_SUBJECT) or stays
     subject = tuple(one or stay for one, stay in zip(told, stays, strict=True))

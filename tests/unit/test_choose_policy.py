@@ -235,6 +235,24 @@ def test_the_command_says_which_events_of_a_table_no_alarm_can_foretell(tmp_path
     assert f"onsets.csv: row {len(ill)}, of stay s{ill[-1]}" in done.stderr
 
 
+def test_onsets_in_hours_keep_the_hour_of_the_day_that_scores_tell(tmp_path: Path) -> None:
+    """As `prodrome score` writes both and `prodrome label` either."""
+    scores, hours, dates = (tmp_path / f"{name}.csv" for name in ("scores", "hours", "dates"))
+    rows = [f"a,2026-03-29T{12 + hour}:30:00Z,{hour},0.5\n" for hour in (1, 2)]
+    rows += [f"b,2026-03-30T0{hour}:15:00Z,{hour},0.5\n" for hour in (1, 2, 3)]
+    scores.write_text("stay,time,hour,score\n" + "".join(rows), encoding="utf-8")
+    hours.write_text("stay,onset_hour,end_hour\na,2.5,3\nb,,\n", encoding="utf-8")
+    dates.write_text("stay,onset,end\na,2026-03-29T15:00Z,2026-03-29T15:30Z\nb,,\n", encoding="utf-8")
+    by_hours, by_dates = (read_ward(scores, onsets).ward for onsets in (hours, dates))
+    assert by_hours.dated
+    assert by_hours.bed_hours.tolist() == by_dates.bed_hours.tolist()
+    assert (by_hours.bed_hours[13], by_hours.bed_hours[3]) == (0.5, 1.0)
+    for name in ("onset", "end"):
+        assert getattr(by_hours.events, name).tolist() == getattr(by_dates.events, name).tolist()
+    scores.write_text(scores.read_text(encoding="utf-8").replace("T02:15", "T02:20"), encoding="utf-8")
+    assert not read_ward(scores, hours).ward.dated  # dates and hours disagree
+
+
 def test_subjects_are_split_whole_and_a_table_that_does_not_tell_them_is_named(tmp_path: Path) -> None:
     here = pd.read_parquet(table(tmp_path))
     assert read_ward(tmp_path / "predictions.parquet").by_subject

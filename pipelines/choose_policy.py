@@ -129,10 +129,12 @@ def part(ward: Ward, name: str) -> Ward:
 
 
 def candidates(ward: Ward) -> Iterator[AlarmPolicy]:
-    """The policies that are tried, simple ones first; thresholds are quantiles of the ward's own scores."""
-    scores = ward.watched.score[~np.isnan(ward.watched.score)]
+    """The policies that are tried, simple ones first; thresholds are quantiles of the scores outside events,
+    where an alarm can foretell one.
+    """
+    scores = ward.watched.score[~np.isnan(ward.watched.score) & ~ward.inside]
     if not len(scores):
-        raise InvalidInput("no score among the validation stays")
+        raise InvalidInput("no score outside events among the validation stays")
     thresholds = np.unique(np.quantile(scores, 1 - _REACHED, method="higher").round(4)).tolist()
     others = product(_ON_DELAYS, _OFF_DELAYS, _COUNTS, _RELEASES, _REFRACTORY)
     for (on_delay, off_delay, (k, n), share, refractory), threshold in product(others, thresholds):
@@ -186,7 +188,7 @@ def report(chosen: Choice) -> Iterator[str]:
             None,
         ),
     ):
-        spread = "" if end is None else f"   {_figure(end.low)} to {_figure(end.high)}"
+        spread = "" if end is None or end.low is None else f"   {_figure(end.low)} to {_figure(end.high)}"
         yield f"{name:<24} {_figure(left):>12} {_figure(right):>12}{spread}"
     yield f"{'events, bed-days':<24} {_extent(chosen.validation):>12} {_extent(test):>12}"
 

@@ -12,7 +12,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 from typing import Any, Literal, TypeVar, get_args
 
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
@@ -55,7 +56,7 @@ def _here(work: Callable[[Task], Answer], tasks: Iterable[Task]) -> Iterator[Ans
 
 def _in_processes(work: Callable[[Task], Answer], tasks: Iterable[Task], workers: int) -> Iterator[Answer]:
     context = get_context("spawn")  # a forked torch inherits locks that nobody will release
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=one_thread_each)
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin)
     try:
         under_way: deque[Future[Answer]] = deque()
         for task in tasks:
@@ -70,6 +71,19 @@ def _in_processes(work: Callable[[Task], Answer], tasks: Iterable[Task], workers
         ) from broken
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _begin() -> None:
+    """What a process does before its first task; it ends with the one that started it, `kill -9` included."""
+    one_thread_each()
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)  # a pool's process waits for tasks for ever, and holds the models
 
 
 def _on_ray(work: Callable[[Task], Answer], tasks: Iterable[Task], workers: int) -> Iterator[Answer]:

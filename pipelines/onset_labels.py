@@ -19,10 +19,10 @@ from models.clinical.errors import UnreadableSource
 from models.clinical.quarantine import read_number
 from pipelines.ingest.source import IngestedStay, SetAside, Source
 from pipelines.ingest.tables import ROW, TableFile, rows
+from pipelines.metrics.alarm_columns import NO_TIME
 
 LEAD_HOURS = 6  # of the challenge: doi:10.1097/CCM.0000000000004145
 _COLUMNS = ("stay", "onset_hour")
-_NO_ONSET = (None, "", "NaN", "nan")
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,16 @@ class Onset:
 class LabelledSource:
     """A source with labels from the `onsets` of a table, by stay; made by `labelled_by`.
 
-    `held` are the stays of the table that the latest pass of `stays` has met in the source; `lost` are onsets
-    that it has not, or that came too late for their stay.
+    `held` are the stays of the table that the latest pass of `stays` has met in the source; `left_out` those
+    of the source that the table does not name, or that hold no observation; `lost` are onsets that it has not
+    met, or that came too late for their stay.
     """
 
     source: Source
     path: Path
     onsets: Mapping[str, Onset]
     held: set[str] = field(default_factory=set)
+    left_out: set[str] = field(default_factory=set)
     lost: list[UnreadableSource] = field(default_factory=list)
 
     @property
@@ -69,15 +71,16 @@ class LabelledSource:
 
     def stays(self) -> Iterator[IngestedStay]:
         """Every stay that has a label, with it."""
-        self.held.clear()
-        self.lost.clear()
+        for noted in (self.held, self.left_out, self.lost):
+            noted.clear()
         for ingested in self.source.stays():
-            stay_id = ingested.stay.stay_id
-            if stay_id not in self.onsets:
+            stay_id, onset = ingested.stay.stay_id, self.onsets.get(ingested.stay.stay_id)
+            if onset is not None:
+                self.held.add(stay_id)
+            if onset is None or not len(ingested.stay.observations):
+                self.left_out.add(stay_id)
                 continue
-            self.held.add(stay_id)
-            if len(ingested.stay.observations):
-                yield self._labelled(ingested, self.onsets[stay_id])
+            yield self._labelled(ingested, onset)
 
     def _labelled(self, ingested: IngestedStay, onset: Onset) -> IngestedStay:
         hour = ingested.hour
@@ -109,7 +112,7 @@ def labelled_by(source: Source, path: Path) -> LabelledSource:
         if str(stay) in onsets:
             raise UnreadableSource(f"{path}: row {row}: stay {stay} stands twice; expected one onset a stay")
         onsets[str(stay)] = Onset(number, row)
-        if math.isnan(number) and not isinstance(hour, float) and hour not in _NO_ONSET:
+        if math.isnan(number) and not isinstance(hour, float) and not _nothing(hour):
             fault = f"stay {stay} has onset_hour {hour!r}; expected hours or nothing"
             raise UnreadableSource(f"{path}: row {row}: {fault}")
         if number < 0:
@@ -120,6 +123,11 @@ def labelled_by(source: Source, path: Path) -> LabelledSource:
     if not onsets:
         raise UnreadableSource(f"{path}: no row; expected one a stay")
     return LabelledSource(source, path, onsets)
+
+
+def _nothing(cell: object) -> bool:
+    """Whether a cell that is no number says that there is no onset."""
+    return cell is None or str(cell).strip() in {"", *NO_TIME}
 
 
 def require_onsets_held(sources: Sequence[LabelledSource]) -> None:

@@ -8,7 +8,8 @@ Alarms do not simply rise as the threshold falls: a condition that holds for lon
 threshold 0 every stay has one alarm, in its first hours, whoever the patient is. Where stays are long that
 keeps to any budget and ranks nothing. So the search comes down from the highest score and ends before the
 first threshold that exceeds the budget, whatever lies below; of those it passed it takes the one of most
-alarms, among equals the highest.
+alarms outside events, among equals the highest. Alarms during events cost as much, but warn nobody: where
+most of the beds are septic, a high threshold spends the whole budget on who is known to be.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ import numpy as np
 
 from models.clinical.alarm import AlarmPolicy
 from pipelines.evaluate.scored import Evidence
-from pipelines.metrics.alarms import MICROSECONDS_AN_HOUR, Floats, Watched
-from pipelines.metrics.burden import decide
+from pipelines.metrics.alarms import MICROSECONDS_AN_HOUR, Floats
+from pipelines.metrics.burden import Ward, decide
 
 _TRIED = 200  # thresholds at most on the way down, each reached by a few hundredths more scores than the last
 _BETWEEN = 50  # and about as many more, evenly among the scores of the step that exceeds the budget
@@ -34,23 +35,33 @@ class WithinBudget:
     alarms_per_bed_day: float
 
 
-def within_budget(evidence: Evidence, model: str, policy: AlarmPolicy, budget: float) -> WithinBudget | None:
-    """`policy` at the threshold of `model` with most alarms, at most `budget` a bed and day.
+@dataclass(frozen=True)
+class _Tried:
+    """A policy, its alarms, and how many of them came `outside` events."""
 
-    It lies above every threshold that exceeds the budget. None where even the highest score that occurs does.
+    policy: AlarmPolicy
+    alarms: int
+    outside: int
+
+
+def within_budget(evidence: Evidence, model: str, policy: AlarmPolicy, budget: float) -> WithinBudget | None:
+    """`policy` at the threshold of `model` with most alarms outside events, all alarms within `budget`.
+
+    The budget is of alarms a bed and day. The threshold lies above every one that exceeds it. None where even
+    the highest score that occurs does.
     """
     ward = evidence.ward(model)
-    watched, days = ward.watched, float(ward.exposed.watched.sum()) / MICROSECONDS_AN_HOUR / 24
-    scores = watched.score[np.isfinite(watched.score)]
-    passed, exceeding = _down(watched, policy, _steps(scores), budget * days)
+    days = float(ward.exposed.watched.sum()) / MICROSECONDS_AN_HOUR / 24
+    scores = ward.watched.score[np.isfinite(ward.watched.score)]
+    passed, exceeding = _down(ward, policy, _steps(scores), budget * days)
     if not passed:
         return None
     if exceeding is not None:
-        step = np.unique(scores[(scores > exceeding) & (scores < passed[-1][0].threshold)])[::-1]
+        step = np.unique(scores[(scores > exceeding) & (scores < passed[-1].policy.threshold)])[::-1]
         every = max(1, len(step) // _BETWEEN)
-        passed += _down(watched, policy, step[::every], budget * days)[0]
-    chosen, alarms = max(passed, key=lambda one: one[1])
-    return WithinBudget(chosen, alarms / days)
+        passed += _down(ward, policy, step[::every], budget * days)[0]
+    chosen = max(passed, key=lambda one: one.outside)
+    return WithinBudget(chosen.policy, chosen.alarms / days)
 
 
 def _steps(scores: Floats) -> Floats:
@@ -63,14 +74,14 @@ def _steps(scores: Floats) -> Floats:
 
 
 def _down(
-    watched: Watched, policy: AlarmPolicy, thresholds: Floats, most: float
-) -> tuple[list[tuple[AlarmPolicy, int]], float | None]:
-    """`policy` at each of `thresholds` and its alarms, up to the first of more than `most`; and that one."""
-    passed: list[tuple[AlarmPolicy, int]] = []
+    ward: Ward, policy: AlarmPolicy, thresholds: Floats, most: float
+) -> tuple[list[_Tried], float | None]:
+    """`policy` at each of `thresholds`, up to the first of more than `most` alarms; and that one."""
+    passed: list[_Tried] = []
     for threshold in thresholds.tolist():
         tried = replace(policy, threshold=threshold, release=None)
-        alarms = int(decide(watched, tried)[0].sum())
-        if alarms > most:
+        alarm = decide(ward.watched, tried)[0]
+        if alarm.sum() > most:
             return passed, threshold
-        passed.append((tried, alarms))
+        passed.append(_Tried(tried, int(alarm.sum()), int((alarm & ~ward.inside).sum())))
     return passed, None

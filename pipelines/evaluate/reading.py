@@ -39,6 +39,11 @@ class OpenedSource:
         """One sentence for each stay that could not be read."""
         return tuple(str(failure) for failure in self.source.failures)
 
+    @property
+    def unlabelled(self) -> int:
+        """How many stays the table of labels leaves out; they are not among `stays_read`."""
+        return len(self.source.left_out) if isinstance(self.source, LabelledSource) else 0
+
     def stays(self, seen: Sequence[Seen], on_read: Callable[[], None]) -> Iterator[IngestedStay]:
         """The labelled stays of the part. Raises UnreadableSource for one without a label, InvalidInput for
         a subject that a model has seen.

@@ -10,7 +10,7 @@ from pipelines.evaluate.figures import RankFigures, WarningFigures
 from pipelines.evaluate.settings import EvaluationSettings
 from pipelines.evaluate.subgroups import GroupFigures
 
-FORMAT = 2
+FORMAT = 3
 RECORD = "evaluation.json"
 
 
@@ -30,7 +30,7 @@ class Counts:
 @dataclass(frozen=True)
 class SourceRecord:
     """One source: how many stays were read, left out and evaluated; `external` is None where nobody says
-    where the models learnt.
+    where the models learnt. Stays that no label tells of, or that hold no observation, are `unlabelled`.
     """
 
     name: str
@@ -39,6 +39,7 @@ class SourceRecord:
     part: str
     external: bool | None
     stays_read: int
+    unlabelled: int
     outside_part: int
     evaluated: int
     unreadable: tuple[str, ...]

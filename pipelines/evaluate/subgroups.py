@@ -8,6 +8,7 @@ group cannot have is None, and `note` says why.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -128,13 +129,11 @@ def by_group(
     settings: SubgroupSettings,
     bootstrap: Bootstrap,
 ) -> Iterator[GroupFigures]:
-    """The figures of every group, groups in the order of their names."""
+    """The figures of every group, groups in the order of their names and of the numbers in them."""
     weights = subject_weights(evidence.subjects, bootstrap).astype(np.float32)  # (D, S): counts, exact in it
     per_stay = _PerStay.of(burden, window_hours)
     for by, group in groups(evidence.stays, settings).items():
-        for name in sorted(
-            group.unique(), key=lambda one: (one == UNKNOWN, not one.startswith("under"), one)
-        ):
+        for name in sorted(group.unique(), key=_place):
             inside = (group == name).to_numpy()
             if inside.sum() < settings.fewest_stays:
                 note = f"fewer than {settings.fewest_stays} stays"
@@ -152,6 +151,14 @@ def by_group(
                 weights=weights,
                 level=bootstrap.level,
             )
+
+
+def _place(name: str) -> tuple[bool, bool, list[tuple[bool, int, str]]]:
+    """Where a group stands: numbers by size, so that 5 to 18 comes before 18 to 65, and the unknown last."""
+    parts = [
+        (not one.isdecimal(), int(one) if one.isdecimal() else 0, one) for one in re.split(r"(\d+)", name)
+    ]
+    return name == UNKNOWN, not name.startswith("under "), parts
 
 
 _FIGURES = ("precision", "sensitivity", "delay_hours", "alarms_per_100_patient_days", "auroc")
@@ -202,26 +209,29 @@ def _figures(
             drawn = scale * (weight @ part) / (weight @ whole)
         return Figure(value, interval(drawn, level) if value is not None else Interval(None, None))
 
-    events = int(per_stay.events[inside].sum())
     return GroupFigures(
         *named,
         stays=int(inside.sum()),
-        events=events,
+        events=int(per_stay.events[inside].sum()),
         precision=ratio(per_stay.true, per_stay.alarms),
         sensitivity=ratio(per_stay.detected, per_stay.events),
         delay_hours=_median(per_stay.delay, inside, weight, level),
         alarms_per_100_patient_days=ratio(per_stay.alarms + per_stay.late, per_stay.days, 100.0),
         auroc=_auroc(evidence.of(inside), model, weights[:, inside], level),
-        note=_note(events, int(inside.sum()), int(per_stay.alarms[inside].sum())),
+        note="; ".join(_notes(per_stay, inside)),
     )
 
 
-def _note(events: int, stays: int, alarms: int) -> str:
-    if not events:
-        return "no event in this group: no sensitivity, no delay, no AUROC"
-    if events == stays:
-        return "every stay has an event"
-    return "" if alarms else "no alarm in this group: no precision"
+def _notes(per_stay: _PerStay, inside: Booleans) -> Iterator[str]:
+    """Why the group has a dash; and that it has no stay to compare with."""
+    if not per_stay.events[inside].any():
+        yield "no event in this group: no sensitivity, no delay, no AUROC"
+    elif not per_stay.detected[inside].any():
+        yield "no event foretold: no delay"
+    if per_stay.events[inside].all():
+        yield "every stay has an event"
+    if not per_stay.alarms[inside].any():
+        yield "no alarm outside events: no precision"
 
 
 def _median(delay: Floats, inside: Booleans, weight: Weights, level: float) -> Figure:

@@ -1,7 +1,8 @@
 """The worst misses and the worst false alarms of a run, kept with what was observed, to be looked at.
 
 A miss is a stay whose event no alarm of the first policy foretold within the window; the worst are those
-whose scores stayed lowest in it. A false alarm is in a stay without an event; the worst are those with the
+whose scores stayed lowest in it. An event that no score preceded there shows nothing of the model, and is
+not kept. A false alarm is in a stay without an event; the worst are those with the
 highest scores. Stays are ranked as they pass, and no more are held than are kept.
 """
 
@@ -103,8 +104,10 @@ class WorstStays:
         found = judge(watched, events, alarm, timedelta(hours=self.window_hours))
         if onset is not None and not found.detected[0]:
             open_ = (columns["hour"] >= onset - self.window_hours) & (columns["hour"] < onset)
-            peak = np.nanmax(value[open_], initial=0.0)
-            kind, badness, most = "miss", -float(peak), self.misses
+            scored = value[open_ & np.isfinite(value)]
+            if not len(scored):
+                return
+            kind, badness, most = "miss", -float(scored.max()), self.misses
         elif onset is None and alarm.any():
             kind, badness, most = "false alarm", float(np.nanmax(value)), self.false_alarms
         else:

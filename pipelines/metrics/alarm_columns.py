@@ -54,6 +54,17 @@ _WORDS = {
     "recognised": {"recognised", "recognized", "recognition"},
 }
 _EVENT = {"sepsis", "seizure", "clinical", "label"}
+NO_TIME = (
+    "NaN",
+    "nan",
+    "NaT",
+    "None",
+    "null",
+    "NULL",
+    "NA",
+    "<NA>",
+    "N/A",
+)  # what programs write for no time
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]+)")
 _SECOND = 1_000_000  # microseconds
 _LARGEST = 2**60  # microseconds: 36,000 years
@@ -96,9 +107,9 @@ def timed(columns: Sequence[str], role: Role) -> list[str]:
 
 def clock_of(cells: pa.ChunkedArray, column: str, path: Path) -> Clock:
     """The times of a column. Raises UnreadableSource that names file and row for a cell that is none."""
-    texts = cells.cast(pa.string()) if _is_text(cells.type) else cells
-    if _is_text(cells.type):
-        texts = pc.if_else(pc.is_in(texts, pa.array(["", "NaN", "nan", "NaT", "None", "null"])), None, texts)
+    texts = cells.cast(pa.string()) if is_text(cells.type) else cells
+    if is_text(cells.type):
+        texts = pc.if_else(pc.is_in(texts, pa.array(NO_TIME)), None, texts)
     given = np.asarray(texts.is_valid().to_numpy(zero_copy_only=False), dtype=np.bool_)
     values = texts.drop_null()
     if pa.types.is_floating(values.type):
@@ -108,7 +119,7 @@ def clock_of(cells: pa.ChunkedArray, column: str, path: Path) -> Clock:
     if not len(values):
         return Clock(column, False, time, given)
     dates = pa.types.is_temporal(values.type) or (
-        _is_text(values.type) and np.isnan(read_number(values[0].as_py()))
+        is_text(values.type) and np.isnan(read_number(values[0].as_py()))
     )
     time[given] = _dates(values, column, given, path) if dates else _numbers(values, column, given, path)
     return Clock(column, dates, time, given)
@@ -116,10 +127,10 @@ def clock_of(cells: pa.ChunkedArray, column: str, path: Path) -> Clock:
 
 def numbers(cells: pa.ChunkedArray, what: str, path: Path) -> npt.NDArray[np.float64]:
     """Numbers of a column, (N,), NaN for an empty cell. Raises UnreadableSource for text that is none."""
-    if not _is_text(cells.type):
-        return np.asarray(cells.cast(pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
     try:
         return np.asarray(cells.cast(pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
+    except pa.ArrowNotImplementedError:
+        raise UnreadableSource(f"{path}: {what} holds {cells.type}; expected numbers") from None
     except pa.ArrowInvalid:
         parsed = np.array([read_number(cell) for cell in cells.to_pylist()])
         row = int(np.flatnonzero(np.isnan(parsed) & cells.is_valid().to_numpy(zero_copy_only=False))[0])
@@ -166,7 +177,7 @@ def _numbers(values: pa.ChunkedArray, column: str, given: npt.NDArray[np.bool_],
 def _seconds(
     values: pa.ChunkedArray, column: str, given: npt.NDArray[np.bool_], path: Path
 ) -> npt.NDArray[np.float64]:
-    if _is_text(values.type):
+    if is_text(values.type):
         parsed = np.array([read_number(cell) for cell in values.to_pylist()], dtype=np.float64)
     else:
         parsed = np.asarray(values.cast(pa.float64()).to_numpy(), dtype=np.float64)
@@ -205,5 +216,6 @@ def _date(cell: str) -> int | None:
     return (aware - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def is_text(kind: pa.DataType) -> bool:
+    """Whether cells of a column are text."""
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))

@@ -25,7 +25,17 @@ import pyarrow.parquet  # type: ignore[import-untyped]
 
 from models.clinical.errors import InvalidInput, UnreadableSource
 from models.clinical.score import ScoreStatus
-from pipelines.metrics.alarm_columns import SCORE, STAY, Clock, at_row, clock_of, named, numbers, timed
+from pipelines.metrics.alarm_columns import (
+    SCORE,
+    STAY,
+    Clock,
+    at_row,
+    clock_of,
+    is_text,
+    named,
+    numbers,
+    timed,
+)
 from pipelines.metrics.alarms import NEVER_ENDS, Booleans, Events, Floats, Integers, Watched
 
 _LONGEST_HEADER = 65_536  # characters
@@ -128,8 +138,9 @@ def read_table(path: Path) -> pa.Table:
     try:
         if path.suffix.lower() in {".parquet", ".pq"}:
             table = pa.parquet.read_table(path)
-            return pa.table({name: _plain(table.column(name)) for name in table.column_names})
-        return _read_text(path)
+        else:
+            table = _read_text(path)
+        return pa.Table.from_arrays([_plain(column) for column in table.columns], names=table.column_names)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise UnreadableSource(f"{path}: expected a whole table, but {error}") from error
 
@@ -165,10 +176,13 @@ def _header(path: Path) -> tuple[str, list[str]]:
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    kind = column.type
-    if pa.types.is_dictionary(kind):
-        return column.cast(kind.value_type)
-    return column.cast(pa.float64()) if pa.types.is_decimal(kind) else column
+    """Text without blanks around it, of which nothing is no cell; categories and decimals as their values."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if is_text(column.type):
+        trimmed = pc.utf8_trim_whitespace(column)
+        return pc.if_else(pc.equal(trimmed, ""), None, trimmed)
+    return column.cast(pa.float64()) if pa.types.is_decimal(column.type) else column
 
 
 def _stays(table: pa.Table, path: Path) -> npt.NDArray[np.object_]:
@@ -176,11 +190,11 @@ def _stays(table: pa.Table, path: Path) -> npt.NDArray[np.object_]:
     column = _required(named(table.column_names, STAY), table, path, "the stay", STAY[:4])
     cells = table.column(column)
     if pa.types.is_floating(cells.type):
-        cells = cells.cast(pa.int64(), safe=False)
-    texts: npt.NDArray[np.object_] = (
-        pc.utf8_trim_whitespace(cells.cast(pa.string())).to_pandas().to_numpy(dtype=object)
-    )
-    empty = pd.isna(texts) | (texts == "")
+        cells = pc.if_else(pc.is_nan(cells), None, cells)
+        whole = pc.all(pc.equal(cells, pc.floor(cells))).as_py()
+        cells = cells.cast(pa.int64()) if whole else cells
+    texts: npt.NDArray[np.object_] = cells.cast(pa.string()).to_pandas().to_numpy(dtype=object)
+    empty = pd.isna(texts)
     if empty.any():
         raise at_row(path, int(np.argmax(empty)), f"{column} is empty")
     return texts

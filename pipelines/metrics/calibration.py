@@ -72,6 +72,7 @@ def calibration_intervals(
 
     A draw's slope and intercept are one Newton step from those of all rows: what that leaves out is of order
     1 / S, where the interval's width is of order 1 / sqrt(S). The bins of the error are those of all rows.
+    There is no interval where a draw has no such step.
     """
     weight = subject_weights(subjects, bootstrap).astype(np.float64)  # (D, S)
     starts, x = np.cumsum(rows) - rows, logit(probability)
@@ -106,9 +107,15 @@ def fit(design: Floats, offset: Floats, label: Labels) -> Floats | None:
     for _ in range(_STEPS):
         mean = _mean(design, offset, coefficients)
         curvature = design.T @ (design * (mean * (1 - mean))[:, None])
-        if np.linalg.cond(curvature) > 1 / np.finfo(np.float64).eps:
+        if _singular(curvature):
             return None
-        step = np.linalg.solve(curvature, design.T @ (label - mean))
+        gradient = design.T @ (label - mean)
+        step = np.linalg.solve(curvature, gradient)
+        here = _likelihood(design, offset, label, coefficients)
+        least = here - _CLOSE * (1 + abs(here))  # sums round
+        # from afar, as where scores are far too low, a whole step leaps over the top
+        while _likelihood(design, offset, label, coefficients + step) < least + gradient @ step / 4:
+            step /= 2
         coefficients += step
         if np.abs(step).max() < _CLOSE:
             return coefficients
@@ -124,12 +131,25 @@ def _refitted(design: Floats, offset: Floats, label: Labels, starts: Integers, w
     slopes = np.add.reduceat(design * (label - mean)[:, None], starts)  # (S, K), summed by stay
     products = design[:, :, None] * design[:, None, :] * (mean * (1 - mean))[:, None, None]
     curvature = np.tensordot(weight, np.add.reduceat(products, starts), axes=1)  # (D, K, K)
+    lost = _singular(curvature)  # draws of few rows, or of equal scores
+    curvature[lost] = np.eye(len(coefficients))
     steps = np.linalg.solve(curvature, (weight @ slopes)[:, :, None])[:, :, 0]
-    return np.asarray(coefficients[-1] + steps[:, -1])
+    return np.where(lost, np.nan, coefficients[-1] + steps[:, -1])
+
+
+def _singular(curvature: Floats) -> npt.NDArray[np.bool_]:
+    """Which matrices (..., K, K) have no inverse to speak of."""
+    return np.asarray(np.linalg.cond(curvature) > 1 / np.finfo(np.float64).eps)
 
 
 def _mean(design: Floats, offset: Floats, coefficients: Floats) -> Floats:
     return np.asarray(1 / (1 + np.exp(-np.clip(design @ coefficients + offset, -500, 500))))
+
+
+def _likelihood(design: Floats, offset: Floats, label: Labels, coefficients: Floats) -> float:
+    """The logarithm of it."""
+    logits = design @ coefficients + offset
+    return float(np.sum(label * logits - np.logaddexp(0, logits)))
 
 
 def equal_bins(probability: Floats) -> Integers:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from models.clinical.errors import UnreadableSource
-from pipelines.metrics.alarm_columns import at_row, numbers
+from models.clinical.errors import InvalidInput, UnreadableSource
+from pipelines.metrics.alarm_columns import at_row, clock_of, numbers, timed
 from pipelines.metrics.alarm_files import AlarmTables, ScoreTable, read_scores, read_tables
 from pipelines.metrics.alarms import MICROSECONDS_AN_HOUR, NEVER_ENDS, Events
 from pipelines.metrics.burden import Ward
@@ -38,10 +38,12 @@ def read_ward(scores: Path, onsets: Path | None = None) -> WardRead:
     """Read a ward. Without `onsets` the column `label` tells them, as in CinC 2019.
 
     There an event begins six hours after the first positive row and lasts as long as the stay; a stay that is
-    positive from its first row does not tell its onset and is left out. Raises UnreadableSource.
+    positive from its first row does not tell its onset and is left out. Raises UnreadableSource, and
+    InvalidInput where no stay has an event, or none tells its onset.
     """
     if onsets is not None:
         tables = read_tables(scores, onsets)
+        tables.require_events()
         return WardRead(_ward(tables.scores, tables.events), 0, tables, _tells_subjects(tables.scores))
     held = read_scores(scores)
     positive = _positive(held)
@@ -50,6 +52,9 @@ def read_ward(scores: Path, onsets: Path | None = None) -> WardRead:
     first = np.minimum.reduceat(row, starts[:-1])
     ill = first < len(positive)
     told = ~ill | (first > starts[:-1])
+    if not (ill & told).any():
+        why = "positive from their first row, they tell no onset" if ill.any() else "label is 0 in every row"
+        raise InvalidInput(f"{scores}: no event of any of {len(ill)} stays: {why}")
     onset = held.watched.time[first[ill]] + LABELLED_BEFORE * MICROSECONDS_AN_HOUR
     events = Events(ill.astype(np.int64), onset, np.full_like(onset, NEVER_ENDS))
     return WardRead(
@@ -63,7 +68,25 @@ def units(columns: Iterable[Sequence[str] | None], stays: int) -> tuple[str, ...
     return tuple(one or UNKNOWN_UNIT for one in told)
 
 
+def _on_the_calendar(held: ScoreTable, events: Events) -> tuple[ScoreTable, Events]:
+    """The same by dates, where the scores tell them beside hours since admission: the day has hours too."""
+    for column in () if held.dated else timed(held.table.column_names, "time"):
+        clock = clock_of(held.table.column(column), column, held.path)
+        if not (clock.dates and clock.given.all()):
+            continue
+        watched = held.watched
+        later = clock.time[held.order] - watched.time
+        admitted = later[watched.starts[:-1]]
+        if (later == np.repeat(admitted, watched.rows)).all():
+            shift = np.repeat(admitted, events.count)
+            end = np.where(events.end == NEVER_ENDS, NEVER_ENDS, events.end + shift)
+            moved = replace(watched, time=watched.time + later)
+            return replace(held, watched=moved, dated=True), Events(events.count, events.onset + shift, end)
+    return held, events
+
+
 def _ward(held: ScoreTable, events: Events) -> Ward:
+    held, events = _on_the_calendar(held, events)
     stays = tuple(str(stay) for stay in held.stay_ids)
     told = held.of_stays(_SUBJECT) or stays
     subject = tuple(one or stay for one, stay in zip(told, stays, strict=True))

@@ -110,7 +110,7 @@ function judge(ward, alarm) {
     let next = eventStarts[stay];
     for (let row = starts[stay]; row < starts[stay + 1]; row++) {
       if (!alarm[row]) continue;
-      byHour[Math.floor(time[row] / HOUR) % 24]++;
+      byHour[((Math.floor(time[row] / HOUR) % 24) + 24) % 24]++; // before 1970 time is negative
       if (inside[row]) {
         tally.late++;
         continue;

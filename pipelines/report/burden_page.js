@@ -4,7 +4,7 @@ const ward = Object.assign(openWard(packed), { whole: packed.whole });
 ward.darkest = darkestOf(ward.score);
 const NAMES = Object.keys(packed.policy);
 const LARGEST = { k: 12, n: 12, on_delay_hours: 12, off_delay_hours: 12, refractory_hours: 48 };
-const THRESHOLDS = thresholdsOf(ward.score);
+const THRESHOLDS = thresholdsOf(ward);
 const PERCENT = new Intl.NumberFormat("en", { style: "percent", maximumFractionDigits: 1 });
 const everything = ward.units.map((_, place) => place);
 const $ = (id) => document.getElementById(id);
@@ -12,9 +12,11 @@ const field = (name) => document.querySelector(`[data-policy="${name}"]`);
 const slider = (name) => document.querySelector(`[data-slide="${name}"]`);
 let drawing = 0;
 
-/* Thresholds worth trying, falling, from one that nearly no score reaches to one that half of them do. */
-function thresholdsOf(scores) {
-  const sorted = scores.filter((score) => !Number.isNaN(score)).sort();
+/* Thresholds worth trying, falling, from one that nearly no score outside events reaches to one that half of
+   them do. */
+function thresholdsOf({ score, inside }) {
+  const sorted = score.filter((one, row) => !Number.isNaN(one) && !inside[row]).sort();
+  if (!sorted.length) return [1];
   const found = new Set();
   for (let step = 0; step <= 240; step++) {
     const share = 1e-4 * 5000 ** (step / 240);
@@ -57,7 +59,7 @@ function show(policy) {
 }
 
 function positionOf(name, policy) {
-  if (name === "threshold") return THRESHOLDS.findIndex((one) => one <= policy.threshold);
+  if (name === "threshold") return THRESHOLDS.filter((one) => one > policy.threshold).length;
   return name === "release" ? Math.round(100 * settle.share) : policy[name];
 }
 

@@ -69,7 +69,7 @@ def _content(material: Material, step: Callable[[], None]) -> dict[str, Any]:
         "attrition": _attrition(material),
         "score_drift": _score_drift(material),
         "card": html_of(material.card()),
-        "settings_text": json.dumps(material.settings, indent=2),
+        "settings_text": json.dumps(material.settings, indent=2, ensure_ascii=False),
     }
 
 
@@ -83,7 +83,6 @@ def _attrition(material: Material) -> list[dict[str, Any]]:
             one
             | {
                 "unread": len(one["unreadable"]),
-                "not_reached": one["stays_read"] - one["outside_part"] - one["evaluated"],
                 "events": int(events.sum()),
                 "untold": int((events & ~site["onset_told"].astype(bool)).sum()),
                 "hours": int(site["hours"].sum()),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from pipelines.report.words import model_name, number
 
 Floats = npt.NDArray[np.float64]
 
+_HIGH = 0.8  # a precision: curves that begin above it bend around the lower left
 _POINTS = 400  # of a curve: more than the eye can tell apart on paper
 
 
@@ -28,8 +29,11 @@ def draw(material: Material) -> Drawing:
         roc.legend(title="AUROC", loc="lower right", alignment="left")
         recall.axhline(prevalence, color=SOFT, linewidth=0.8, linestyle=(0, (1, 2)))
         recall.set(title="Precision and recall", xlabel="recall, hours", ylabel="precision, hours")
-        recall.legend(title="AUPRC", loc="upper right", alignment="left")
         top = max(0.3, 1.15 * _highest(material))
+        corner: Literal["upper right", "lower left"] = (
+            "upper right" if top < _HIGH else "lower left"
+        )  # where no curve passes
+        recall.legend(title="AUPRC", loc=corner, alignment="left")
         recall.set_ylim(0, min(1.0, top))
         _own_threshold(material, roc, recall)
         for panel in (roc, recall):

@@ -52,7 +52,7 @@ def key_figures(material: Material) -> list[KeyFigure]:
         KeyFigure(
             number(per_day),
             "alarms a bed and day",
-            f"{between(spread['alarms_per_bed_day'])}; one {every(per_day)}"
+            _joined(between(spread["alarms_per_bed_day"]), f"one {every(per_day)}")
             if per_day
             else "no alarm at all",
         ),
@@ -69,9 +69,14 @@ def key_figures(material: Material) -> list[KeyFigure]:
         KeyFigure(
             number(ranking["metrics"]["auprc"], 3),
             "hourly AUPRC",
-            f"{between(_interval(ranking, 'auprc'), 3)}; chance {number(prevalence, 3)}",
+            _joined(between(_interval(ranking, "auprc"), 3), f"chance {number(prevalence, 3)}"),
         ),
     ]
+
+
+def _joined(*parts: str) -> str:
+    """What is told, apart by semicolons."""
+    return "; ".join(filter(None, parts))
 
 
 def _true_alarms(precision: float | None, spread: dict[str, Any], window: float) -> KeyFigure:
@@ -148,7 +153,9 @@ def _beside_rules(material: Material) -> list[str]:
         return []
     budget = material.settings["alarms_per_bed_day"]
     listed = ", ".join(f"{name} {percent(recall)}" for name, recall in told)
-    return [f"At no more than {budget:g} alarms a bed and day, events foretold: {listed}."]
+    unable = [model_name(one["model"]) for one in material.whole["models"] if one["at_budget"] is None]
+    rest = f" Any alarm of {' or '.join(unable)} would exceed it." if unable else ""
+    return [f"At no more than {budget:g} alarms a bed and day, events foretold: {listed}.{rest}"]
 
 
 def _external(material: Material) -> list[str]:
@@ -191,6 +198,8 @@ def _leakage(material: Material) -> str:
         "A model that knows only when things were measured, and no value, reaches an AUROC of "
         f"{number(floor, 3)}, where {model_name(material.first['model'])} has {number(own, 3)}."
     )
+    if None not in (floor, own) and own <= floor:
+        text += " What staff chose to measure tells as much here."
     shuffled = leakage["shuffled_auroc"]
     if not shuffled:
         return text

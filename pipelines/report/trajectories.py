@@ -131,5 +131,6 @@ def _caption(one: dict[str, Any]) -> str:
     )
     scores = [cell for cell in one["value"] if cell is not None]
     if one["kind"] == "miss":
-        return f"{who}. Onset at {one['onset_hour']:.0f} h. No alarm in the shaded hours before it."
+        onset = number(one["onset_hour"], 1).removesuffix(".0")
+        return f"{who}. Onset at {onset} h. No alarm in the shaded hours before it."
     return f"{who}. No event in {one['hour'][-1]} h; highest score {number(max(scores), 3)}."

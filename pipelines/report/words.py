@@ -8,6 +8,7 @@ from typing import Any
 NOTHING = "\N{EN DASH}"
 PERCENT = "\N{NO-BREAK SPACE}%"
 MODEL_NAMES = {
+    "ensemble": "Ensemble",
     "mgp-tcn": "MGP\N{NON-BREAKING HYPHEN}TCN",
     "dtw": "DTW",
     "news2": "NEWS2",

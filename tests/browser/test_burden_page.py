@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -35,11 +36,14 @@ POLICIES = [
 
 
 def ward(steps: tuple[int, ...], kind: type, dated: bool) -> Ward:
-    """Stays with missing scores and none to two events each; rows are `steps` minutes apart."""
+    """Stays with missing scores and none to two events each; rows are `steps` minutes apart.
+
+    Dates lie on both sides of 1970, as those that were shifted to hide them may.
+    """
     rng = np.random.default_rng(len(steps))
     rows = rng.integers(1, 90, 60)
     count = rng.integers(0, 3, 60)
-    start = np.repeat(rng.integers(0, 10**6, 60) * MINUTE if dated else np.zeros(60, np.int64), rows)
+    start = np.repeat(rng.integers(-(10**6), 10**6, 60) * MINUTE if dated else np.zeros(60, np.int64), rows)
     time = np.concatenate([np.cumsum(rng.choice(steps, n)) for n in rows]) * MINUTE + start
     first = np.cumsum(rows) - rows
     lasts = np.maximum(time[first + rows - 1] - time[first], MINUTE)
@@ -163,6 +167,22 @@ def test_sliders_move_the_figures_and_keep_the_policy_possible(page: Page, tmp_p
     assert shown(page) == expected(burden_figures(simulate(here, saved, WINDOW)))
     page.locator("#reset").click()
     assert shown(page) == expected(burden_figures(simulate(here, OPENED, WINDOW)))
+
+
+def test_a_slider_stands_where_its_threshold_is_or_at_that_end(page: Page, tmp_path: Path) -> None:
+    opened(page, tmp_path, ward((60,), np.float64, False))
+    slider = page.locator("[data-slide=threshold]")
+    choose(page, AlarmPolicy(1.0))
+    assert slider.input_value() == "0"
+    choose(page, AlarmPolicy(0.0))
+    assert slider.input_value() == slider.get_attribute("max")
+
+
+def test_stays_without_any_score_are_a_page_too(page: Page, tmp_path: Path) -> None:
+    here = ward((60,), np.float64, True)
+    silent = Watched(here.watched.rows, here.watched.time, np.full_like(here.watched.score, np.nan))
+    opened(page, tmp_path, replace(here, watched=silent))
+    assert shown(page)["alarms"] == 0
 
 
 def test_a_click_on_the_curve_takes_its_threshold(page: Page, tmp_path: Path) -> None:

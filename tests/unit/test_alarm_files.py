@@ -8,13 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow.parquet as pq  # type: ignore[import-untyped]
 import pytest
 from typer.testing import CliRunner
 
 from models.clinical.errors import InvalidInput, UnreadableSource
 from models.clinical.score import ScoreStatus
 from pipelines.metrics.alarm_columns import read_duration
-from pipelines.metrics.alarm_files import AlarmTables, read_tables
+from pipelines.metrics.alarm_files import AlarmTables, read_scores, read_tables
 from pipelines.metrics.alarm_report import KEYS
 from pipelines.metrics.alarms import MICROSECONDS_AN_HOUR, NEVER_ENDS, AlarmRule, fire
 from pipelines.prediction_files import PredictionTable
@@ -137,6 +139,34 @@ def test_rows_may_come_in_any_order_and_events_be_many(tmp_path: Path) -> None:
     assert (tables.events.end // HOUR).tolist() == [5, 9]
     assert tables.recognised.tolist() == [NEVER_ENDS, 6 * HOUR]
     assert (tables.moments, tables.any_recognised) == (1, True)
+
+
+def test_blanks_around_a_cell_and_words_for_nothing_are_read(tmp_path: Path) -> None:
+    plain = read(tmp_path)
+    spaced = "stay_id, time, score\na , 1, 0.2\na , 2, 0.8\nb , 1, 0.1\n"
+    for nothing in (" ", "NA", "<NA>", "NULL"):
+        assert alike(read(tmp_path, spaced, f"stay_id, onset\na, 4\nb, {nothing}\n"), plain)
+
+
+def test_parquet_with_stays_as_floats(tmp_path: Path) -> None:
+    """As pandas writes whole numbers beside a missing one; parts of a number are told apart."""
+    scores, onsets = tmp_path / "scores.parquet", tmp_path / "onsets.parquet"
+    pd.DataFrame({"stay": [7, 8], "onset": [4.0, np.nan]}).to_parquet(onsets)
+    pd.DataFrame({"stay": [7.0, 8.0], "time": [1, 2], "score": [0.2, 0.8]}).to_parquet(scores)
+    assert tuple(read_tables(scores, onsets).scores.stay_ids) == ("7", "8")
+    pd.DataFrame({"stay": [1.2, 1.5], "time": [1, 2], "score": [0.2, 0.8]}).to_parquet(scores)
+    assert tuple(read_scores(scores).stay_ids) == ("1.2", "1.5")
+    stay = pa.array([7.0, np.nan], from_pandas=False)
+    pq.write_table(pa.table({"stay": stay, "time": [1, 2], "score": [0.2, 0.8]}), scores)
+    with pytest.raises(UnreadableSource, match=r"scores.parquet: row 2: stay is empty"):
+        read_scores(scores)
+
+
+def test_scores_that_are_lists_are_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "scores.parquet"
+    pq.write_table(pa.table({"stay": ["a"], "time": [1], "score": [[0.2, 0.8]]}), path)
+    with pytest.raises(UnreadableSource, match=r"scores.parquet: score holds list.*; expected numbers"):
+        read_scores(path)
 
 
 def test_our_own_table_of_predictions_with_hours_without_a_score(tmp_path: Path) -> None:

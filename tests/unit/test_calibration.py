@@ -40,6 +40,26 @@ def test_the_intercept_makes_the_mean_score_the_prevalence() -> None:
     assert (1 / (1 + np.exp(-(logit(p) + found)))).mean() == pytest.approx(label.mean(), abs=1e-9)
 
 
+@pytest.mark.parametrize("times", [30.0, 1000.0])
+def test_scores_that_are_far_too_low_have_an_intercept(times: float) -> None:
+    """As where a model meets patients who are far more ill than those it learnt from."""
+    label, p = drawn(3.0, 1.0)
+    far = p / times
+    found = calibration(label, far).intercept
+    assert found is not None
+    assert (1 / (1 + np.exp(-(logit(far) + found)))).mean() == pytest.approx(label.mean(), abs=1e-9)
+
+
+def test_a_draw_without_a_slope_leaves_no_interval_of_it() -> None:
+    """Three stays of which one has one row: some draw is of it alone."""
+    rows, label = np.array([1, 3, 3]), np.array([0, 0, 1, 0, 1, 0, 1], dtype=np.int8)
+    p, few = np.array([0.2, 0.1, 0.3, 0.6, 0.4, 0.7, 0.5]), Bootstrap(draws=200)
+    assert calibration(label, p).slope is not None
+    found = calibration_intervals(rows, label, p, ["a", "b", "c"], few)
+    assert found.slope == Interval(None, None)
+    assert found.brier.low is not None
+
+
 def test_perfect_scores_have_slope_one_and_intercept_none() -> None:
     figures = calibration(*drawn(0.0, 1.0))
     assert figures.slope == pytest.approx(1.0, abs=0.05)

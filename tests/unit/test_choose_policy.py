@@ -124,6 +124,26 @@ def test_scores_that_foretell_nothing_within_any_budget_are_refused() -> None:
         choose_policy(Ward(blind, events, here.subject, here.unit, False), 0.5, WINDOW)
 
 
+def test_hours_during_events_do_not_raise_the_thresholds_that_are_tried() -> None:
+    """Where half of the beds are ill for days, half of all scores lie above what warns of it."""
+    stays, hours = 150, 200
+    ill = np.arange(stays) % 2 == 0
+    score = np.random.default_rng(1).uniform(0, 0.1, (stays, hours))
+    score[ill, ONSET - 4 : ONSET] = 0.2
+    score[ill, ONSET:] = 0.6
+    hour = np.tile(np.arange(1, hours + 1), stays)
+    long = Ward(
+        Watched.hourly(np.full(stays, hours), hour, score.ravel()),
+        Events.one_each(np.where(ill, float(ONSET), np.nan), lasting=True),
+        tuple(f"p{stay}" for stay in range(stays)),
+        ("all beds",) * stays,
+        False,
+    )
+    outside = long.watched.score[~long.inside]
+    assert {one.threshold for one in candidates(long)} <= set(outside.round(4).tolist())
+    assert choose_policy(long, 0.5, WINDOW).test.outside.recall == 1.0
+
+
 def test_a_ward_without_validation_stays_or_events_is_refused() -> None:
     here = ward()
     test = here.only(np.array([split_of(subject) == "test" for subject in here.subject]))
@@ -178,6 +198,20 @@ def test_scores_without_labels_need_onsets(tmp_path: Path) -> None:
     assert read_ward(path, tmp_path / "onsets.csv").ward.unit == ("north",)
 
 
+@pytest.mark.parametrize(
+    ("label", "why"),
+    [("0", "label is 0 in every row"), ("1", "positive from their first row, they tell no onset")],
+)
+def test_scores_that_tell_no_event_are_refused_by_name(tmp_path: Path, label: str, why: str) -> None:
+    path, onsets = tmp_path / "scores.csv", tmp_path / "onsets.csv"
+    path.write_text(f"stay,hour,score,label\na,1,0.5,{label}\nb,1,0.5,{label}\n", encoding="utf-8")
+    with pytest.raises(InvalidInput, match=rf"scores\.csv: no event of any of 2 stays: {why}"):
+        read_ward(path)
+    onsets.write_text("stay,onset\na,\n", encoding="utf-8")
+    with pytest.raises(InvalidInput, match=r"onsets\.csv: no positive subject: no onset of any of 2 stays"):
+        read_ward(path, onsets)
+
+
 def test_the_command_writes_the_policy_and_says_how_it_does(tmp_path: Path) -> None:
     out = tmp_path / "new" / "policy.json"
     arguments = ["choose-policy", str(table(tmp_path)), "--alarms-per-bed-day", "0.6", "--out", str(out)]
@@ -199,6 +233,24 @@ def test_the_command_says_which_events_of_a_table_no_alarm_can_foretell(tmp_path
     assert done.exit_code == 0
     assert f"1 of {len(ill)} events begin more than 8 h after the last score of their stay" in done.stderr
     assert f"onsets.csv: row {len(ill)}, of stay s{ill[-1]}" in done.stderr
+
+
+def test_onsets_in_hours_keep_the_hour_of_the_day_that_scores_tell(tmp_path: Path) -> None:
+    """As `prodrome score` writes both and `prodrome label` either."""
+    scores, hours, dates = (tmp_path / f"{name}.csv" for name in ("scores", "hours", "dates"))
+    rows = [f"a,2026-03-29T{12 + hour}:30:00Z,{hour},0.5\n" for hour in (1, 2)]
+    rows += [f"b,2026-03-30T0{hour}:15:00Z,{hour},0.5\n" for hour in (1, 2, 3)]
+    scores.write_text("stay,time,hour,score\n" + "".join(rows), encoding="utf-8")
+    hours.write_text("stay,onset_hour,end_hour\na,2.5,3\nb,,\n", encoding="utf-8")
+    dates.write_text("stay,onset,end\na,2026-03-29T15:00Z,2026-03-29T15:30Z\nb,,\n", encoding="utf-8")
+    by_hours, by_dates = (read_ward(scores, onsets).ward for onsets in (hours, dates))
+    assert by_hours.dated
+    assert by_hours.bed_hours.tolist() == by_dates.bed_hours.tolist()
+    assert (by_hours.bed_hours[13], by_hours.bed_hours[3]) == (0.5, 1.0)
+    for name in ("onset", "end"):
+        assert getattr(by_hours.events, name).tolist() == getattr(by_dates.events, name).tolist()
+    scores.write_text(scores.read_text(encoding="utf-8").replace("T02:15", "T02:20"), encoding="utf-8")
+    assert not read_ward(scores, hours).ward.dated  # dates and hours disagree
 
 
 def test_subjects_are_split_whole_and_a_table_that_does_not_tell_them_is_named(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""At one budget a model alarms as often as it can on the way down from its highest score, and no further."""
+"""At one budget a model warns as often as it can on the way down from its highest score, and no further."""
 
 from datetime import timedelta
 
@@ -15,11 +15,11 @@ NO_TIME = timedelta(0)
 PLAIN = AlarmPolicy(0.5, refractory=NO_TIME)
 
 
-def evidence(score: np.ndarray) -> Evidence:
-    """Long stays (S, H) without an event."""
+def evidence(score: np.ndarray, onset_hour: float = np.nan) -> Evidence:
+    """Long stays (S, H) without an event, or each with one from `onset_hour` on."""
     rows = np.full(len(score), score.shape[1])
     stays = pd.DataFrame({"site": "A", "subject_id": [f"p{n}" for n in range(len(score))]})
-    stays = stays.assign(stay_id=stays["subject_id"], onset_hour=np.nan, care_unit=None)
+    stays = stays.assign(stay_id=stays["subject_id"], onset_hour=onset_hour, care_unit=None)
     hour = np.tile(np.arange(1, score.shape[1] + 1), len(score))
     value = score.ravel()
     return Evidence(stays, rows, hour, np.zeros(len(value), dtype=np.int8), {"model": Scores(value, value)})
@@ -69,6 +69,34 @@ def test_what_lies_below_the_first_excess_does_not_count() -> None:
     assert found is not None
     assert found.policy.threshold == 0.75
     assert found.alarms_per_bed_day == pytest.approx(0.3)
+
+
+def test_alarms_during_events_take_of_the_budget_and_are_no_use_of_it() -> None:
+    """Before their onset stays score 0.3 twice; afterwards, known to be ill, 0.9 every five hours."""
+    score = np.full((STAYS, HOURS), 0.1)
+    score[:, 100::5] = 0.9
+    score[:, [40, 80]] = 0.3
+    assert (alarms(score, 0.9), alarms(score, 0.3)) == (28 * STAYS, 30 * STAYS)
+    found = within_budget(evidence(score, onset_hour=90.0), "model", PLAIN, 3.0)
+    assert found is not None
+    assert found.policy.threshold == 0.3
+    assert found.alarms_per_bed_day == pytest.approx(3.0)
+    held = within_budget(evidence(score, onset_hour=90.0), "model", PLAIN, 2.9)
+    assert held is not None
+    assert held.policy.threshold == 0.9
+    assert held.alarms_per_bed_day == pytest.approx(2.8)
+
+
+def test_many_alarms_during_events_do_not_hide_fewer_that_warn() -> None:
+    """At 0.5 the ill alarm again and again; at 0.2 they alarm once, and so does everybody before."""
+    score = np.full((STAYS, HOURS), 0.25)
+    score[:, :60] = 0.1
+    score[:, 50] = 0.2
+    score[:, 100::5] = 0.5
+    found = within_budget(evidence(score, onset_hour=90.0), "model", PLAIN, 3.0)
+    assert found is not None
+    assert found.policy.threshold == 0.2
+    assert found.alarms_per_bed_day == pytest.approx(0.2)
 
 
 def test_a_model_whose_highest_score_alarms_too_often_has_none() -> None:

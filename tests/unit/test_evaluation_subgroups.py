@@ -1,5 +1,6 @@
 """Subgroups: figures of the group's own stays, a dash with its reason where a group can have none."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,31 @@ def test_a_group_of_one_class_has_no_sensitivity_and_says_so(evidence: Evidence)
     assert (well.events, well.sensitivity.value, well.delay_hours.value, well.auroc.value) == (0, *[None] * 3)
     assert "no event in this group" in well.note
     assert figures(evidence)["age_band", "45 to 65"].note == "every stay has an event"
+
+
+def test_every_dash_has_its_reason(evidence: Evidence) -> None:
+    """The first ten stays are calm, their events not foretold; of the last ten nobody falls ill."""
+    value = evidence.scores["m"].value.copy()
+    value[: 10 * HOURS] = 0.1
+    stays = evidence.stays.assign(care_unit=["east"] * 10 + ["mid"] * 20 + ["west"] * 10)
+    found = figures(replace(evidence, stays=stays, scores={"m": Scores(value, value)}))
+    east, mid, west = (found["care_unit", unit] for unit in ("east", "mid", "west"))
+    assert (east.precision.value, east.delay_hours.value, east.sensitivity.value) == (None, None, 0.0)
+    foretold, compared, alarmed = east.note.split("; ")
+    assert (foretold, compared) == ("no event foretold: no delay", "every stay has an event")
+    assert alarmed == "no alarm outside events: no precision"
+    assert mid.note == "every stay has an event"
+    assert west.note == f"no event in this group: no sensitivity, no delay, no AUROC; {alarmed}"
+
+
+def test_groups_come_in_the_order_of_their_numbers(evidence: Evidence) -> None:
+    age = np.resize([3.0, 12.0, 40.0, 101.0, np.nan], STAYS)
+    unit = np.resize(["ward 10", "ward 9", "north"], STAYS)
+    told = replace(evidence, stays=evidence.stays.assign(age_years=age, care_unit=unit))
+    found = list(figures(told, age_edges=(5.0, 18.0, 100.0)))
+    bands = ["under 5", "5 to 18", "18 to 100", "100 on", "not recorded"]
+    assert [group for by, group in found if by == "age_band"] == bands
+    assert [group for by, group in found if by == "care_unit"] == ["north", "ward 9", "ward 10"]
 
 
 def test_a_small_group_has_no_figure(evidence: Evidence) -> None:

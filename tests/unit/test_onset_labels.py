@@ -56,8 +56,10 @@ def evaluated(folder: Path, text: str, *names: str, first: int | None = None) ->
 
 
 def test_an_evaluation_takes_them(source: Source, tmp_path: Path) -> None:
-    counts = evaluated(tmp_path, "a,10\nb,\nc,\nz,\n", Path(source.name).name).cohorts[0].counts
+    found = evaluated(tmp_path, "a,10\nb,\nc,\ne,\nz,\n", Path(source.name).name)
+    counts, (read,) = found.cohorts[0].counts, found.sources
     assert (counts.stays, counts.septic_stays, counts.positive_hours) == (3, 1, 9)
+    assert (read.stays_read, read.unlabelled, read.evaluated) == (5, 2, 3)  # d has no label, e no value
 
 
 @pytest.mark.parametrize(
@@ -71,6 +73,13 @@ def test_an_evaluation_takes_them(source: Source, tmp_path: Path) -> None:
 def test_an_onset_of_nobody_is_refused(source: Source, tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(UnreadableSource, match=said):
         evaluated(tmp_path, text, Path(source.name).name)
+
+
+def test_words_for_nothing_are_no_onset(source: Source, tmp_path: Path) -> None:
+    labels = tmp_path / "labels.csv"
+    labels.write_text("stay,onset_hour\na, 8\nb, \nc,NA\nd,NULL\n", encoding="utf-8")
+    told = {one.stay.stay_id: one.onset_hour for one in labelled_by(source, labels).stays()}
+    assert told == {"a": 8.0, "b": None, "c": None, "d": None}
 
 
 def test_an_onset_just_after_the_last_hour_counts(source: Source, tmp_path: Path) -> None:

@@ -9,12 +9,18 @@ import numpy as np
 import pytest
 
 from models import registry
+from pipelines.evaluate.run import evaluate
+from pipelines.evaluate.settings import EvaluationSettings, SourceSettings
+from pipelines.metrics.bootstrap import Bootstrap
+from pipelines.report.burden import one_two_five
+from pipelines.report.document import write_report
 from pipelines.report.drift import stability
 from pipelines.report.markup import html_of
 from pipelines.report.material import Material
 from pipelines.report.summary import at_chance, key_figures, sentences
 from pipelines.report.trajectories import banded
 from pipelines.report.words import between, every, number, one_in, percent, plural
+from tests.conftest import MakeRecords
 
 
 def test_no_figure_is_a_dash_and_no_zero_is_negative() -> None:
@@ -132,6 +138,29 @@ def test_the_interval_of_a_rate_is_in_its_own_unit(tmp_path: Path) -> None:
     assert sentence.endswith("4.0 alarms would have been looked into for one that came true.")
 
 
+def test_what_has_no_interval_begins_with_no_semicolon(tmp_path: Path) -> None:
+    assert key_figures(material(tmp_path, alarms=12))[-1].aside == "chance 0.100"
+
+
+def test_a_model_that_cannot_keep_to_the_budget_is_named(tmp_path: Path) -> None:
+    held = material(tmp_path, alarms=12)
+    kept = {"warnings": {"figures": {"outside": {"recall": 0.5}}}}
+    models = held.record["cohorts"][0]["models"]
+    models += [{"model": name, "at_budget": kept} for name in ("news2", "sirs")]
+    held.record["settings"]["alarms_per_bed_day"] = 0.5
+    assert sentences(held)[2] == (
+        "At no more than 0.5 alarms a bed and day, events foretold: "
+        "NEWS2 50\N{NO-BREAK SPACE}%, SIRS 50\N{NO-BREAK SPACE}%. Any alarm of Ensemble would exceed it."
+    )
+
+
+def test_a_model_below_the_floor_is_told_as_that(tmp_path: Path) -> None:
+    held = material(tmp_path, alarms=12)
+    assert sentences(held)[-1].endswith("reaches an AUROC of 0.500, where Ensemble has 0.800.")
+    held.record["leakage"]["floor"]["metrics"]["auroc"] = 0.81
+    assert sentences(held)[-1].endswith("What staff chose to measure tells as much here.")
+
+
 def test_a_policy_that_never_fires_is_told_as_that(tmp_path: Path) -> None:
     sentence, (true, rate, lead) = said(material(tmp_path, alarms=0))
     assert sentence.endswith("would have had no alarm at all, and no warning of 20 events.")
@@ -145,6 +174,20 @@ def test_alarms_of_which_none_comes_true_are_told_as_that(tmp_path: Path) -> Non
     assert sentence.endswith("20 missed; no alarm came true.")
     assert true.startswith("None of the alarms was followed by an event within 12 h, PPV 0.0")
     assert said(material(tmp_path, alarms=0, late=4))[0].endswith("missed; every alarm came after the onset.")
+
+
+def test_a_report_of_few_stays_says_what_it_does_not_draw(tmp_path: Path, made_records: MakeRecords) -> None:
+    source = SourceSettings("cinc2019", made_records(tmp_path / "records", 4), "Zürich", part="all")
+    settings = EvaluationSettings((source,), ("news2",), bootstrap=Bootstrap(draws=5), engine="single")
+    evaluate(settings, tmp_path / "out")
+    text = write_report(tmp_path / "out").read_text(encoding="utf-8")
+    assert "Not drawn: fewer than 20 alarms at every threshold. The first policy" in text
+    assert "&#34;site&#34;: &#34;Zürich&#34;" in text
+
+
+def test_a_logarithmic_axis_tells_whole_numbers_that_have_room() -> None:
+    told = [one_two_five(at, None) for at in (0.002, 0.01, 0.03, 0.5, 1.0, 2.0, 7.0, 20.0)]
+    assert told == ["0.002", "0.01", "", "0.5", "1", "2", "", "20"]
 
 
 def test_a_card_is_of_the_version_that_was_evaluated_or_not_shown(tmp_path: Path) -> None:

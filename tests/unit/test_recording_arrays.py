@@ -68,6 +68,14 @@ def test_a_damaged_compressed_archive_is_named(tmp_path: Path) -> None:
         open_recording(path)
 
 
+def test_an_archive_with_a_damaged_header_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, values=VALUES, rate_hz=100.0, channels=["A1", "A2", "A3"])
+    path.write_bytes(path.read_bytes().replace(b"(3, 400), }", b"(3, 400),  "))
+    with pytest.raises(UnreadableSource, match=r"a\.npz: expected a NumPy archive of numbers"):
+        open_recording(path)
+
+
 @pytest.mark.parametrize("value", [np.inf, -np.inf, 1e300])
 def test_an_infinite_sample_is_missing_and_the_rest_is_scored(value: float, tmp_path: Path) -> None:
     values = np.random.default_rng(1).normal(0, 50, (3, 12_000))

@@ -18,12 +18,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.io  # type: ignore[import-untyped]
 
 from models.clinical.errors import UnreadableSource
 from models.clinical.recording import Recording, SampleSource, Stretch
 from pipelines.ingest.recordings.hdf5 import HDF5_MAGIC, HDF5Samples, hdf5_file, matrix_in
-from pipelines.ingest.recordings.matlab5 import Matlab5Samples, Place, find_matrix
+from pipelines.ingest.recordings.matlab5 import Matlab5Samples, Place, find_matrix, small_matrices
 from pipelines.ingest.recordings.opened import OpenedRecording
 from pipelines.ingest.recordings.swec import Seizures, annotations_of, checked_rate, numbered_channels
 
@@ -155,7 +154,7 @@ def numbers_in(path: Path, names: Sequence[str]) -> dict[str, Any]:
         with hdf5_file(path) as file:
             found: Mapping[str, Any] = {name: _stored(file[name]) for name in names if name in file}
     else:
-        found = _matlab(path, names)
+        found = small_matrices(path, names)
     return {name: _numbers(path, name, found[name]) for name in names if name in found}
 
 
@@ -173,12 +172,3 @@ def _numbers(path: Path, name: str, values: Any) -> npt.NDArray[np.float64]:
     if array.dtype.kind not in "biuf":
         raise UnreadableSource(f"{path}: {name} is {array.tolist()!s:.80}; expected numbers")
     return array.astype(np.float64).ravel()
-
-
-def _matlab(path: Path, names: Sequence[str]) -> Mapping[str, Any]:
-    try:
-        # only numbers are asked for: other MATLAB classes are never built
-        found: Mapping[str, Any] = scipy.io.loadmat(path, variable_names=list(names))
-    except (OSError, ValueError, TypeError, NotImplementedError, scipy.io.matlab.MatReadError) as error:
-        raise UnreadableSource(f"{path}: expected a MATLAB file of version 5 or 7.3, but {error}") from error
-    return found

@@ -173,6 +173,13 @@ def test_a_gap_is_not_scored_and_scoring_goes_on_after_it() -> None:
     assert found.status[66] is ScoreStatus.PRESENT
 
 
+def test_every_stretch_is_scored_though_long_pauses_lie_between_them() -> None:
+    recording = SIMULATED.recording
+    frames = tuple(Stretch(100.0 * number, 5.0) for number in range(20))
+    found = score_recording(replace(recording, stretches=frames), LineLengthDetector())
+    assert [str(found.status[20 * number]) for number in range(12, 20)] == ["present"] * 8
+
+
 def test_an_alarm_ends_no_later_than_the_recording() -> None:
     quiet = EventRates(0.0, 0.0, 0.0)
     opened = simulate_ieeg(1, 1, IEEGConfig(330.0, channel_count=6, seizure_onsets=(290.0,), events=quiet))

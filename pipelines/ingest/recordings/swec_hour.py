@@ -55,14 +55,15 @@ def open_swec_hour(path: Path) -> OpenedRecording:
     hour = read_hour(path, number)
     info = path.with_name(f"{named['patient']}_info.mat") if named else None
     if info and info.is_file():
-        rate_hz, seizures = read_info(info)
+        rate_hz, known = read_info(info)
         check_rate(hour, rate_hz, info)
+        seizures: Seizures | None = within_hours(known, number, number)
     else:
-        rate_hz, seizures = _own_rate(path, info), ()
-    stretch = Stretch(0.0, hour.samples / rate_hz)
+        rate_hz, seizures = _own_rate(path, info), None
+    stretches = (Stretch(0.0, hour.samples / rate_hz),)
     channels = numbered_channels(hour.channels, rate_hz)
-    recording = Recording(path.stem, channels, (stretch,), hour.source(), None, str(path))
-    return OpenedRecording(recording, *annotations_of(path, within_hours(seizures, number, number)))
+    recording = Recording(path.stem, channels, stretches, hour.source(), None, str(path))
+    return OpenedRecording(recording, *annotations_of(path, seizures, stretches))
 
 
 def check_rate(hour: Hour, rate_hz: float, info: Path) -> None:
@@ -80,12 +81,15 @@ def check_rate(hour: Hour, rate_hz: float, info: Path) -> None:
 
 
 def within_hours(seizures: Seizures, first: int, last: int) -> Seizures:
-    """Those that touch the hours from `first` to `last`, cut to them, in seconds after the first began."""
+    """Those that touch the hours from `first` to `last`, cut to them, in seconds after the first began.
+
+    One whose times are no numbers may touch any hour.
+    """
     start, end = (first - 1) * HOUR_SECONDS, last * HOUR_SECONDS
     return tuple(
         (max(onset, start) - start, min(offset, end) - start)
         for onset, offset in seizures
-        if onset < end and offset > start
+        if not (onset >= end or offset <= start)
     )
 
 

@@ -81,9 +81,10 @@ def detect(
         say(f"left out, no electrodes: {others}")
     if others := left_out(opened.recording):
         say(f"left out, no voltage: {others}")
-    found = detect_seizures(
-        prepared(opened.recording, detector.rate_hz, line_hz), detector, chosen.policy if chosen else None
-    )
+    read = prepared(opened.recording, detector.rate_hz, line_hz)
+    if len(read.channels) < (count := len(opened.recording.electrodes().channels)):
+        say(f"read: the best {len(read.channels)} of {count} electrodes")
+    found = detect_seizures(read, detector, chosen.policy if chosen else None)
     scored = f"{found.scored} of {len(found.series)} segments with a score"
     if found.scored:
         write_annotations(out, [found.span])

@@ -224,6 +224,14 @@ def test_the_command_says_that_it_scored_nothing(values: npt.NDArray[np.float64]
     assert not (tmp_path / "events.tsv").exists()
 
 
+def test_the_command_says_how_many_electrodes_are_too_many(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).normal(size=(140, 1600)).astype(np.float32)
+    values[:20] = 0.0
+    np.savez(tmp_path / "a.npz", values=values, rate_hz=64.0, channels=[f"A{n}" for n in range(140)])
+    done = prodrome("detect", str(tmp_path / "a.npz"), "--out", str(tmp_path / "events.tsv"))
+    assert "read: the best 120 of 140 electrodes" in done.stderr
+
+
 def test_the_command_refuses_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "a.edf").write_bytes(b"0       cut")
     done = prodrome("detect", str(tmp_path / "a.edf"), "--out", str(tmp_path / "events.tsv"))

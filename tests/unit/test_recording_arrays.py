@@ -107,6 +107,20 @@ def test_frames_pass_through_arrow() -> None:
         np.testing.assert_array_equal(ours.values, theirs.values)
 
 
+def test_an_infinite_sample_or_an_empty_batch_does_not_end_an_arrow_stream() -> None:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, pa.schema([pa.field("A1", pa.float64())], {"rate_hz": "100"})) as writer:
+        for second, values in enumerate(([1.0, np.inf], [], [None, 1e300], [4.0, 5.0])):
+            batch = pa.record_batch([pa.array(values, pa.float64())], ["A1"])
+            start = (STARTED + timedelta(seconds=second)).isoformat()
+            writer.write_batch(batch, custom_metadata={"start": start})
+    frames = list(frames_from_arrow(bytes(sink.getvalue())))
+    assert [frame.start.second for frame in frames] == [0, 2, 3]
+    np.testing.assert_array_equal(
+        np.concatenate([frame.values[0] for frame in frames]), [1.0, np.nan, np.nan, np.nan, 4.0, 5.0]
+    )
+
+
 def test_an_arrow_stream_is_of_one_montage_and_rate() -> None:
     other = Frame(STARTED, 200.0, ("A1", "A2", "A3"), VALUES)
     with pytest.raises(InvalidInput, match="another montage or rate"):

@@ -118,8 +118,9 @@ def frames_to_arrow(frames: Sequence[Frame]) -> bytes:
 
 
 def frames_from_arrow(content: bytes) -> Iterator[Frame]:
-    """The frames of an Arrow stream. Raises UnreadableSource that names the batch, InvalidInput for its
-    values.
+    """The frames of an Arrow stream; a sample that is infinite is missing, a batch without samples no frame.
+
+    Raises UnreadableSource that names the batch, InvalidInput for its values.
     """
     batch_number = 0
     try:
@@ -131,6 +132,8 @@ def frames_from_arrow(content: bytes) -> Iterator[Frame]:
                 )
             names = tuple(reader.schema.names)
             for batch_number, (batch, metadata) in enumerate(reader.iter_batches_with_custom_metadata()):
+                if batch.num_rows == 0:
+                    continue
                 yield Frame(_start(batch_number, metadata), rate_hz, names, _values(batch))
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise UnreadableSource(f"Arrow stream, batch {batch_number}: damaged: {error}") from error
@@ -151,4 +154,4 @@ def _values(batch: Any) -> Samples:
     if not batch.num_columns:
         return np.empty((0, batch.num_rows), dtype=np.float32)
     columns = [column.cast(pa.float32()).to_numpy(zero_copy_only=False) for column in batch.columns]
-    return np.stack(columns).astype(np.float32)
+    return as_samples(np.stack(columns))

@@ -41,7 +41,7 @@ def surprise(model: MVPFormer, layout: Layout) -> Tensor:
         raise InvalidInput("surprise needs a generative head", value=None, bound="a generative head")
     _check_one(layout)
     expected = model.generative(model.transform_entered(layout.tokens, layout.missing))[0]  # (T, C, D)
-    found = torch.full(expected.shape[:2], torch.nan, dtype=expected.dtype)
+    found = torch.full_like(expected[..., 0], torch.nan)
     came = _embeddings(model, layout)[0]
     found[1:] = 1.0 - nn.functional.cosine_similarity(expected[:-1], came[1:], dim=-1)
     if layout.missing is not None:

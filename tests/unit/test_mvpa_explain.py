@@ -8,7 +8,7 @@ import torch
 from benchmarks.peers import mvpa_plain as plain
 from models.clinical.errors import InvalidInput
 from models.mvpa import MVPAConfig, MVPFormer
-from models.mvpa.context import Layout
+from models.mvpa.context import Layout, classify_together
 from models.mvpa.explain import attention_mass, surprise
 
 CONFIG = MVPAConfig(24, 2, 6, 2, 40, 8, 6, 64, content_window=2)
@@ -78,3 +78,24 @@ def test_one_recording_at_a_time_and_only_with_a_forecast(model: MVPFormer) -> N
     blind.generative = None
     with pytest.raises(InvalidInput, match="generative head"):
         surprise(blind, layout(blind, masked=False))
+
+
+class Short(MVPFormer):
+    """A network whose layers do nothing: what is around them runs on a device that holds no numbers."""
+
+    def transform_entered(
+        self, entered: torch.Tensor, missing: torch.Tensor | None = None, asked: int | None = None
+    ) -> torch.Tensor:
+        return entered[..., : self.config.width]
+
+    def classify_entered(self, entered: torch.Tensor, missing: torch.Tensor | None = None) -> torch.Tensor:
+        return entered[:, -1, 0, :2]
+
+
+def test_tensors_are_made_where_the_tokens_are() -> None:
+    network = Short(CONFIG)
+    network.generative = torch.nn.Linear(24, 24, bias=False, device="meta")
+    missing = torch.zeros(1, SEGMENTS, CHANNELS, dtype=torch.bool, device="meta")
+    given = Layout(torch.empty(1, SEGMENTS, CHANNELS, 88, device="meta"), missing)
+    assert surprise(network, given).is_meta
+    assert classify_together(network, [given, Layout(given.tokens, None)]).is_meta

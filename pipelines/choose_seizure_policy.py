@@ -26,11 +26,15 @@ from pipelines.seizure_threshold import figures, judged, per_hour, score_opened,
 
 @dataclass(frozen=True)
 class SeizureChoice:
-    """The policy, its figures on the very recordings that chose it, and what of them was not read."""
+    """The policy, its figures on the very recordings that chose it, and what of them was not read.
+
+    `model` and `version` are those of the detector whose scores it judges.
+    """
 
     policy: AlarmPolicy
     budget: float  # false alarms an hour
     model: str
+    version: str
     recordings: int
     counts: Counts
     metrics: SeizureMetrics
@@ -41,6 +45,7 @@ class SeizureChoice:
         chosen = {
             "false_alarms_per_hour": self.budget,
             "model": self.model,
+            "version": self.version,
             "recordings": self.recordings,
             "seizures": self.counts.positive,
             "found": self.counts.found,
@@ -57,9 +62,9 @@ class SeizureChoice:
             f"{counts.found} of {counts.positive} seizures found" if counts.positive else "no seizure to find"
         )
         return (
-            f"threshold {self.policy.threshold:.4f} for {self.model}: {found}, {per_hour(counts):.3g} false "
-            f"alarms an hour of at most {self.budget:g}, in {counts.seconds / 3600.0:.2f} h of "
-            f"{self.recordings} recordings that chose it"
+            f"threshold {self.policy.threshold:.4f} for {self.model} {self.version}: {found}, "
+            f"{per_hour(counts):.3g} false alarms an hour of at most {self.budget:g}, "
+            f"in {counts.seconds / 3600.0:.2f} h of {self.recordings} recordings that chose it"
         )
 
 
@@ -80,12 +85,14 @@ def choose_seizure_policy(
         one, faults = _opened(path, annotations)
         opened.append(one)
         complaints += faults
+    detector = detector_named(model, size)
     scored = [score_opened(one, detector_named(model, size)) for one in opened]
-    policy = within_budget(scored, policy_of(detector_named(model, size)), false_alarms_per_hour)
+    policy = within_budget(scored, policy_of(detector), false_alarms_per_hour)
     return SeizureChoice(
         policy,
         false_alarms_per_hour,
-        model,
+        detector.name,
+        detector.version,
         len(scored),
         judged(scored, policy),
         figures(scored, policy),

@@ -188,12 +188,9 @@ def background(series: ScoreSeries, began: datetime) -> tuple[Annotation, ...]:
 
 
 def _scores(recording: Recording, detector: SeizureDetector) -> Iterator[Score]:
-    end = None
     for frame in recording.frames(round(FRAME_SECONDS * recording.rate_hz)):
         yield from detector.feed(frame)
-        end = frame.end
-    if end is not None:
-        yield from detector.advance(end)  # a recording's clock is right: a frame that is held is believed
+        yield from detector.advance(frame.start)  # a recording's clock is right: no frame is held
 
 
 def _event(onset: datetime, end: datetime, best: float, began: datetime) -> Annotation:

@@ -35,6 +35,7 @@ SEIZURE_EVERY_SECONDS = 150.0  # of a viewer's time, whatever the service's cloc
 FIRST_SEIZURE_SECONDS = 40.0
 SHORTEST_PAUSE_SECONDS = 300.0  # of the patient's time, from one onset to the next
 MOST_SIMULATED_BEDS = 8
+FIRST_SUBJECT = 17  # the first of people whose seizures line length finds: not everybody's are
 _SHAFTS = (("LA", "LH"), ("RA", "RH"))
 
 
@@ -62,7 +63,7 @@ def simulated_beds(seed: int, count: int, start: datetime, speed: float) -> list
             for contact in range(1, SIMULATED_CONTACTS + 1)
         )
         onset = max(FIRST_SEIZURE_SECONDS * speed, 120.0) + number * every / 2
-        subject = seed * MOST_SIMULATED_BEDS + number + 1
+        subject = FIRST_SUBJECT + seed * MOST_SIMULATED_BEDS + number
         signal = SimulatedPatient(subject, channels, every, onset % (every - SHORTEST_PAUSE_SECONDS / 2))
         detector = LineLengthDetector(LineLengthConfig(rate_hz=SIMULATED_RATE_HZ))
         name = f"ieeg-{seed}-{number + 1}-{start:%Y%m%dT%H%M%S}"

@@ -69,16 +69,22 @@ def detect(
     from pipelines.ingest.annotations import write_annotations
     from pipelines.ingest.recordings.opened import no_electrodes
     from pipelines.ingest.recordings.readers import open_recording
-    from service.policy import read_policy
+    from service.policy import read_seizure_policy
 
-    chosen = None if policy is None else read_policy(policy)
-    detector, opened = detector_named(model, size), open_recording(recording)
+    chosen = None if policy is None else read_seizure_policy(policy)
+    detector = detector_named(model, size)
+    if chosen is not None:
+        chosen.require(detector.name, detector.version)
+    opened = open_recording(recording)
     writable(out.parent)
     if others := no_electrodes(opened.recording):
         say(f"left out, no electrodes: {others}")
     if others := left_out(opened.recording):
         say(f"left out, no voltage: {others}")
-    found = detect_seizures(prepared(opened.recording, detector.rate_hz, line_hz), detector, chosen)
+    read = prepared(opened.recording, detector.rate_hz, line_hz)
+    if len(read.channels) < (count := len(opened.recording.electrodes().channels)):
+        say(f"read: the best {len(read.channels)} of {count} electrodes")
+    found = detect_seizures(read, detector, chosen.policy if chosen else None)
     scored = f"{found.scored} of {len(found.series)} segments with a score"
     if found.scored:
         write_annotations(out, [found.span])

@@ -16,11 +16,10 @@ from sqlalchemy.orm import Session
 
 from db.schema import migrate
 from db.session import make_engine, writing
-from models.clinical.alarm import AlarmPolicy
 from service.clock import Clock
 from service.feed import Feed
 from service.metrics import Metrics
-from service.policy import seizure_policy_of
+from service.policy import SeizurePolicy, seizure_policy_of
 from service.scoring_client import ScoringClient
 from service.settings import Settings
 
@@ -36,7 +35,7 @@ class Context:
     feed: Feed
     scoring: ScoringClient
     turn: AbstractContextManager[Any]
-    seizure_policy: AlarmPolicy | None  # the operator's
+    seizure_policy: SeizurePolicy | None  # the operator's
 
     @classmethod
     def of(cls, settings: Settings) -> Context:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from models.clinical.alarm import SEIZURE_POLICY, AlarmPolicy, seizure_policy_at
-from models.clinical.errors import UnreadableSource
+from models.clinical.errors import InvalidInput, UnreadableSource
 from service.settings import Settings
 
 _STATED = "stated_threshold"
@@ -36,11 +36,42 @@ def policy_of(settings: Settings, model_threshold: float) -> AlarmPolicy:
     )
 
 
-def seizure_policy_of(settings: Settings) -> AlarmPolicy | None:
+@dataclass(frozen=True)
+class SeizurePolicy:
+    """An operator's policy of seizure alerts, and name and version of the detector it was chosen for.
+
+    Scores of another detector mean something else at its threshold. A file that names none is for any.
+    """
+
+    policy: AlarmPolicy
+    chosen_for: str = ""
+
+    def judges(self, detector: str, version: str) -> bool:
+        """Whether it is meant for the scores of this detector."""
+        return self.chosen_for in {"", f"{detector} {version}"}
+
+    def require(self, detector: str, version: str) -> None:
+        """Raise InvalidInput unless it `judges` this detector."""
+        if not self.judges(detector, version):
+            raise InvalidInput(
+                f"the policy was chosen for {self.chosen_for}, not for {detector} {version}",
+                value=f"{detector} {version}",
+                bound=self.chosen_for,
+            )
+
+
+def seizure_policy_of(settings: Settings) -> SeizurePolicy | None:
     """The operator's policy of seizure alerts; None where a detector's own holds. Raises UnreadableSource."""
     if settings.seizure_policy_file is None:
         return None
-    return replace(read_policy(Path(settings.seizure_policy_file)), condition=SEIZURE_POLICY.condition)
+    return read_seizure_policy(Path(settings.seizure_policy_file))
+
+
+def read_seizure_policy(path: Path) -> SeizurePolicy:
+    """The policy of a file such as `prodrome choose-seizure-policy` writes. Raises UnreadableSource."""
+    policy, chosen = _read(path)
+    named = f"{chosen['model']} {chosen['version']}" if {"model", "version"} <= set(chosen) else ""
+    return SeizurePolicy(replace(policy, condition=SEIZURE_POLICY.condition), named)
 
 
 def stated_threshold(held: Mapping[str, Any] | None) -> float | None:
@@ -49,25 +80,40 @@ def stated_threshold(held: Mapping[str, Any] | None) -> float | None:
     return None if stated is None else float(stated)
 
 
-def detector_policy(operators: AlarmPolicy | None, stated: float | None) -> AlarmPolicy:
-    """What judges a detector's scores: the operator's policy, else the ward's at the threshold it stated."""
-    if operators is not None:
-        return operators
+def detector_policy(
+    operators: SeizurePolicy | None, detector: str, version: str, stated: float | None
+) -> AlarmPolicy:
+    """What judges a detector's scores: the operator's policy where it is meant for them, else the ward's at
+    the threshold the detector stated.
+    """
+    if operators is not None and operators.judges(detector, version):
+        return operators.policy
     return SEIZURE_POLICY if stated is None else seizure_policy_at(stated)
 
 
-def detector_facts(policy: AlarmPolicy, stated: float | None) -> dict[str, Any]:
-    """What is kept with a detector's version: its policy, and the threshold it stated, if any."""
-    return policy_facts(policy) | ({} if stated is None else {_STATED: stated})
+def detector_facts(policy: AlarmPolicy, stated: float | None, not_by: str = "") -> dict[str, Any]:
+    """What is kept with a detector's version: its policy, the threshold it stated, if any, and whose policy
+    the operator's is, where it is another's.
+    """
+    facts = policy_facts(policy) | ({} if stated is None else {_STATED: stated})
+    return facts | ({"operators_policy_is_for": not_by} if not_by else {})
 
 
 def read_policy(path: Path) -> AlarmPolicy:
     """The policy of a file such as `prodrome choose-policy` writes. Raises UnreadableSource."""
+    return _read(path)[0]
+
+
+def _read(path: Path) -> tuple[AlarmPolicy, Mapping[str, Any]]:
+    """The policy of a file, and how it was chosen where that is told."""
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
-        return AlarmPolicy.from_json(facts if isinstance(facts, dict) else {})
+        facts = facts if isinstance(facts, dict) else {}
+        policy = AlarmPolicy.from_json(facts)
     except (OSError, ValueError) as error:  # InvalidInput and what json raises are ValueErrors
         raise UnreadableSource(f"{path}: expected an alarm policy as JSON, but {error}") from error
+    chosen = facts.get("chosen")
+    return policy, chosen if isinstance(chosen, dict) else {}
 
 
 def policy_facts(policy: AlarmPolicy) -> dict[str, Any]:

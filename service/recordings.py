@@ -100,7 +100,7 @@ def recording_tile(
             "threshold": policy.threshold,
             "segment_seconds": detector.segment.total_seconds(),
             "sparkline_minutes": SPARKLINE / timedelta(minutes=1),
-            "episode": _held_episode(stay) if episode is None else _episode_json(episode),
+            "episode": _shown_episode(_held_episode(stay), episode),
             "shafts": [[shaft, names] for shaft, names in by_shaft(detector.channels).items()],
             "bad": [{"channel": name, "reason": reason} for name, reason in detector.bad.items()],
         },
@@ -116,7 +116,18 @@ def segment_score(row: SegmentScoreRow) -> Json:
 def _held_episode(stay: StayRow) -> Json | None:
     """The newest episode of before: an alert may wait for an answer longer than the policy looks back."""
     held: Json | None = ((stay.tile or {}).get("recording") or {}).get("episode")
-    return None if held is None else held | {"going_on": False}
+    return held
+
+
+def _shown_episode(held: Json | None, found: Episode | None) -> Json | None:
+    """What was found, or what was held; when the policy no longer sees where an episode began, both."""
+    if found is None:
+        return None if held is None else held | {"going_on": False}
+    told = _episode_json(found)
+    if held is None or not held["began"] < told["began"] <= held["ended"]:
+        return told
+    seconds = (found.ended - datetime.fromisoformat(held["began"])).total_seconds()
+    return told | {"began": held["began"], "seconds": seconds, "channels": held["channels"]}
 
 
 def _episode_json(episode: Episode) -> Json:

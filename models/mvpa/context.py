@@ -109,5 +109,5 @@ def _batch(layouts: list[Layout]) -> tuple[Tensor, Tensor | None]:
     tokens = torch.cat([one.tokens for one in layouts])
     if all(one.missing is None for one in layouts):
         return tokens, None
-    none = torch.zeros(1, *tokens.shape[1:3], dtype=torch.bool)
+    none = torch.zeros(1, *tokens.shape[1:3], dtype=torch.bool, device=tokens.device)
     return tokens, torch.cat([none if one.missing is None else one.missing for one in layouts])

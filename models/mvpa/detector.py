@@ -128,12 +128,9 @@ class Detector:
 
     def run(self, frames: Iterable[Frame]) -> Iterator[Score]:
         """The scores of a whole recording, as the bedside would have seen them."""
-        end = None
         for frame in frames:
             yield from self.feed(frame)
-            end = frame.end
-        if end is not None:
-            yield from self.advance(end)  # a recording's clock is right: a frame that is held is believed
+            yield from self.advance(frame.start)  # a recording's clock is right: no frame is held
 
     def _score(self, segment: Segment) -> Score:
         if segment.restarted:

@@ -1,7 +1,7 @@
 """Why a score: what the network did not see coming, and where it looked.
 
     surprise[t, c] = 1 - cos(what was expected of t at t - 1, embedding of t)        0 foreseen, 2 opposite
-    mass by lag[l] = mean over channels and heads of the last segment's attention to segment T - 1 - l
+    mass by lag[l] = mean over heads and the last segment's channels of its attention to segment T - 1 - l
     mass by distance[k] = the same of its attention to channels k places away in the montage
 
 T  segments     C  channels     D  width     L  layers
@@ -41,7 +41,7 @@ def surprise(model: MVPFormer, layout: Layout) -> Tensor:
         raise InvalidInput("surprise needs a generative head", value=None, bound="a generative head")
     _check_one(layout)
     expected = model.generative(model.transform_entered(layout.tokens, layout.missing))[0]  # (T, C, D)
-    found = torch.full(expected.shape[:2], torch.nan, dtype=expected.dtype)
+    found = torch.full_like(expected[..., 0], torch.nan)
     came = _embeddings(model, layout)[0]
     found[1:] = 1.0 - nn.functional.cosine_similarity(expected[:-1], came[1:], dim=-1)
     if layout.missing is not None:
@@ -52,7 +52,10 @@ def surprise(model: MVPFormer, layout: Layout) -> Tensor:
 
 @torch.no_grad()
 def attention_mass(model: MVPFormer, layout: Layout) -> AttentionMass:
-    """Where each layer's last segment looks. Raises InvalidInput where the context is not of one."""
+    """Where each layer's last segment looks; NaN where it has no channel.
+
+    Raises InvalidInput where the context is not of one.
+    """
     _check_one(layout)
     x, by_lag, by_distance = _embeddings(model, layout), [], []
     books = model.positional_embedding.weight, model.channel_embedding.weight
@@ -68,13 +71,16 @@ def attention_mass(model: MVPFormer, layout: Layout) -> AttentionMass:
 def _mass(
     attention: MVPAttention, own: Projected, books: tuple[Tensor, Tensor], missing: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """By lag (T,) and by distance (C,)."""
+    """By lag (T,) and by distance (C,); channels missing in the last segment ask nothing."""
     query, keys, bias = attention.problem(own.query, own.both, *books, missing)
     segments, scale = own.both.shape[1], attention.config.head_width**0.5
     where = span(segments - 1, segments, attention.config.content_window, masked=missing is not None)
     block = Block(query[:, :, 0] / scale, bias / scale, keys, where)
     scores = block.near()  # the last segment compares every content, so no key is far
     weight = torch.softmax(scores.flatten(2), dim=-1).nan_to_num(0.0).view_as(scores)  # (KV, R C, T, C)
+    if missing is not None:
+        asks = (~missing[0, -1]).to(weight.dtype)  # (C,)
+        weight = weight * (asks / asks.mean()).repeat(block.heads)[:, None, None]
     by_lag = weight.sum(-1).mean((0, 1)).flip(0)
     by_distance = block.gathered(weight.sum(-2)).mean((0, 1)).flip(0)
     return by_lag, by_distance

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
@@ -23,7 +24,7 @@ from service.alerting import foremost, told_before, update_alert
 from service.answers import Json, alert_json, instant
 from service.clock import wall_now
 from service.context import Parts
-from service.policy import detector_facts, detector_policy, stated_threshold
+from service.policy import SeizurePolicy, detector_facts, detector_policy, stated_threshold
 from service.problems import NotFound
 from service.recordings import (
     JUDGED,
@@ -39,6 +40,7 @@ from service.schemas import Instant, SegmentIn, SegmentScoresIn
 router = APIRouter(prefix="/v1/stays", tags=["recordings"])
 
 _ACTOR = "api"
+_log = logging.getLogger(__name__)
 _ALERTS_READ = 50  # of one stay, newest first: what was told of the hour that is judged is among them
 _STATUSES = ("accepted", "duplicate", "conflict", "rejected")
 
@@ -121,31 +123,34 @@ def _segment(row: SegmentScoreRow, active: bool) -> Json:
 
 
 def _active(
-    session: Session, stay: StayRow, known: Sequence[SegmentScoreRow], operators: AlarmPolicy | None
+    session: Session, stay: StayRow, known: Sequence[SegmentScoreRow], operators: SeizurePolicy | None
 ) -> Iterator[int]:
     """The ids of segments at which the policy held the condition active, each by its own detector's."""
     for version_id in {row.model_version_id for row in known}:
         version = session.get_one(ModelVersionRow, version_id)
-        policy = detector_policy(operators, stated_threshold(version.policy))
+        policy = detector_policy(operators, version.name, version.version, stated_threshold(version.policy))
         rows = [row for row in known if row.model_version_id == version_id]
         decisions = decisions_on(stay, rows, policy)
         yield from (row.id for row, decision in zip(rows, decisions, strict=True) if decision.active)
 
 
 def _version(
-    session: Session, body: SegmentScoresIn, operators: AlarmPolicy | None, at: datetime
+    session: Session, body: SegmentScoresIn, operators: SeizurePolicy | None, at: datetime
 ) -> tuple[ModelVersionRow, AlarmPolicy]:
     """The detector's row, made when it scores here for the first time or under another policy, and that."""
     held = scores.model_version(session, body.detector, body.version)
     stated = _stated(body, held)
-    policy = detector_policy(operators, stated)
+    policy = detector_policy(operators, body.detector, body.version, stated)
     if held is not None and held.condition != policy.condition:
         raise InvalidInput(
             f"{body.detector} {body.version} scores {held.condition} here, not {policy.condition}",
             value=body.detector,
             bound=f"a detector of {policy.condition}",
         )
-    facts = detector_facts(policy, stated)
+    not_by = ""
+    if operators is not None and not operators.judges(body.detector, body.version):
+        not_by = operators.chosen_for
+    facts = detector_facts(policy, stated, not_by)
     if held is not None and held.policy == facts:
         return held, policy
     version, _ = scores.activate_model_version(
@@ -157,7 +162,13 @@ def _version(
         at=at,
         condition=policy.condition,
     )
-    record(session, _ACTOR, "detector activated", {"detector": body.detector, "version": body.version}, at)
+    told = {"detector": body.detector, "version": body.version}
+    if not_by:
+        told["operators_policy_is_for"] = not_by
+        _log.warning(
+            "%s %s is judged at its own threshold: the policy file was chosen for %s", *told.values()
+        )
+    record(session, _ACTOR, "detector activated", told, at)
     return version, policy
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -90,10 +91,25 @@ def test_a_stopped_run_goes_on_and_ends_in_the_same_weights(folder: Path, tmp_pa
     assert (tmp_path / weights).read_bytes() == (folder / weights).read_bytes()
 
 
-def test_a_run_with_other_settings_is_refused(folder: Path) -> None:
-    other = replace(SETTINGS, classification=TrainingConfig(steps=4, batch=1))
-    with pytest.raises(InvalidInput, match="training differs in steps"):
-        train_mvpa(folder, other, lambda _: None)
+@pytest.mark.parametrize(
+    ("part", "other"),
+    [
+        ("classification", TrainingConfig(steps=4, batch=1)),
+        ("simulated", replace(SETTINGS.simulated, training=(4, 6), held_out=(1, 3))),
+        ("detector", replace(SETTINGS.detector, context=4)),
+        ("seed", 1),
+    ],
+)
+def test_a_run_of_other_settings_or_subjects_is_refused(folder: Path, part: str, other: object) -> None:
+    changed: dict[str, Any] = {part: other}
+    with pytest.raises(InvalidInput, match=f"holds another run: {part}; take another folder"):
+        train_mvpa(folder, replace(SETTINGS, **changed), lambda _: None)
+
+
+def test_a_run_of_which_nobody_knows_the_settings_is_refused(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "classification.pt").write_bytes((folder / "classification.pt").read_bytes())
+    with pytest.raises(InvalidInput, match=r"classification\.pt, of unknown settings"):
+        train_mvpa(tmp_path, SETTINGS, lambda _: None)
 
 
 def test_a_folder_that_is_cut_is_named(folder: Path, tmp_path: Path) -> None:

@@ -150,3 +150,20 @@ def test_the_operators_policy_comes_before_the_threshold_that_is_stated(
         api.post(PATH, json=body({10: 0.92, 5: 0.92}) | {"threshold": 0.957})
         (alert,) = api.get("/v1/alerts").json()["alerts"]
     assert alert["raised_at"] == "2026-11-22T18:29:55Z"
+
+
+def test_a_policy_that_was_chosen_for_another_detector_judges_nothing_and_that_is_told(
+    settings: Settings, serving: Serving, engine: Engine, tmp_path: Path, stay_id: int
+) -> None:
+    path, sent = tmp_path / "seizures.json", body({10: 0.92, 5: 0.92, 0: 0.92}) | {"threshold": 0.9}
+    path.write_text(json.dumps({"threshold": 0.99, "chosen": {"model": "mvpa", "version": "a1"}}))
+    with serving(settings) as api:
+        api.post(PATH, json=sent)
+    with serving(settings.model_copy(update={"seizure_policy_file": str(path)})) as api:
+        api.post(PATH, json=body({-5: 0.92}))
+        assert len(api.get("/v1/alerts").json()["alerts"]) == 1
+        assert [one["active"] for one in api.get(PATH).json()["segments"]] == [False, False, True, True]
+    with reading(engine) as session:
+        activated = select(AuditRow).where(AuditRow.what == "detector activated").order_by(AuditRow.id)
+        told = [row.detail for row in session.scalars(activated)]
+    assert [one.get("operators_policy_is_for") for one in told] == [None, "mvpa a1"]

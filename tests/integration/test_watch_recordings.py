@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 
+from models.clinical.alarm import SEIZURE_POLICY
 from models.clinical.errors import UnreadableSource
 from models.clinical.recording import Channel, Samples
 from models.line_length import LineLengthConfig, LineLengthDetector
@@ -81,3 +82,18 @@ def test_simulated_beds_have_a_seizure_within_a_viewers_minutes_at_any_speed() -
             signal = one.signal
             assert signal.onset_seconds / speed <= 180  # type: ignore[attr-defined]
             assert signal.every_seconds % 5 == 0  # type: ignore[attr-defined]
+
+
+def test_both_beds_of_the_demonstration_alert_with_their_first_seizure() -> None:
+    for one in simulated_beds(0, 2, NOW, 120.0):
+        assert isinstance(one.signal, SimulatedPatient)
+        onset = NOW + timedelta(seconds=one.signal.onset_seconds)
+        one.skip_to(onset - timedelta(minutes=3))
+        scores = list(one.scores(onset + timedelta(minutes=1), most=60))
+        alarms = [
+            decision.alarm.time
+            for decision in SEIZURE_POLICY.decide_on(one.stay.stay_id, scores)
+            if decision.alarm is not None
+        ]
+        assert len(alarms) == 1
+        assert onset < alarms[0] < onset + timedelta(seconds=45)

@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 from torch import Tensor
 
 from benchmarks.peers import mvpa_plain as plain
-from models.mvpa import MVPAConfig, MVPAttention, MVPFormer
+from models.mvpa import MVPAConfig, MVPFormer
 from models.mvpa import blocks as blocks_module
 from models.mvpa.blocked import BlockedAttention
+from tests.oracle import attention_layers
 
-WIDTH, POSITIONS, CHANNELS = 24, 40, 20
-
-
-def layer(window: int, dtype: torch.dtype, seed: int = 0) -> MVPAttention:
-    torch.manual_seed(seed)
-    config = MVPAConfig(WIDTH, 1, 6, 2, 16, POSITIONS, CHANNELS, 64, content_window=window)
-    made = MVPAttention(config).to(dtype)
-    torch.nn.init.normal_(made.attn_bias)
-    return made
-
-
-def inputs(batch: int, segments: int, channels: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
-    """Hidden (B, T, C, D), large enough for the softmax to be uneven, and both codebooks."""
-    hidden = 3.0 * torch.randn(batch, segments, channels, WIDTH, dtype=dtype)
-    positions, codes = (torch.randn(rows, WIDTH, dtype=dtype) for rows in (POSITIONS, CHANNELS))
-    return hidden, positions, codes
-
+WIDTH = 24
+layer, inputs = partial(attention_layers.layer, WIDTH), partial(attention_layers.inputs, WIDTH)
 
 SHAPES = [  # batch, segments, channels, window
     (1, 1, 1, 10),

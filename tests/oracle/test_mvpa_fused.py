@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+from functools import partial
 
 import pytest
 import torch
@@ -17,16 +18,18 @@ from torch._dynamo.testing import CompileCounterWithBackend
 from torch.nn.attention import flex_attention as torch_flex
 
 from benchmarks.peers import mvpa_plain as plain
-from models.mvpa import MVPAConfig, MVPAttention, fused
+from models.mvpa import fused
 from models.mvpa.blocked import BlockedAttention
 from models.mvpa.blocks import Keys
+from tests.oracle import attention_layers
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:flex_attention called without torch.compile",
     "ignore:The .grad attribute of a Tensor",  # which torch looks at when it traces
     "ignore:.torch.jit.script_method. is deprecated",  # which torch uses when it compiles
 )
-WIDTH, POSITIONS, CHANNELS = 96, 40, 20  # six query heads of 16
+WIDTH = 96  # six query heads of 16
+layer, inputs = partial(attention_layers.layer, WIDTH), partial(attention_layers.inputs, WIDTH)
 SHAPES = [(1, 1, 1, 10), (2, 17, 4, 3), (1, 4, 3, 0), (1, 30, 6, 10)]  # batch, T, C, window
 NO_COMPILER = shutil.which(os.environ.get("CXX", "g++")) is None
 
@@ -43,21 +46,6 @@ def uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fused, "fits", lambda query: True)
     monkeypatch.setattr(fused, "compiled", lambda: fused.attended)
     monkeypatch.setattr(torch_flex, "_validate_device", lambda *given: None)
-
-
-def layer(window: int, dtype: torch.dtype) -> MVPAttention:
-    torch.manual_seed(0)
-    config = MVPAConfig(WIDTH, 1, 6, 2, 16, POSITIONS, CHANNELS, 64, content_window=window)
-    made = MVPAttention(config).to(dtype)
-    torch.nn.init.normal_(made.attn_bias)
-    return made
-
-
-def inputs(batch: int, segments: int, channels: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
-    """Hidden (B, T, C, D), large enough for the softmax to be uneven, and both codebooks."""
-    hidden = 3.0 * torch.randn(batch, segments, channels, WIDTH, dtype=dtype)
-    positions, codes = (torch.randn(rows, WIDTH, dtype=dtype) for rows in (POSITIONS, CHANNELS))
-    return hidden, positions, codes
 
 
 def gone(batch: int, segments: int, channels: int) -> Tensor:

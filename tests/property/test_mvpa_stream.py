@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from models.clinical.errors import InvalidInput
@@ -52,6 +52,36 @@ def scores(given_frames: list[Frame]) -> list[Score]:
 @given(signals(), st.lists(st.integers(1, 600), max_size=12))
 def test_cuts_do_not_matter(values: npt.NDArray[np.float32], cuts: list[int]) -> None:
     assert scores(frames(values, cuts)) == scores(frames(values, []))
+
+
+Piece = tuple[float, tuple[str, ...], int]  # seconds of pause before it, channels, samples
+
+
+@st.composite
+def pieces(draw: st.DrawFn) -> Piece:
+    """A stretch without a pause, from one sample to six segments, of channels in any order."""
+    pause = draw(st.sampled_from([0.0, 0.25, 3.0, 35.0, 61.0, 3601.0]))
+    channels = draw(st.permutations(["A", "B", "C", "D"]))[: draw(st.integers(1, 4))]
+    return pause, tuple(channels), draw(st.integers(1, 6 * SAMPLES))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(pieces(), min_size=2, max_size=5), st.lists(st.integers(1, 400), max_size=8))
+@example([(0.0, ("A",), 90), (61.0, ("A",), 400), (61.0, ("A",), 400)], [])
+def test_cuts_do_not_matter_across_pauses_and_montages(given_pieces: list[Piece], cuts: list[int]) -> None:
+    random, start = np.random.default_rng(len(given_pieces)), START
+    whole, cut = list[Frame](), list[Frame]()
+    for pause, channels, samples in given_pieces:
+        start += timedelta(seconds=pause)
+        values = random.normal(scale=50.0, size=(len(channels), samples)).astype(np.float32)
+        whole.append(Frame(start, RATE, channels, values))
+        edges = sorted({0, samples, *(at for at in (1, *cuts) if at < samples)})
+        cut += [
+            Frame(start + timedelta(seconds=first / RATE), RATE, channels, values[:, first:stop])
+            for first, stop in pairwise(edges)
+        ]
+        start += timedelta(seconds=samples / RATE)
+    assert scores(cut) == scores(whole)
 
 
 @settings(max_examples=25, deadline=None)

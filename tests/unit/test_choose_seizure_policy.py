@@ -11,12 +11,13 @@ import pytest
 from typer.testing import CliRunner
 
 from models.clinical.annotation import BACKGROUND, AnnotatedSpan, Annotation
-from models.clinical.errors import UnreadableSource
+from models.clinical.errors import InvalidInput, UnreadableSource
+from models.line_length import LineLengthDetector
 from models.mvpa.checkpoint import UnfitCheckpoint
 from pipelines.choose_seizure_policy import choose_seizure_policy
 from pipelines.ingest.annotations import read_annotations, write_annotations
 from prodrome.__main__ import app
-from service.policy import read_policy
+from service.policy import read_seizure_policy
 
 RATE, SECONDS = 128, 400
 SEIZURE, NOISE = (200, 240), (300, 330)  # seconds: a seizure of all three channels, a burst that is none
@@ -63,8 +64,9 @@ def test_the_command_writes_what_the_service_reads(tmp_path: Path) -> None:
     assert "1 of 1 seizures found, 0 false alarms an hour of at most 0" in done.stdout
     written = json.loads(out.read_text(encoding="utf-8"))
     assert written["chosen"]["false_alarms_per_hour"] == 0.0
-    assert read_policy(out).threshold == written["threshold"]
-    assert read_policy(out).k == 3
+    chosen = read_seizure_policy(out)
+    assert (chosen.policy.threshold, chosen.policy.k) == (written["threshold"], 3)
+    assert chosen.chosen_for == f"line-length {LineLengthDetector().version}"
 
 
 def test_a_recording_without_its_table_is_named(tmp_path: Path) -> None:
@@ -123,6 +125,19 @@ def test_detect_takes_the_policy_that_was_chosen(tmp_path: Path) -> None:
         assert CliRunner().invoke(app, arguments).exit_code == 0
         seizures.append(len(read_annotations(found).spans[0].seizures))
     assert seizures == [1, 0]
+
+
+def test_detect_refuses_a_policy_that_was_chosen_for_another_detector(tmp_path: Path) -> None:
+    path, out, policy = recording(tmp_path / "night.edf"), tmp_path / "found.tsv", tmp_path / "p.json"
+    truth(tmp_path / "truth", "night")
+    chosen = choose_seizure_policy([path], 0.0, "line-length", tmp_path / "truth")
+    policy.write_text(json.dumps(chosen.as_json()), encoding="utf-8")
+    arguments = ["detect", str(path), "--out", str(out), "--policy", str(policy)]
+    done = CliRunner().invoke(app, [*arguments, "--model", "mvpa"])
+    assert isinstance(done.exception, InvalidInput)
+    assert f"chosen for line-length {chosen.version}, not for mvpa" in str(done.exception)
+    assert not out.exists()
+    assert CliRunner().invoke(app, arguments).exit_code == 0
 
 
 def test_a_released_checkpoint_is_told_its_size(tmp_path: Path) -> None:

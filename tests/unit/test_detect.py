@@ -173,6 +173,13 @@ def test_a_gap_is_not_scored_and_scoring_goes_on_after_it() -> None:
     assert found.status[66] is ScoreStatus.PRESENT
 
 
+def test_every_stretch_is_scored_though_long_pauses_lie_between_them() -> None:
+    recording = SIMULATED.recording
+    frames = tuple(Stretch(100.0 * number, 5.0) for number in range(20))
+    found = score_recording(replace(recording, stretches=frames), LineLengthDetector())
+    assert [str(found.status[20 * number]) for number in range(12, 20)] == ["present"] * 8
+
+
 def test_an_alarm_ends_no_later_than_the_recording() -> None:
     quiet = EventRates(0.0, 0.0, 0.0)
     opened = simulate_ieeg(1, 1, IEEGConfig(330.0, channel_count=6, seizure_onsets=(290.0,), events=quiet))
@@ -215,6 +222,14 @@ def test_the_command_says_that_it_scored_nothing(values: npt.NDArray[np.float64]
     assert "segments with a score" in done.stderr
     assert "nothing is known of" in done.stderr
     assert not (tmp_path / "events.tsv").exists()
+
+
+def test_the_command_says_how_many_electrodes_are_too_many(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).normal(size=(140, 1600)).astype(np.float32)
+    values[:20] = 0.0
+    np.savez(tmp_path / "a.npz", values=values, rate_hz=64.0, channels=[f"A{n}" for n in range(140)])
+    done = prodrome("detect", str(tmp_path / "a.npz"), "--out", str(tmp_path / "events.tsv"))
+    assert "read: the best 120 of 140 electrodes" in done.stderr
 
 
 def test_the_command_refuses_in_one_sentence(tmp_path: Path) -> None:

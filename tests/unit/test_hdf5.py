@@ -82,6 +82,11 @@ def text(path: Path) -> None:
     written(path, values=[[b"a", b"b"]])
 
 
+def kind(path: Path) -> None:
+    with h5py.File(path, "w") as file:
+        file["data/ieeg"] = np.dtype("f4")  # a type by a name, without data
+
+
 def no_folder(path: Path) -> None:
     written(path, "data")
 
@@ -121,6 +126,7 @@ def parts_leave_a_hole(path: Path) -> None:
         (unknown_filter, "data/ieeg is compressed with HDF5 filter 32099"),
         (group, r"data/ieeg is a group of left; expected \(channels, samples\)"),
         (text, "data/ieeg holds .*; expected real numbers"),
+        (kind, "no data/ieeg"),
         (no_folder, "no data/ieeg"),
         (part_is_missing, r"data/ieeg has a part in two\.h5, which is not there"),
         (part_is_short, r"one\.h5: x has shape \(3, 150\); expected at least 600"),

@@ -13,7 +13,7 @@ from scipy.sparse import eye_array  # type: ignore[import-untyped]
 
 from models.clinical.errors import UnreadableSource
 from pipelines.ingest.recordings import matlab5
-from pipelines.ingest.recordings.matlab5 import Matlab5Samples, Place, find_matrix
+from pipelines.ingest.recordings.matlab5 import Matlab5Samples, Place, find_matrix, small_matrices
 
 VALUES = np.random.default_rng(0).integers(0, 200, (3, 4000))
 
@@ -135,3 +135,40 @@ def test_a_shape_that_its_numbers_do_not_fill_is_refused(tmp_path: Path) -> None
     path.write_bytes(content)
     with pytest.raises(UnreadableSource, match=r"EEG has shape \(3, 4001\) and 96000 bytes of numbers"):
         find_matrix(path, "EEG")
+
+
+INFO: dict[str, object] = {"fs": 512.0, "begin": [[7190.25], [7201.5]], "end": np.array([[90_000, 2]])}
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_small_matrices_are_what_scipy_reads(compressed: bool, tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.mat", compressed=compressed, **INFO, none=[], word="512", more=VALUES)
+    read, theirs = small_matrices(path, ("begin", "end", "fs", "none", "absent")), scipy.io.loadmat(path)
+    assert sorted(read) == ["begin", "end", "fs", "none"]
+    for name, numbers in read.items():
+        np.testing.assert_array_equal(numbers, theirs[name].ravel("F"))
+    with pytest.raises(UnreadableSource, match=r"a\.mat: word is text or a structure; expected numbers"):
+        small_matrices(path, ("word",))
+
+
+def test_a_matrix_that_is_not_small_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matlab5, "LARGEST_WHOLE", 100)
+    path = saved(tmp_path / "a.mat", compressed=False, EEG=VALUES.astype("f8"))
+    with pytest.raises(UnreadableSource, match=r"a\.mat: EEG has 96000 bytes; expected at most 100"):
+        small_matrices(path, ("EEG",))
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_whatever_is_damaged_is_read_or_refused(compressed: bool, tmp_path: Path) -> None:
+    whole = saved(tmp_path / "a.mat", compressed=compressed, **INFO).read_bytes()
+    random, refused = np.random.default_rng(2), 0
+    for _ in range(300):  # scipy raises what it likes, and on some of these ends the process
+        content = bytearray(whole)
+        for place in random.integers(len(whole), size=2):
+            content[place] ^= 1 << int(random.integers(8))
+        (tmp_path / "a.mat").write_bytes(content[: random.integers(len(whole) // 2, 2 * len(whole))])
+        try:
+            small_matrices(tmp_path / "a.mat", tuple(INFO))
+        except UnreadableSource:
+            refused += 1
+    assert 50 < refused < 300

@@ -9,16 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from models.clinical.alarm import SEIZURE_POLICY, AlarmPolicy
-from models.clinical.errors import UnreadableSource
+from models.clinical.alarm import SEIZURE_POLICY, AlarmPolicy, seizure_policy_at
+from models.clinical.errors import InvalidInput, UnreadableSource
 from models.mvpa import MVPAConfig, MVPFormer
 from models.mvpa.detector import Detector, DetectorConfig
 from pipelines.detect import policy_of as policy_of_detector
 from service.policy import (
+    SeizurePolicy,
     detector_facts,
     detector_policy,
     policy_facts,
     policy_of,
+    read_seizure_policy,
     seizure_policy_of,
     stated_threshold,
 )
@@ -65,10 +67,10 @@ def test_equal_versions_alarm_alike_and_those_of_before_delays_are_kept() -> Non
 
 def test_seizures_are_judged_at_the_ward_as_detect_judges_them() -> None:
     detector = Detector(MVPFormer(MVPAConfig(8, 1, 2, 1, 8, 8, 4, 80)), DetectorConfig(4, 1, threshold=0.957))
-    judged = detector_policy(seizure_policy_of(Settings()), detector.threshold)
+    judged = detector_policy(seizure_policy_of(Settings()), "mvpa", detector.version, detector.threshold)
     assert judged == policy_of_detector(detector)
     assert (judged.threshold, judged.released_below) == (0.957, 0.9 * 0.957)
-    assert detector_policy(None, None) == SEIZURE_POLICY
+    assert detector_policy(None, "mvpa", "1", None) == SEIZURE_POLICY
     assert stated_threshold(detector_facts(judged, 0.957)) == 0.957
     assert stated_threshold(detector_facts(judged, None)) is None
 
@@ -77,5 +79,19 @@ def test_the_operators_policy_of_seizures_comes_first(tmp_path: Path) -> None:
     path = tmp_path / "seizures.json"
     path.write_text(json.dumps(DELAYED.as_json()))
     operators = seizure_policy_of(Settings(seizure_policy_file=str(path)))
-    assert operators == replace(DELAYED, condition="seizure")
-    assert detector_policy(operators, 0.957) == operators
+    assert operators == SeizurePolicy(replace(DELAYED, condition="seizure"))
+    assert detector_policy(operators, "mvpa", "1", 0.957) == operators.policy
+
+
+def test_a_policy_of_seizures_judges_the_detector_it_was_chosen_for_alone(tmp_path: Path) -> None:
+    path = tmp_path / "seizures.json"
+    path.write_text(json.dumps(DELAYED.as_json() | {"chosen": {"model": "mvpa", "version": "a1"}}))
+    operators = read_seizure_policy(path)
+    operators.require("mvpa", "a1")
+    assert detector_policy(operators, "mvpa", "a1", 0.957) == operators.policy
+    for name, version in (("mvpa", "b2"), ("line-length", "a1")):
+        assert detector_policy(operators, name, version, 0.957) == seizure_policy_at(0.957)
+        with pytest.raises(
+            InvalidInput, match=f"the policy was chosen for mvpa a1, not for {name} {version}"
+        ):
+            operators.require(name, version)

@@ -68,6 +68,14 @@ def test_a_damaged_compressed_archive_is_named(tmp_path: Path) -> None:
         open_recording(path)
 
 
+def test_an_archive_with_a_damaged_header_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, values=VALUES, rate_hz=100.0, channels=["A1", "A2", "A3"])
+    path.write_bytes(path.read_bytes().replace(b"(3, 400), }", b"(3, 400),  "))
+    with pytest.raises(UnreadableSource, match=r"a\.npz: expected a NumPy archive of numbers"):
+        open_recording(path)
+
+
 @pytest.mark.parametrize("value", [np.inf, -np.inf, 1e300])
 def test_an_infinite_sample_is_missing_and_the_rest_is_scored(value: float, tmp_path: Path) -> None:
     values = np.random.default_rng(1).normal(0, 50, (3, 12_000))
@@ -97,6 +105,20 @@ def test_frames_pass_through_arrow() -> None:
     ]
     for ours, theirs in zip(back, FRAMES, strict=True):
         np.testing.assert_array_equal(ours.values, theirs.values)
+
+
+def test_an_infinite_sample_or_an_empty_batch_does_not_end_an_arrow_stream() -> None:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, pa.schema([pa.field("A1", pa.float64())], {"rate_hz": "100"})) as writer:
+        for second, values in enumerate(([1.0, np.inf], [], [None, 1e300], [4.0, 5.0])):
+            batch = pa.record_batch([pa.array(values, pa.float64())], ["A1"])
+            start = (STARTED + timedelta(seconds=second)).isoformat()
+            writer.write_batch(batch, custom_metadata={"start": start})
+    frames = list(frames_from_arrow(bytes(sink.getvalue())))
+    assert [frame.start.second for frame in frames] == [0, 2, 3]
+    np.testing.assert_array_equal(
+        np.concatenate([frame.values[0] for frame in frames]), [1.0, np.nan, np.nan, np.nan, 4.0, 5.0]
+    )
 
 
 def test_an_arrow_stream_is_of_one_montage_and_rate() -> None:

@@ -86,6 +86,20 @@ def test_an_episode_stays_on_the_tile_when_its_segments_are_no_longer_judged() -
     assert then["recording"]["episode"]["seconds"] == 15
 
 
+def test_an_episode_keeps_its_beginning_and_its_place_while_it_leaves_the_hour_that_is_judged() -> None:
+    rows = segments(LOW, *[HIGH] * 8, LOW, LOW, LOW)
+    for row in rows[2:]:
+        row.channels = ["LB1"]  # where it went
+    stay = StayRow(external_id="ieeg-1", admitted_at=START, synthetic=True)
+    for first in range(len(rows)):
+        judged = rows[first:]
+        decisions = decisions_on(stay, judged, SEIZURE_POLICY)
+        stay.tile = recording_tile(stay, judged, decisions, SEIZURE_POLICY, DETECTOR)
+        episode = stay.tile["recording"]["episode"]
+        assert (episode["began"], episode["seconds"]) == ("2026-11-22T08:00:05Z", 40)
+        assert episode["channels"] == ["LA3\N{EN DASH}LA5"]
+
+
 def test_contacts_are_named_by_shaft_as_ranges() -> None:
     named = contact_ranges(["LA5", "LB1", "LA3", "LA4", "LA9", "Cz"])
     assert named == ["LA3\N{EN DASH}LA5", "LA9", "LB1", "Cz"]

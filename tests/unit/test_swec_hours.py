@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pytest
 import scipy.io  # type: ignore[import-untyped]
 
-from models.clinical.annotation import Annotation
+from models.clinical.annotation import BACKGROUND, Annotation
 from models.clinical.errors import UnreadableSource
 from models.clinical.recording import Stretch
 from pipelines.ingest.annotations import read_annotations
@@ -63,7 +63,7 @@ def test_hours_are_one_recording(tmp_path: Path) -> None:
     assert (recording.recording_id, recording.rate_hz) == ("ID01", 2.0)
     assert recording.stretches == (Stretch(0.0, 10_800.0),)
     assert [channel.name for channel in recording.channels] == ["E1", "E2", "E3"]
-    assert (opened.annotations, opened.complaints) == ((), ())
+    assert (opened.annotations, opened.complaints) == ((Annotation(0.0, 10_800.0, BACKGROUND),), ())
     random = np.random.default_rng(2)
     for first, stop in np.sort(random.integers(0, 3 * HOUR, (40, 2)), axis=1).tolist():
         window = recording.select([2, 0]).window(first / RATE_HZ, stop / RATE_HZ)
@@ -112,11 +112,23 @@ def test_seizures_count_from_the_first_hour_that_is_there(tmp_path: Path) -> Non
     ]
 
 
-def test_a_seizure_that_ends_before_it_begins_is_set_aside(tmp_path: Path) -> None:
-    info(folder_of(tmp_path, 1), (100.0, 90.0))
+def test_hours_without_a_seizure_are_background_where_they_were_recorded(tmp_path: Path) -> None:
+    info(folder_of(tmp_path, 1, 3), (3700.0, 3800.0))  # in the hour that is not there
     opened = open_recording(tmp_path)
-    assert opened.annotations == ()
-    assert "ID01_info.mat: seizure 0 from 100 s to 90 s" in opened.complaints[0]
+    assert opened.annotations == tuple(Annotation(start, 3600.0, BACKGROUND) for start in (0.0, 7200.0))
+    alone = open_recording(tmp_path / "ID01_3h.mat")
+    assert alone.annotations == (Annotation(0.0, 3600.0, BACKGROUND),)
+
+
+@pytest.mark.parametrize(("onset", "offset"), [(100.0, 90.0), (np.nan, 90.0), (100.0, np.nan)])
+def test_a_seizure_that_has_no_end_after_its_beginning_is_set_aside(
+    onset: float, offset: float, tmp_path: Path
+) -> None:
+    info(folder_of(tmp_path, 1), (onset, offset))
+    for path in (tmp_path, tmp_path / "ID01_1h.mat"):
+        opened = open_recording(path)
+        assert opened.annotations == ()
+        assert f"seizure 0 from {onset:g} s to {offset:g} s" in opened.complaints[0]
 
 
 def test_an_hour_cut_short_leaves_a_gap_and_says_so(tmp_path: Path) -> None:

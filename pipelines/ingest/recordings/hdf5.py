@@ -76,7 +76,7 @@ def matrix_in(path: Path, file: Any, name: str) -> Any:
         raise UnreadableSource(
             f"{path}: {name} is a group of {', '.join(data) or 'nothing'}; expected (channels, samples)"
         )
-    if data is None or data.ndim != 2:  # noqa: PLR2004 channels, samples
+    if not isinstance(data, h5py.Dataset) or data.ndim != 2:  # noqa: PLR2004 channels, samples
         raise UnreadableSource(f"{path}: no {name} (channels, samples)")
     _check_readable(path, data)
     return data

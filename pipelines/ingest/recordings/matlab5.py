@@ -6,7 +6,7 @@
 
 Columns of a recording are its samples, so a window is one piece of the file. Of a compressed matrix the
 decompressor's state is kept every MARK bytes: a window costs at most that much more, wherever it lies, and
-memory does not grow with the file. Cells, structures, sparse and complex matrices are not read.
+memory does not grow with the file. Text, cells, structures, sparse and complex matrices are not read.
 
 Source: MathWorks, MAT-File Format, level 5,
 https://www.mathworks.com/help/pdf_doc/matlab/matfile_format.pdf.
@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from models.clinical.errors import UnreadableSource
 from models.clinical.recording import Samples
@@ -31,11 +32,13 @@ HEADER_BYTES, TAG_BYTES = 128, 8
 ORDERS = {b"IM": "<", b"MI": ">"}  # how the header writes "MI" says which byte comes first
 KINDS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 MATRIX, COMPRESSED = 14, 15
-NUMERIC_CLASSES = range(6, 16)
+CLASSES = range(1, 16)  # cells, structures, objects, text, sparse ones, then those of numbers
+NUMERIC_CLASSES = CLASSES[5:]
 COMPLEX = 0x0800
 HEAD_BYTES = 1024  # of a matrix, before its numbers: flags, dimensions and a name of at most 63 letters
 PIECE = 1 << 14  # bytes read of a compressed matrix at a time
 MARK = 1 << 24  # bytes of content between two states that are kept
+LARGEST_WHOLE = 1 << 22  # bytes of a matrix that is read as a whole
 
 
 @dataclass(frozen=True)
@@ -58,16 +61,25 @@ def find_matrix(path: Path, name: str) -> Place | None:
 
     Raises UnreadableSource for a file that is cut short, damaged, or of another version.
     """
-    with path.open("rb") as file:
-        order = ORDERS.get(file.read(HEADER_BYTES)[-2:])
-        if order is None:
-            raise UnreadableSource(
-                f"{path}: expected a MATLAB file of version 5 or 7.3; its header is another"
-            )
-    try:
-        return next((place for called, place in _matrices(path, order) if called == name), None)
-    except (struct.error, ValueError, zlib.error) as error:
-        raise UnreadableSource(f"{path}: expected whole MATLAB matrices, but {error}") from error
+    return next((place for called, place in _found(path) if called == name), None)
+
+
+def small_matrices(path: Path, names: Sequence[str]) -> dict[str, npt.NDArray[np.number]]:
+    """The numbers of small matrices by name, flat; those that are not there are left out.
+
+    Raises UnreadableSource as `find_matrix`, and for one of these names that is large or no real numbers.
+    """
+    found = {}
+    for name, place in _found(path):
+        if name not in names:
+            continue
+        if place is None:
+            raise UnreadableSource(f"{path}: {name} is text or a structure; expected numbers")
+        size = math.prod(place.shape) * place.kind.itemsize
+        if size > LARGEST_WHOLE:
+            raise UnreadableSource(f"{path}: {name} has {size} bytes; expected at most {LARGEST_WHOLE}")
+        found[name] = np.frombuffer(_content(place).read(place.offset, size), place.kind)
+    return found
 
 
 class Matlab5Samples:
@@ -75,7 +87,7 @@ class Matlab5Samples:
 
     def __init__(self, place: Place) -> None:
         self.place = place
-        self._content = _Inflated(place) if place.compressed else _Stored(place)
+        self._content = _content(place)
 
     def read(self, channels: Sequence[int], first: int, stop: int) -> Samples:
         """Samples (C, stop - first). Raises UnreadableSource where the file does not hold them."""
@@ -151,12 +163,28 @@ class _Inflated:
             self._marks.append(state)
 
 
+def _content(place: Place) -> _Stored | _Inflated:
+    return _Inflated(place) if place.compressed else _Stored(place)
+
+
 def _cut_short(path: Path) -> UnreadableSource:
     return UnreadableSource(f"{path}: ends before its matrix does")
 
 
-def _matrices(path: Path, order: str) -> Iterator[tuple[str, Place]]:
-    """Each matrix of real numbers with its name."""
+def _found(path: Path) -> Iterator[tuple[str, Place | None]]:
+    """`_matrices` of a file whose header is right."""
+    with path.open("rb") as file:
+        order = ORDERS.get(file.read(HEADER_BYTES)[-2:])
+    if order is None:
+        raise UnreadableSource(f"{path}: expected a MATLAB file of version 5 or 7.3; its header is another")
+    try:
+        yield from _matrices(path, order)
+    except (struct.error, ValueError, zlib.error) as error:
+        raise UnreadableSource(f"{path}: expected whole MATLAB matrices, but {error}") from error
+
+
+def _matrices(path: Path, order: str) -> Iterator[tuple[str, Place | None]]:
+    """Each matrix by its name, and where it is, None for one that is not of real numbers."""
     end, at = path.stat().st_size, HEADER_BYTES
     with path.open("rb") as file:
         while at + TAG_BYTES <= end:
@@ -172,28 +200,38 @@ def _matrices(path: Path, order: str) -> Iterator[tuple[str, Place]]:
                 continue
             skipped = TAG_BYTES if kind == COMPRESSED else 0
             described = _described(head[skipped:], order)
-            if described is not None:
-                name, offset, dtype, shape = described
-                yield name, Place(path, start, size, kind == COMPRESSED, offset + skipped, dtype, shape)
+            if described is None:
+                continue
+            name, numbers = described
+            if numbers is None:
+                yield name, None
+                continue
+            offset, dtype, shape = numbers
+            yield name, Place(path, start, size, kind == COMPRESSED, offset + skipped, dtype, shape)
 
 
-def _described(head: bytes, order: str) -> tuple[str, int, np.dtype[np.number], tuple[int, ...]] | None:
-    """Name, where the numbers begin, their type and the shape; None for what is no matrix of real numbers."""
+Numbers = tuple[int, np.dtype[np.number], tuple[int, ...]]  # where they begin, their type, the shape
+
+
+def _described(head: bytes, order: str) -> tuple[str, Numbers | None] | None:
+    """A matrix's name and real numbers, or no numbers; None for what has no such head."""
     _, at, _, following = _tag(head, 0, order)
     (flags,) = struct.unpack_from(f"{order}I", head, at)
-    if flags & 0xFF not in NUMERIC_CLASSES or flags & COMPLEX:
+    if flags & 0xFF not in CLASSES:
         return None
     _, at, size, following = _tag(head, following, order)
     shape = struct.unpack_from(f"{order}{size // 4}i", head, at)
     _, at, size, following = _tag(head, following, order)
     name = head[at : at + size].decode("latin-1")
+    if flags & 0xFF not in NUMERIC_CLASSES or flags & COMPLEX:
+        return name, None
     kind, at, size, _ = _tag(head, following, order)
     if kind not in KINDS:
         raise ValueError(f"{name} holds numbers of type {kind}")
     dtype = np.dtype(order + KINDS[kind])
-    if size != math.prod(shape) * dtype.itemsize:
+    if size != math.prod(shape) * dtype.itemsize or min(shape) < 0:
         raise ValueError(f"{name} has shape {shape} and {size} bytes of numbers")
-    return name, at, dtype, shape
+    return name, (at, dtype, shape)
 
 
 def _tag(head: bytes, at: int, order: str) -> tuple[int, int, int, int]:

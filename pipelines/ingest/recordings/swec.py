@@ -9,6 +9,7 @@ Source: https://huggingface.co/datasets/NeuroTec/SWEC_iEEG_Dataset.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import h5py  # type: ignore[import-untyped]
 import numpy as np
 
-from models.clinical.annotation import SEIZURE, Annotation
+from models.clinical.annotation import BACKGROUND, SEIZURE, Annotation
 from models.clinical.errors import UnreadableSource
 from models.clinical.recording import Channel, Recording, Stretch
 from pipelines.ingest.recordings.hdf5 import HDF5Samples, hdf5_file, matrix_in
@@ -32,11 +33,11 @@ def open_swec(path: Path) -> OpenedRecording:
     with hdf5_file(path) as file:
         count, samples = matrix_in(path, file, "data/ieeg").shape
         rate_hz = _rate(path, file)
-        seizures = _seizures(path, file["data/seizures"]) if "data/seizures" in file else ()
-    stretch, channels = Stretch(0.0, samples / rate_hz), numbered_channels(count, rate_hz)
+        seizures = _seizures(path, file["data/seizures"]) if "data/seizures" in file else None
+    stretches, channels = (Stretch(0.0, samples / rate_hz),), numbered_channels(count, rate_hz)
     source = HDF5Samples(path, "data/ieeg", False)
-    recording = Recording(path.stem, channels, (stretch,), source, None, str(path))
-    return OpenedRecording(recording, *annotations_of(path, seizures))
+    recording = Recording(path.stem, channels, stretches, source, None, str(path))
+    return OpenedRecording(recording, *annotations_of(path, seizures, stretches))
 
 
 def numbered_channels(count: int, rate_hz: float) -> tuple[Channel, ...]:
@@ -44,15 +45,26 @@ def numbered_channels(count: int, rate_hz: float) -> tuple[Channel, ...]:
     return tuple(Channel(f"E{number}", rate_hz) for number in range(1, count + 1))
 
 
-def annotations_of(path: Path, seizures: Seizures) -> tuple[tuple[Annotation, ...], tuple[str, ...]]:
-    """The seizures, and a sentence for each that cannot be one."""
+def annotations_of(
+    path: Path, seizures: Seizures | None, stretches: Sequence[Stretch]
+) -> tuple[tuple[Annotation, ...], tuple[str, ...]]:
+    """The seizures, and a sentence for each that cannot be one.
+
+    None where nobody looked for them; where somebody did and there is none, all that was recorded is
+    background.
+    """
+    if seizures is None:
+        return (), ()
+    if not seizures:
+        return tuple(Annotation(one.start_seconds, one.seconds, BACKGROUND) for one in stretches), ()
     kept, complaints = [], []
     for row, (onset, offset) in enumerate(seizures):
-        if 0.0 <= onset <= offset:
+        if 0.0 <= onset <= offset < math.inf:
             kept.append(Annotation(onset, offset - onset, SEIZURE))
         else:
             complaints.append(
-                f"{path}: seizure {row} from {onset:g} s to {offset:g} s; expected 0 <= onset <= offset"
+                f"{path}: seizure {row} from {onset:g} s to {offset:g} s; "
+                "expected 0 <= onset <= offset, finite"
             )
     return tuple(kept), tuple(complaints)
 

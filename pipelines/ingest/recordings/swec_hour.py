@@ -18,12 +18,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.io  # type: ignore[import-untyped]
 
 from models.clinical.errors import UnreadableSource
 from models.clinical.recording import Recording, SampleSource, Stretch
 from pipelines.ingest.recordings.hdf5 import HDF5_MAGIC, HDF5Samples, hdf5_file, matrix_in
-from pipelines.ingest.recordings.matlab5 import Matlab5Samples, Place, find_matrix
+from pipelines.ingest.recordings.matlab5 import Matlab5Samples, Place, find_matrix, small_matrices
 from pipelines.ingest.recordings.opened import OpenedRecording
 from pipelines.ingest.recordings.swec import Seizures, annotations_of, checked_rate, numbered_channels
 
@@ -56,14 +55,15 @@ def open_swec_hour(path: Path) -> OpenedRecording:
     hour = read_hour(path, number)
     info = path.with_name(f"{named['patient']}_info.mat") if named else None
     if info and info.is_file():
-        rate_hz, seizures = read_info(info)
+        rate_hz, known = read_info(info)
         check_rate(hour, rate_hz, info)
+        seizures: Seizures | None = within_hours(known, number, number)
     else:
-        rate_hz, seizures = _own_rate(path, info), ()
-    stretch = Stretch(0.0, hour.samples / rate_hz)
+        rate_hz, seizures = _own_rate(path, info), None
+    stretches = (Stretch(0.0, hour.samples / rate_hz),)
     channels = numbered_channels(hour.channels, rate_hz)
-    recording = Recording(path.stem, channels, (stretch,), hour.source(), None, str(path))
-    return OpenedRecording(recording, *annotations_of(path, within_hours(seizures, number, number)))
+    recording = Recording(path.stem, channels, stretches, hour.source(), None, str(path))
+    return OpenedRecording(recording, *annotations_of(path, seizures, stretches))
 
 
 def check_rate(hour: Hour, rate_hz: float, info: Path) -> None:
@@ -81,12 +81,15 @@ def check_rate(hour: Hour, rate_hz: float, info: Path) -> None:
 
 
 def within_hours(seizures: Seizures, first: int, last: int) -> Seizures:
-    """Those that touch the hours from `first` to `last`, cut to them, in seconds after the first began."""
+    """Those that touch the hours from `first` to `last`, cut to them, in seconds after the first began.
+
+    One whose times are no numbers may touch any hour.
+    """
     start, end = (first - 1) * HOUR_SECONDS, last * HOUR_SECONDS
     return tuple(
         (max(onset, start) - start, min(offset, end) - start)
         for onset, offset in seizures
-        if onset < end and offset > start
+        if not (onset >= end or offset <= start)
     )
 
 
@@ -155,7 +158,7 @@ def numbers_in(path: Path, names: Sequence[str]) -> dict[str, Any]:
         with hdf5_file(path) as file:
             found: Mapping[str, Any] = {name: _stored(file[name]) for name in names if name in file}
     else:
-        found = _matlab(path, names)
+        found = small_matrices(path, names)
     return {name: _numbers(path, name, found[name]) for name in names if name in found}
 
 
@@ -173,12 +176,3 @@ def _numbers(path: Path, name: str, values: Any) -> npt.NDArray[np.float64]:
     if array.dtype.kind not in "biuf":
         raise UnreadableSource(f"{path}: {name} is {array.tolist()!s:.80}; expected numbers")
     return array.astype(np.float64).ravel()
-
-
-def _matlab(path: Path, names: Sequence[str]) -> Mapping[str, Any]:
-    try:
-        # only numbers are asked for: other MATLAB classes are never built
-        found: Mapping[str, Any] = scipy.io.loadmat(path, variable_names=list(names))
-    except (OSError, ValueError, TypeError, NotImplementedError, scipy.io.matlab.MatReadError) as error:
-        raise UnreadableSource(f"{path}: expected a MATLAB file of version 5 or 7.3, but {error}") from error
-    return found

@@ -76,7 +76,7 @@ def open_swec_hours(folder: Path) -> OpenedRecording:
     recorded, outside = _recorded(within_hours(seizures, hours[0].number, hours[-1].number), stretches)
     channels = numbered_channels(hours[0].channels, rate_hz)
     recording = Recording(patient, channels, stretches, JoinedSamples(hours), None, str(folder))
-    annotations, complaints = annotations_of(info, recorded)
+    annotations, complaints = annotations_of(info, recorded, stretches)
     return OpenedRecording(
         recording, annotations, (*complaints, *_cut_short(hours, rate_hz), *_set_aside(info, outside))
     )
@@ -136,7 +136,7 @@ def _recorded(seizures: Seizures, stretches: Iterable[Stretch]) -> tuple[Seizure
     kept = tuple(
         (onset, offset)
         for onset, offset in seizures
-        if any(onset < end and offset > start for start, end in times)
+        if any(not (onset >= end or offset <= start) for start, end in times)
     )
     return kept, len(seizures) - len(kept)
 

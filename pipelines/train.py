@@ -3,6 +3,7 @@
     out/model.json, weights.safetensors   the model, once the run has ended
     out/checkpoint.pt                     where the run stands: after every epoch, for `resume`
     out/curve.json                        loss and validation figures of every epoch
+    out/run.json                          what the run is made of: only the same goes on
 
 The threshold is the one that gains most CinC 2019 utility on the validation subjects.
 """
@@ -13,6 +14,7 @@ import json
 import tomllib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +34,14 @@ from models.network import MGPTCNConfig
 from models.prior import prior_of
 from models.teacher import Teacher
 from models.training_stays import prepare, standardisation_of
+from pipelines import run_folder
 from pipelines.ingest import cinc2019
 from pipelines.metrics.cinc2019 import stay_utilities
 from pipelines.metrics.classification import auprc, auroc
 from pipelines.prediction_files import replacing
 from pipelines.split import SPLIT_RULE, Split, split_of
+
+CHECKPOINT = "checkpoint.pt"
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,8 @@ def train_mgp_tcn(
     """Train on the stays of CinC 2019 zips or folders, all together, and save the model to `out`.
 
     With `resume` a run that was stopped continues after its last epoch, to the same result. `console` shows
-    progress. Raises UnreadableSource if the source cannot be read or a part has no positive hour.
+    progress. Raises UnreadableSource if the source cannot be read or a part has no positive hour,
+    InvalidInput if another run is to be resumed.
     """
     settings = settings or TrainingSettings()
     with ProgressBar(console=console, disable=console is None) as bar:
@@ -94,14 +100,14 @@ def train_on(
     bar: ProgressBar,
 ) -> MGPTCN:
     """Train on stays already read and split; `source_name` goes into the model's description."""
+    run_folder.begin(out, _made_of(parts, source_name, settings), [CHECKPOINT], resume=resume)
     standardisation = standardisation_of(parts["train"])
     train = [prepare(one, standardisation, settings.config) for one in parts["train"]]
     validation = [prepare(one, standardisation, settings.config) for one in parts["validation"]]
     network = start(settings.config, standardisation, settings.recipe.seed)
     fit = Fit(settings.config, network, train, validation, settings.recipe, observer=_Keeper(out, bar))
-    out.mkdir(parents=True, exist_ok=True)
-    if resume and (out / "checkpoint.pt").is_file():
-        _restore(fit, out / "checkpoint.pt")
+    if resume and (out / CHECKPOINT).is_file():
+        _restore(fit, out / CHECKPOINT)
     fit.run()
     prior = prior_of(parts["validation"], standardisation, settings.config.sufficiency)
     calibration, threshold, figures = _calibrated(fit, prior)
@@ -141,13 +147,24 @@ class _Keeper(Observer):
 
     def pass_done(self, fit: Fit) -> None:
         state = {"network": fit.network.state_dict(), "progress": vars(fit.progress)}
-        with replacing(self._out / "checkpoint.pt") as unfinished:
+        with replacing(self._out / CHECKPOINT) as unfinished:
             torch.save(state, unfinished)
         with replacing(self._out / "curve.json") as unfinished:
             unfinished.write_text(json.dumps(fit.progress.curve, indent=1) + "\n", encoding="utf-8")
         if fit.progress.curve:
             last = fit.progress.curve[-1]
             self._bar.console.log(" ".join(f"{name} {value}" for name, value in last.items()))
+
+
+def _made_of(
+    parts: dict[Split, list[LabelledStay]], source_name: str, settings: TrainingSettings
+) -> dict[str, Any]:
+    """What tells one run from another: whose stays, and how it learns from them."""
+    stays = {
+        part: sha256("\n".join(one.stay.stay_id for one in of).encode()).hexdigest()
+        for part, of in parts.items()
+    }
+    return {"source": source_name, "stays": stays, **asdict(settings)}
 
 
 def _restore(fit: Fit, checkpoint: Path) -> None:

@@ -12,7 +12,6 @@ is held out.
 
 from __future__ import annotations
 
-import json
 import time
 import tomllib
 from collections.abc import Callable, Iterator
@@ -35,8 +34,8 @@ from models.mvpa.network import MVPFormer
 from models.mvpa.pretraining import forecasting, pretraining
 from models.mvpa.training import Training, TrainingConfig
 from models.threads import one_thread
+from pipelines import run_folder
 from pipelines.ingest.recordings.opened import OpenedRecording
-from pipelines.prediction_files import replacing
 from pipelines.seizure_excerpts import Excerpt, Excerpts, excerpt
 from pipelines.seizure_threshold import best_policy, figures, score_opened
 from pipelines.simulate.ieeg import IEEGConfig, simulate_ieeg
@@ -46,7 +45,6 @@ Say = Callable[[str], None]
 BEFORE_SECONDS = 75.0  # of an excerpt's background, before its seizure
 CALM_SECONDS = 300.0  # of a recording, before its seizure's onset, and from it to the end
 SHORTEST_HOURS = 0.2
-RUN = "run.json"
 CODEBOOK_SCALE = 0.1  # rows of the codebooks that training never meets then say almost nothing
 _TRAINING, _WHOLE = 0, 1  # seeds of a subject's recordings
 
@@ -155,8 +153,8 @@ def train_mvpa(out: Path, settings: MVPASettings | None = None, say: Say = print
     Raises InvalidInput where `out` holds a run with other settings.
     """
     settings = settings or MVPASettings()
-    out.mkdir(parents=True, exist_ok=True)
-    _begin(out, settings)
+    made_of = asdict(replace(settings, save_every=1))
+    run_folder.begin(out, made_of, [f"{name}.pt" for name in STAGES])
     began = time.process_time()
     with one_thread():
         samples = training_samples(settings)
@@ -170,23 +168,6 @@ def train_mvpa(out: Path, settings: MVPASettings | None = None, say: Say = print
     say(f"threshold {config.threshold:.4f}; validation {validation['event']}; {spent:.0f} CPU s in this run")
     save_detector(out, model, config, {"settings": _described(settings), "validation": validation})
     return load_detector(out)
-
-
-def _begin(out: Path, settings: MVPASettings) -> None:
-    """Say what the run is made of, before its first step; raise InvalidInput where one of another is there.
-
-    Who trained in that one may be held out in this.
-    """
-    file, described = out / RUN, json.loads(json.dumps(asdict(replace(settings, save_every=1))))
-    if file.exists():
-        before = json.loads(file.read_text(encoding="utf-8"))
-        different = sorted(name for name in described if before.get(name) != described[name])
-    else:
-        different = [f"{name}.pt, of unknown settings" for name in STAGES if (out / f"{name}.pt").exists()]
-    if different:
-        raise InvalidInput(f"{out} holds another run: {', '.join(different)}; take another folder")
-    with replacing(file) as unfinished:
-        unfinished.write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
 
 
 def training_samples(settings: MVPASettings) -> Excerpts:

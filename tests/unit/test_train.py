@@ -1,5 +1,7 @@
 """Training: the split, the threshold, settings from a file, and a stopped run that goes on alike."""
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -141,6 +143,22 @@ def test_a_stopped_run_resumes_to_the_same_model(
     resumed = train.train_mgp_tcn([records], tmp_path / "stopped", SETTINGS, resume=True)
     assert resumed.version == whole.version == MGPTCN.load(tmp_path / "stopped").version
     assert resumed.training["subjects"]["test"]["stays"] > 0
+
+
+def test_a_run_of_other_stays_or_another_recipe_is_not_gone_on_with(records: Path, tmp_path: Path) -> None:
+    train.train_mgp_tcn([records], tmp_path / "run", SETTINGS)
+    other = replace(SETTINGS, recipe=replace(SETTINGS.recipe, seed=7))
+    with pytest.raises(InvalidInput, match="holds another run: recipe; take another folder"):
+        train.train_mgp_tcn([records], tmp_path / "run", other, resume=True)
+    fewer = tmp_path / records.name
+    shutil.copytree(records, fewer)
+    (fewer / "p000059.psv").unlink()
+    with pytest.raises(InvalidInput, match="holds another run: stays"):
+        train.train_mgp_tcn([fewer], tmp_path / "run", SETTINGS, resume=True)
+    (tmp_path / "run" / "run.json").unlink()
+    with pytest.raises(InvalidInput, match=r"checkpoint\.pt, of unknown settings"):
+        train.train_mgp_tcn([records], tmp_path / "run", SETTINGS, resume=True)
+    train.train_mgp_tcn([records], tmp_path / "run", other)
 
 
 def test_a_source_without_positive_hours_cannot_train(records: Path, tmp_path: Path) -> None:

@@ -98,8 +98,8 @@ def _with_status(channel: Channel, row: Row, table: Path) -> Channel:
             f"{table}: {channel.name} has {rate_hz:g} Hz; expected {channel.rate_hz:g} Hz, as recorded"
         )
     kind = row.get("type", "").strip().upper()
-    stated = kind not in ELECTRODES | NOT_STATED
-    return replace(channel, bad=row.get("status", "").lower() == "bad", kind=kind if stated else "")
+    told = "" if kind in ELECTRODES else channel.kind if kind in NOT_STATED else kind
+    return replace(channel, bad=row.get("status", "").lower() == "bad", kind=told)
 
 
 def _with_position(channel: Channel, row: Row, scale: float) -> Channel:

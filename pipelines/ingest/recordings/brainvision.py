@@ -26,6 +26,7 @@ from models.clinical.annotation import Annotation
 from models.clinical.errors import UnreadableSource
 from models.clinical.quarantine import read_number
 from models.clinical.recording import Channel, Recording, Samples, Stretch
+from pipelines.ingest.recordings.kinds import kind_of
 from pipelines.ingest.recordings.opened import OpenedRecording, as_samples, in_microvolt
 
 FORMATS: dict[str, np.dtype[Any]] = {
@@ -155,7 +156,7 @@ def _channel(path: Path, key: str, info: str, rate_hz: float) -> tuple[Channel, 
             f"{path}: channel {name}: its resolution is {resolution!r}; expected a number other than 0"
         )
     kept, factor = in_microvolt(unit or "µV")
-    return Channel(name, rate_hz, kept), factor * step
+    return Channel(name, rate_hz, kept, kind=kind_of(name)), factor * step
 
 
 def _beside(path: Path, name: str) -> Path | None:

@@ -20,6 +20,7 @@ from models.clinical.errors import UnreadableSource
 from models.clinical.recording import Channel, Recording, Samples, Stretch
 from pipelines.ingest.recordings.edf_header import EdfHeader, EdfSignal, read_header
 from pipelines.ingest.recordings.edf_times import as_annotations, read_record_times, stretches
+from pipelines.ingest.recordings.kinds import kind_of
 from pipelines.ingest.recordings.opened import OpenedRecording, in_microvolt
 
 
@@ -125,7 +126,8 @@ def _channels(signals: Sequence[EdfSignal], record_seconds: float) -> tuple[Chan
         seen[signal.label] += 1
         name = signal.label if seen[signal.label] == 1 else f"{signal.label}#{seen[signal.label]}"
         unit, _ = in_microvolt(signal.unit)
-        channels.append(Channel(name, signal.samples_per_record / record_seconds, unit))
+        rate_hz = signal.samples_per_record / record_seconds
+        channels.append(Channel(name, rate_hz, unit, kind=kind_of(name)))
     return tuple(channels)
 
 

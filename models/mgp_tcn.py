@@ -9,7 +9,7 @@ what the score would be, had the truth been measured.
 `score(stay.until(t))` equals `score(stay)` up to t in every bit: the process goes observation by observation,
 and the network reads blocks of hours of one shape.
 
-    T  grid hours     M  variables     F  inputs     D  draws     K  horizons
+    T  grid hours     M  variables     F  inputs     D  draws
 
 Source: Moor 2019 arXiv:1902.01659; Futoma 2017 arXiv:1706.04152. They smooth over the whole window with a
 dense factorisation, normalise over time and score once a stay.
@@ -39,7 +39,7 @@ from models.clinical.errors import ScoringFailed
 from models.clinical.score import ScoreSeries, ScoreStatus
 from models.clinical.stay import LabelledStay, Stay
 from models.clinical.variables import variable as catalogued
-from models.feed import Course, course_of, smoothed_course
+from models.feed import Course, HourInputs, course_of, smoothed_course
 from models.folder import check_saved_for, read_description, version_of, write_folder
 from models.mgp.encoding import EncodedStay, encode
 from models.mgp.hourly import HourlyPath
@@ -135,7 +135,7 @@ class MGPTCN:
     def _score(self, stay: Stay, end: datetime | None) -> ScoreSeries:
         time = stay.grid(end)
         encoded = encode(stay, self.standardisation, len(time))
-        logits = self.logits(stay, encoded, self.config.draws)[..., self.config.primary]  # (1 + D, T)
+        logits = self.logits(stay, encoded, self.config.draws)
         return self.judged(stay.stay_id, time, encoded.since_hours, logits)
 
     def judged(
@@ -215,12 +215,12 @@ class MGPTCN:
         ]
 
     def latest(self, stay: Stay, encoded: EncodedStay, draws: int) -> tuple[Tensor, Tensor]:
-        """The last encoded hour: the process's mean and draws (1 + D, M), and their logits (1 + D, K)."""
+        """The last encoded hour: the process's mean and draws (1 + D, M), and their logits (1 + D,)."""
         with one_thread(), torch.inference_mode():
             course, beside = self._course(stay, encoded, draws)
-            inputs = course.inputs(self.network, beside)
+            inputs = course.hour_inputs(self.network, beside)
             if self.config.feed == "smoothed":
-                inputs = inputs[:, -self.config.reader.receptive_hours :]
+                inputs = inputs.hours(slice(-self.config.reader.receptive_hours, None))
             return course.process[:, -1], self._read(inputs)[:, -1]
 
     def inputs(self, stay: Stay, encoded: EncodedStay, draws: int) -> Tensor:
@@ -254,27 +254,28 @@ class MGPTCN:
         return torch.from_numpy(channels(stay, encoded, self.standardisation.learnt))
 
     def logits(self, stay: Stay, encoded: EncodedStay, draws: int) -> Tensor:
-        """Logits of every encoded hour, from the posterior mean and then from each draw: (1 + D, T, K)."""
+        """Logits of every encoded hour, from the posterior mean and then from each draw: (1 + D, T)."""
         if encoded.hours == 0:
-            return torch.empty(1, 0, len(self.config.horizons_hours))
+            return torch.empty(1, 0)
         with one_thread(), torch.inference_mode():
             if self.config.feed == "smoothed":
                 return self._read_windows(stay, encoded, draws)
-            return self._read(self.inputs(stay, encoded, draws))
+            course, beside = self._course(stay, encoded, draws)
+            return self._read(course.hour_inputs(self.network, beside))
 
     def _read_windows(self, stay: Stay, encoded: EncodedStay, draws: int) -> Tensor:
-        """For each hour the window behind it, as it looks from there, through the network: (1 + D, T, K)."""
+        """For each hour the window behind it, as it looks from there, through the network: (1 + D, T)."""
         beside, reach = self.beside(stay, encoded), self.config.reader.receptive_hours
         found = []
         for hour in range(1, encoded.hours + 1):
             course = smoothed_course(self._kernel, encoded.until(hour), hour, draws, DRAW_SEED)
-            window = course.inputs(self.network, beside[:hour])[:, -reach:]
-            found.append(self._read(window)[:, -1])
+            inputs = course.hour_inputs(self.network, beside[:hour])
+            found.append(self._read(inputs.hours(slice(-reach, None)))[:, -1])
         return torch.stack(found, dim=1)
 
-    def _read(self, inputs: Tensor) -> Tensor:
-        """Inputs (1 + D, T, F) from their first hour through the network: (1 + D, T, K)."""
-        return self.reader.read(inputs, self.reader.start(len(inputs)))[0]
+    def _read(self, inputs: HourInputs) -> Tensor:
+        """Inputs from their first hour through the network: the score's logits, (1 + D, T)."""
+        return self.reader.read(inputs, self.reader.start(inputs.process.shape[0]))[0]
 
     def save(self, folder: Path) -> None:
         """Write model.json and weights.safetensors to `folder`."""

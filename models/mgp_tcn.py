@@ -35,6 +35,7 @@ from torch import Tensor
 from models.base import Explanation, Inquiry
 from models.calibration import Calibration
 from models.channels import channels
+from models.charted import Charted, charted
 from models.clinical.errors import ScoringFailed
 from models.clinical.score import ScoreSeries, ScoreStatus
 from models.clinical.stay import LabelledStay, Stay
@@ -133,10 +134,12 @@ class MGPTCN:
         return score_as_known(stay, end, self._score)
 
     def _score(self, stay: Stay, end: datetime | None) -> ScoreSeries:
-        time = stay.grid(end)
-        encoded = encode(stay, self.standardisation, len(time))
-        logits = self.logits(stay, encoded, self.config.draws)
-        return self.judged(stay.stay_id, time, encoded.since_hours, logits)
+        return self.score_charted(charted(stay, end, self.standardisation))
+
+    def score_charted(self, chart: Charted) -> ScoreSeries:
+        """The scores on the chart's grid. Raises ScoringFailed on a numerical failure."""
+        logits = self.logits(chart.encoded, torch.from_numpy(chart.channels), self.config.draws)
+        return self.judged(chart.stay.stay_id, chart.time, chart.encoded.since_hours, logits)
 
     def judged(
         self, stay_id: str, time: pd.DatetimeIndex, since_hours: Floats, logits: Tensor
@@ -217,29 +220,20 @@ class MGPTCN:
     def latest(self, stay: Stay, encoded: EncodedStay, draws: int) -> tuple[Tensor, Tensor]:
         """The last encoded hour: the process's mean and draws (1 + D, M), and their logits (1 + D,)."""
         with one_thread(), torch.inference_mode():
-            course, beside = self._course(stay, encoded, draws)
-            inputs = course.hour_inputs(self.network, beside)
+            course = self._course(encoded, draws)
+            inputs = course.hour_inputs(self.network, self.beside(stay, encoded))
             if self.config.feed == "smoothed":
                 inputs = inputs.hours(slice(-self.config.reader.receptive_hours, None))
             return course.process[:, -1], self._read(inputs)[:, -1]
 
     def inputs(self, stay: Stay, encoded: EncodedStay, draws: int) -> Tensor:
         """The network's inputs as they look from the last encoded hour: (1 + D, T, F)."""
-        course, beside = self._course(stay, encoded, draws)
-        return course.inputs(self.network, beside)
+        return self._course(encoded, draws).inputs(self.network, self.beside(stay, encoded))
 
-    def _course(self, stay: Stay, encoded: EncodedStay, draws: int) -> tuple[Course, Tensor]:
-        """The process as it looks from the last encoded hour, and the channels (T, C) beside it."""
-        beside = self.beside(stay, encoded)
-        course = course_of(
-            self.config.feed,
-            self._kernel,
-            encoded,
-            draws=draws,
-            seed=DRAW_SEED,
-            path=self._path(encoded, draws),
-        )
-        return course, beside
+    def _course(self, encoded: EncodedStay, draws: int) -> Course:
+        """The process as it looks from the last encoded hour."""
+        path = self._path(encoded, draws)
+        return course_of(self.config.feed, self._kernel, encoded, draws=draws, seed=DRAW_SEED, path=path)
 
     def _path(self, encoded: EncodedStay, draws: int) -> HourlyPath | None:
         """The prior's draws that stays of usual length share."""
@@ -251,22 +245,23 @@ class MGPTCN:
         return self._drawn
 
     def beside(self, stay: Stay, encoded: EncodedStay) -> Tensor:
+        """The channels (T, C)."""
         return torch.from_numpy(channels(stay, encoded, self.standardisation.learnt))
 
-    def logits(self, stay: Stay, encoded: EncodedStay, draws: int) -> Tensor:
-        """Logits of every encoded hour, from the posterior mean and then from each draw: (1 + D, T)."""
+    def logits(self, encoded: EncodedStay, beside: Tensor, draws: int) -> Tensor:
+        """Logits of every encoded hour with the channels `beside` (T, C), from the posterior mean and then
+        from each draw: (1 + D, T).
+        """
         if encoded.hours == 0:
             return torch.empty(1, 0)
         with one_thread(), torch.inference_mode():
             if self.config.feed == "smoothed":
-                return self._read_windows(stay, encoded, draws)
-            course, beside = self._course(stay, encoded, draws)
-            return self._read(course.hour_inputs(self.network, beside))
+                return self._read_windows(encoded, beside, draws)
+            return self._read(self._course(encoded, draws).hour_inputs(self.network, beside))
 
-    def _read_windows(self, stay: Stay, encoded: EncodedStay, draws: int) -> Tensor:
+    def _read_windows(self, encoded: EncodedStay, beside: Tensor, draws: int) -> Tensor:
         """For each hour the window behind it, as it looks from there, through the network: (1 + D, T)."""
-        beside, reach = self.beside(stay, encoded), self.config.reader.receptive_hours
-        found = []
+        reach, found = self.config.reader.receptive_hours, []
         for hour in range(1, encoded.hours + 1):
             course = smoothed_course(self._kernel, encoded.until(hour), hour, draws, DRAW_SEED)
             inputs = course.hour_inputs(self.network, beside[:hour])

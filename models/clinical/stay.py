@@ -143,6 +143,11 @@ class Stay:
         steps = -(-covered // GRID_STEP)  # ceiling division, exact on timedeltas
         return _grid(self.admitted_at, steps)
 
+    @property
+    def revised(self) -> bool:
+        """Whether an observation was corrected or withdrawn."""
+        return not self.observations["known_until"].array.isna().all()
+
     def standing(self, time: datetime) -> Stay:
         """The stay without what was corrected or withdrawn by `time`; itself where that is nothing."""
         gone = self.observations["known_until"] <= pd.Timestamp(time)

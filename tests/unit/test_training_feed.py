@@ -45,7 +45,8 @@ def scored(model: MGPTCN, one: LabelledStay) -> Tensor:
     hours = int(one.hour[-1])
     stay = one.stay.standing(one.stay.grid()[hours - 1])
     """The logits of the score's horizon."""
-    return model.logits(stay, encode(stay, model.standardisation, hours), 0)[0]
+    encoded = encode(stay, model.standardisation, hours)
+    return model.logits(encoded, model.beside(stay, encoded), 0)[0]
 
 
 def test_the_feed_follows_the_configuration(tiny: TinyModel, labelled: list[LabelledStay]) -> None:

@@ -137,7 +137,7 @@ class Ensemble:
     def _score(self, stay: Stay, end: datetime | None) -> ScoreSeries:
         series = self._told(stay, end)
         x, low, high = (self.inputs(series, side) for side in ("value", "low", "high"))
-        value = np.stack([self._calibrated(one) for one in (x, low, high)])  # (3, T)
+        value = self._calibrated(np.concatenate([x, low, high])).reshape(3, len(x))
         value[1:] = np.sort(value[1:], axis=0)
         value[1:, np.isnan(series[0].low)] = np.nan
         status, reason = self._judged(series, x)

@@ -153,6 +153,11 @@ def _product(x: Tensor, weights: tuple[Tensor, Tensor], sides: int) -> Tensor:
     """x (T S, k) by the weights (k, C), biases added, BLOCK_HOURS hours at a time."""
     weight, bias = weights
     out, rows = x.new_empty(x.shape[0], weight.shape[1]), BLOCK_HOURS * sides
-    for block, product in zip(torch.split(x, rows), torch.split(out, rows), strict=True):
+    for block, product in zip(_blocks(x, rows), _blocks(out, rows), strict=True):
         torch.addmm(bias, block, weight, out=product)
     return out
+
+
+def _blocks(x: Tensor, rows: int) -> tuple[Tensor, ...]:
+    """x (n rows, k) as n times (rows, k)."""
+    return x.view(-1, rows, x.shape[1]).unbind()

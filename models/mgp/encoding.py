@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import repeat
 
 import numpy as np
 import numpy.typing as npt
@@ -93,7 +94,7 @@ def read(
     Raises UnknownVariable, and InvalidInput for a value that is not finite.
     """
     names = table["variable"].tolist()
-    which = np.fromiter((_PLACE.get(name, -1) for name in names), np.int64, len(names))
+    which = np.fromiter(map(_PLACE.get, names, repeat(-1)), np.int64, len(names))
     ours = which >= 0
     if not ours.all():
         for name in dict.fromkeys(names):

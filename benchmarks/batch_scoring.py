@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import pickle
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from typing import TypeVar
 from zipfile import ZipFile
 
 import numpy as np
+import torch
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from models import registry
@@ -37,7 +39,7 @@ from models.mgp_tcn import DRAW_SEED, MGPTCN
 from models.reading import BlockReader
 from pipelines.ingest.cinc2019 import open_source
 from pipelines.ingest.source import IngestedStay
-from pipelines.prediction_files import score_challenge
+from pipelines.prediction_files import TABLE_NAME, PredictionTable, score_challenge, write_psv
 from pipelines.predictions import StayPrediction, predict
 from pipelines.split import held_out
 
@@ -85,12 +87,14 @@ def stages(name: str, records: Path, count: int) -> None:
     predict(model, stays[0])  # first use pays for imports and caches
     print(f"| {count} stays | ms a stay |\n|---|---|")
     timed("read", count, lambda: list(islice(open_source(records).stays(), count)))
+    timed("hand to another process", count, lambda: handed_over(stays))
     leader = model.leader if isinstance(model, Ensemble) else model
     if isinstance(leader, MGPTCN) and leader.config.feed == "filtered":
         of_network(leader, stays)
     for member in model.members if isinstance(model, Ensemble) else ():
         timed(f"score, {member.name} alone", count, lambda one=member: score_all(one, stays))  # type: ignore[misc]
     batch = timed(f"score, {model.name}", count, lambda: score_all(model, stays))
+    timed("write", count, lambda: write_all(batch, model.threshold, records.with_name("written")))
     if isinstance(leader, MGPTCN):
         with plain(leader):
             alone, spent = measured(lambda: score_all(model, stays))
@@ -102,11 +106,11 @@ def stages(name: str, records: Path, count: int) -> None:
 
 
 def of_network(model: MGPTCN, stays: Sequence[IngestedStay]) -> None:
-    """Print what the parts of an MGP-TCN cost: encoding, channels, the process with its draws."""
+    """Print what the parts of an MGP-TCN cost: encoding, channels, the process and its draws, the network."""
     count, scale = len(stays), model.standardisation
     encoded = timed("encode", count, lambda: [encode(one.stay, scale, len(one.stay.grid())) for one in stays])
     pairs = list(zip(stays, encoded, strict=True))
-    timed("channels", count, lambda: [channels(one.stay, rows, scale.learnt) for one, rows in pairs])
+    beside = timed("channels", count, lambda: [channels(one.stay, rows, scale.learnt) for one, rows in pairs])
     draws = model.config.draws
     kept = HourlyPath(state_space(model.kernel), draws, DRAW_SEED)
     for what, path in (("drawn anew", None), ("kept", kept)):
@@ -114,7 +118,19 @@ def of_network(model: MGPTCN, stays: Sequence[IngestedStay]) -> None:
         def course(one: EncodedStay, path: HourlyPath | None = path) -> Course:
             return course_of("filtered", model.kernel, one, draws=draws, seed=DRAW_SEED, path=path)
 
-        timed(f"process, {draws} draws, prior {what}", count, lambda: [course(one) for one in encoded])
+        courses = timed(
+            f"process, {draws} draws, prior {what}", count, lambda: [course(one) for one in encoded]
+        )
+    with torch.inference_mode():
+        inputs = [
+            one.hour_inputs(model.network, torch.from_numpy(rows))
+            for one, rows in zip(courses, beside, strict=True)
+        ]
+        timed(
+            "network",
+            count,
+            lambda: [model.reader.read(one, model.reader.start(1 + draws)) for one in inputs],
+        )
 
 
 @contextmanager
@@ -131,6 +147,21 @@ def plain(model: MGPTCN) -> Iterator[None]:
 def score_all(model: EarlyWarningModel, stays: Sequence[IngestedStay]) -> list[StayPrediction]:
     """One prediction a stay."""
     return [predict(model, one) for one in stays]
+
+
+def handed_over(stays: Sequence[IngestedStay]) -> list[IngestedStay]:
+    """The stays as another process gets them."""
+    chunks = [stays[first : first + 16] for first in range(0, len(stays), 16)]
+    return [one for chunk in chunks for one in pickle.loads(pickle.dumps(chunk, pickle.HIGHEST_PROTOCOL))]
+
+
+def write_all(predictions: Sequence[StayPrediction], threshold: float, folder: Path) -> None:
+    """Every file of the challenge and the table."""
+    folder.mkdir(exist_ok=True)
+    with PredictionTable.writing(folder / TABLE_NAME, threshold) as table:
+        for one in predictions:
+            write_psv(one, threshold, folder)
+            table.add(one)
 
 
 def furthest(ours: Sequence[StayPrediction], theirs: Sequence[StayPrediction]) -> float:

@@ -37,13 +37,14 @@ import numpy.typing as npt
 from models import registry
 from models.base import EarlyWarningModel, Explanation, Inquiry
 from models.calibration import CLOSEST, Calibration, logit_of
+from models.charted import Charting, charted
 from models.clinical.errors import InvalidInput
 from models.clinical.score import ScoreSeries, ScoreStatus
 from models.clinical.stay import LabelledStay, Stay
 from models.contributions import contributions
 from models.folder import read_description, version_of, write_folder
 from models.mgp_tcn import MGPTCN, FilteredPosterior
-from models.revisions import as_at
+from models.revisions import as_at, score_as_known
 from models.stacking import Stacking
 
 Floats = npt.NDArray[np.float64]
@@ -88,6 +89,11 @@ class Ensemble:
                 bound="an MGP-TCN first, each name once, a weight each",
             )
         self.members, self.learnt = tuple(members), learnt
+        scale = self.leader.standardisation
+        reading_alike = (
+            one for one in self.members if isinstance(one, Charting) and one.standardisation.equals(scale)
+        )
+        self._charting = {one.name: one for one in reading_alike}
         told = "".join(member.version for member in members) + self._description()
         self._version = version_of(told, b"")
 
@@ -131,14 +137,25 @@ class Ensemble:
         INDETERMINATE or ABSENT where the first member is, INDETERMINATE where the members disagree too much.
         Raises what the members raise.
         """
-        series = [member.score(stay, end) for member in self.members]
+        return score_as_known(stay, end, self._score)
+
+    def _score(self, stay: Stay, end: datetime | None) -> ScoreSeries:
+        series = self._told(stay, end)
         x, low, high = (self.inputs(series, side) for side in ("value", "low", "high"))
-        value = np.stack([self._calibrated(one) for one in (x, low, high)])  # (3, T)
+        value = self._calibrated(np.concatenate([x, low, high])).reshape(3, len(x))
         value[1:] = np.sort(value[1:], axis=0)
         value[1:, np.isnan(series[0].low)] = np.nan
         status, reason = self._judged(series, x)
         value[:, [one is not ScoreStatus.PRESENT for one in status]] = np.nan
         return ScoreSeries(stay.stay_id, self.name, series[0].time, value[0], status, reason, *value[1:])
+
+    def _told(self, stay: Stay, end: datetime | None) -> list[ScoreSeries]:
+        """Each member's scores of a stay without corrections, charted once for those that read alike."""
+        chart, own = charted(stay, end, self.leader.standardisation), self._charting
+        return [
+            own[one.name].score_charted(chart) if one.name in own else one.score(stay, end)
+            for one in self.members
+        ]
 
     def inputs(self, series: Sequence[ScoreSeries], side: str = "value") -> Floats:
         """What each member says, (T, J), NaN where nothing: `value`, or the `low` or `high` of its spread

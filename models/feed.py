@@ -5,11 +5,13 @@ smoothed   every hour of the stay as it looks from the last one, as in the paper
 carried    no process: last values, carried forward
 
 T  grid hours     M  variables     C  channels     F  inputs     D  draws
+S  sides, the mean and the draws
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +31,25 @@ Integers = npt.NDArray[np.int64]
 Channels = npt.NDArray[np.float32]
 
 
+class HourInputs(NamedTuple):
+    """What the network reads: `process` (S, T, M), each side its own, and `rest` (T, F - M), told to all."""
+
+    process: Tensor
+    rest: Tensor
+
+    def whole(self) -> Tensor:
+        """The inputs of each side: (S, T, F)."""
+        return torch.cat([self.process, self.rest.expand(self.process.shape[0], -1, -1)], dim=-1)
+
+    def hours(self, chosen: slice) -> HourInputs:
+        """Those of some hours."""
+        return HourInputs(self.process[:, chosen], self.rest[chosen])
+
+    def and_then(self, later: HourInputs) -> HourInputs:
+        """These hours and then those."""
+        return HourInputs(torch.cat([self.process, later.process], 1), torch.cat([self.rest, later.rest]))
+
+
 @dataclass(frozen=True)
 class Course:
     """`process` (1 + D, T, M), its posterior mean and then draws, and its `deviation` (T, M)."""
@@ -38,9 +59,12 @@ class Course:
 
     def inputs(self, network: MGPTCNNetwork, channels: Tensor) -> Tensor:
         """The network's inputs with `channels` (T, C): (1 + D, T, F)."""
-        sides = len(self.process)
-        deviation, beside = self.deviation.expand(sides, -1, -1), channels.expand(sides, -1, -1)
-        return network.inputs(self.process, deviation, beside)
+        return self.hour_inputs(network, channels).whole()
+
+    def hour_inputs(self, network: MGPTCNNetwork, channels: Tensor) -> HourInputs:
+        """The same, with what the mean and all draws share said once."""
+        rest, variables = torch.cat([self.deviation, channels], dim=-1), self.process.shape[-1]
+        return HourInputs(self.process * network.mask[:variables], rest * network.mask[variables:])
 
 
 def course_of(

@@ -27,16 +27,17 @@ from safetensors.numpy import save as save_arrays
 from models.base import Explanation
 from models.calibration import Calibration
 from models.channels import CHANNELS, channels, of_variable
+from models.charted import Charted, charted
 from models.clinical.errors import InvalidInput
 from models.clinical.score import ScoreSeries, ScoreStatus
 from models.clinical.stay import LabelledStay, Stay
 from models.contributions import contributions
 from models.folder import check_saved_for, read_description, version_of, write_folder
-from models.mgp.encoding import EncodedStay, encode
+from models.mgp.encoding import encode
 from models.mgp.standardise import VARIABLES, Standardisation
 from models.revisions import as_at, score_as_known
 from models.sufficiency import SufficiencyRule
-from models.trees import Rows, Trees
+from models.trees import Trees
 
 WEIGHTS = "trees.safetensors"
 
@@ -110,6 +111,11 @@ class HourlyTrees:
         """How it was learnt: data, split, figures on validation."""
         return self.learnt.training
 
+    @property
+    def standardisation(self) -> Standardisation:
+        """The scale of what the trees read."""
+        return self.learnt.standardisation
+
     def fit(self, train: Sequence[LabelledStay], validation: Sequence[LabelledStay]) -> Self:
         """New trees of this configuration grown on `train`, calibrated on `validation`."""
         from models.hourly_trees_learning import learn  # noqa: PLC0415  growing is not loaded to score
@@ -125,15 +131,14 @@ class HourlyTrees:
         return score_as_known(stay, end, self._score)
 
     def _score(self, stay: Stay, end: datetime | None) -> ScoreSeries:
-        time = stay.grid(end)
-        encoded = encode(stay, self.learnt.standardisation, len(time))
-        status, reason = self.config.sufficiency.judge_all(encoded.since_hours)
-        value = self.learnt.calibration(self.learnt.trees.logit(self._rows(stay, encoded)))
-        value[[one is not ScoreStatus.PRESENT for one in status]] = np.nan
-        return ScoreSeries(stay.stay_id, self.name, time, value, status, reason)
+        return self.score_charted(charted(stay, end, self.standardisation))
 
-    def _rows(self, stay: Stay, encoded: EncodedStay) -> Rows:
-        return channels(stay, encoded, self.learnt.standardisation.learnt)
+    def score_charted(self, chart: Charted) -> ScoreSeries:
+        """The scores on the chart's grid."""
+        status, reason = self.config.sufficiency.judge_all(chart.encoded.since_hours)
+        value = self.learnt.calibration(self.learnt.trees.logit(chart.channels))
+        value[[one is not ScoreStatus.PRESENT for one in status]] = np.nan
+        return ScoreSeries(chart.stay.stay_id, self.name, chart.time, value, status, reason)
 
     def explain(self, stay: Stay, time: datetime) -> Explanation:
         """What each variable adds to the score of the last grid hour not after `time` along the trees' paths:
@@ -143,10 +148,10 @@ class HourlyTrees:
         Empty where there is no score. Raises InvalidInput if `time` lies before the first grid hour.
         """
         at, hour, known = as_at(stay, time)
-        encoded = encode(known, self.learnt.standardisation, hour)
+        encoded = encode(known, self.standardisation, hour)
         if self.config.sufficiency.judge(encoded.since_hours[hour - 1])[0] is not ScoreStatus.PRESENT:
             return Explanation(at, ())
-        row = self._rows(known, encoded)[-1:]
+        row = channels(known, encoded, self.standardisation.learnt)[-1:]
         added = self.learnt.trees.contributions(row)[0]
         (score,) = self.learnt.calibration(self.learnt.trees.logit(row))
         own = np.array([added[of_variable(m)].sum() for m in range(len(VARIABLES))])

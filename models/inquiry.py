@@ -64,7 +64,7 @@ def next_measurements(
     process, logits = (side[1:].double().numpy() for side in model.latest(known, encoded, DRAWS))
     if len(logits) == 0:  # a network without a process has no draws
         return ()
-    score = calibrated(logits[:, model.config.primary])
+    score = calibrated(logits)
     width = float(np.subtract(*np.percentile(score, [90.0, 10.0])))
     noise = np.random.default_rng(SEED).standard_normal(process.shape)
     reading = process + noise * np.sqrt(model.kernel.noise.double().numpy())
@@ -90,4 +90,4 @@ def _explained(score: Floats, reading: Floats) -> Floats:
 def latest_logit(model: MGPTCN, stay: Stay, hour: int) -> Floats:
     """The logit of grid hour `hour`, (1,), whether or not enough is known to show a score."""
     _, logits = model.latest(stay, encode(stay, model.standardisation, hour), 0)
-    return logits[:, model.config.primary].double().numpy()
+    return np.asarray(logits.double().numpy())

@@ -9,7 +9,7 @@ what the score would be, had the truth been measured.
 `score(stay.until(t))` equals `score(stay)` up to t in every bit: the process goes observation by observation,
 and the network reads blocks of hours of one shape.
 
-    T  grid hours     M  variables     F  inputs     D  draws     K  horizons
+    T  grid hours     M  variables     F  inputs     D  draws
 
 Source: Moor 2019 arXiv:1902.01659; Futoma 2017 arXiv:1706.04152. They smooth over the whole window with a
 dense factorisation, normalise over time and score once a stay.
@@ -35,11 +35,12 @@ from torch import Tensor
 from models.base import Explanation, Inquiry
 from models.calibration import Calibration
 from models.channels import channels
+from models.charted import Charted, charted
 from models.clinical.errors import ScoringFailed
 from models.clinical.score import ScoreSeries, ScoreStatus
 from models.clinical.stay import LabelledStay, Stay
 from models.clinical.variables import variable as catalogued
-from models.feed import Course, course_of, smoothed_course
+from models.feed import Course, HourInputs, course_of, smoothed_course
 from models.folder import check_saved_for, read_description, version_of, write_folder
 from models.mgp.encoding import EncodedStay, encode
 from models.mgp.hourly import HourlyPath
@@ -138,10 +139,12 @@ class MGPTCN:
         return score_as_known(stay, end, self._score)
 
     def _score(self, stay: Stay, end: datetime | None) -> ScoreSeries:
-        time = stay.grid(end)
-        encoded = encode(stay, self.standardisation, len(time))
-        logits = self.logits(stay, encoded, self.config.draws)[..., self.config.primary]  # (1 + D, T)
-        return self.judged(stay.stay_id, time, encoded.since_hours, logits)
+        return self.score_charted(charted(stay, end, self.standardisation))
+
+    def score_charted(self, chart: Charted) -> ScoreSeries:
+        """The scores on the chart's grid. Raises ScoringFailed on a numerical failure."""
+        logits = self.logits(chart.encoded, torch.from_numpy(chart.channels), self.config.draws)
+        return self.judged(chart.stay.stay_id, chart.time, chart.encoded.since_hours, logits)
 
     def judged(
         self, stay_id: str, time: pd.DatetimeIndex, since_hours: Floats, logits: Tensor
@@ -220,31 +223,22 @@ class MGPTCN:
         ]
 
     def latest(self, stay: Stay, encoded: EncodedStay, draws: int) -> tuple[Tensor, Tensor]:
-        """The last encoded hour: the process's mean and draws (1 + D, M), and their logits (1 + D, K)."""
+        """The last encoded hour: the process's mean and draws (1 + D, M), and their logits (1 + D,)."""
         with one_thread(), torch.inference_mode():
-            course, beside = self._course(stay, encoded, draws)
-            inputs = course.inputs(self.network, beside)
+            course = self._course(encoded, draws)
+            inputs = course.hour_inputs(self.network, self.beside(stay, encoded))
             if self.config.feed == "smoothed":
-                inputs = inputs[:, -self.config.reader.receptive_hours :]
+                inputs = inputs.hours(slice(-self.config.reader.receptive_hours, None))
             return course.process[:, -1], self._read(inputs)[:, -1]
 
     def inputs(self, stay: Stay, encoded: EncodedStay, draws: int) -> Tensor:
         """The network's inputs as they look from the last encoded hour: (1 + D, T, F)."""
-        course, beside = self._course(stay, encoded, draws)
-        return course.inputs(self.network, beside)
+        return self._course(encoded, draws).inputs(self.network, self.beside(stay, encoded))
 
-    def _course(self, stay: Stay, encoded: EncodedStay, draws: int) -> tuple[Course, Tensor]:
-        """The process as it looks from the last encoded hour, and the channels (T, C) beside it."""
-        beside = self.beside(stay, encoded)
-        course = course_of(
-            self.config.feed,
-            self._kernel,
-            encoded,
-            draws=draws,
-            seed=DRAW_SEED,
-            path=self._path(encoded, draws),
-        )
-        return course, beside
+    def _course(self, encoded: EncodedStay, draws: int) -> Course:
+        """The process as it looks from the last encoded hour."""
+        path = self._path(encoded, draws)
+        return course_of(self.config.feed, self._kernel, encoded, draws=draws, seed=DRAW_SEED, path=path)
 
     def _path(self, encoded: EncodedStay, draws: int) -> HourlyPath | None:
         """The prior's draws that stays of usual length share."""
@@ -256,30 +250,32 @@ class MGPTCN:
         return self._drawn
 
     def beside(self, stay: Stay, encoded: EncodedStay) -> Tensor:
+        """The channels (T, C)."""
         return torch.from_numpy(channels(stay, encoded, self.standardisation.learnt))
 
-    def logits(self, stay: Stay, encoded: EncodedStay, draws: int) -> Tensor:
-        """Logits of every encoded hour, from the posterior mean and then from each draw: (1 + D, T, K)."""
+    def logits(self, encoded: EncodedStay, beside: Tensor, draws: int) -> Tensor:
+        """Logits of every encoded hour with the channels `beside` (T, C), from the posterior mean and then
+        from each draw: (1 + D, T).
+        """
         if encoded.hours == 0:
-            return torch.empty(1, 0, len(self.config.horizons_hours))
+            return torch.empty(1, 0)
         with one_thread(), torch.inference_mode():
             if self.config.feed == "smoothed":
-                return self._read_windows(stay, encoded, draws)
-            return self._read(self.inputs(stay, encoded, draws))
+                return self._read_windows(encoded, beside, draws)
+            return self._read(self._course(encoded, draws).hour_inputs(self.network, beside))
 
-    def _read_windows(self, stay: Stay, encoded: EncodedStay, draws: int) -> Tensor:
-        """For each hour the window behind it, as it looks from there, through the network: (1 + D, T, K)."""
-        beside, reach = self.beside(stay, encoded), self.config.reader.receptive_hours
-        found = []
+    def _read_windows(self, encoded: EncodedStay, beside: Tensor, draws: int) -> Tensor:
+        """For each hour the window behind it, as it looks from there, through the network: (1 + D, T)."""
+        reach, found = self.config.reader.receptive_hours, []
         for hour in range(1, encoded.hours + 1):
             course = smoothed_course(self._kernel, encoded.until(hour), hour, draws, DRAW_SEED)
-            window = course.inputs(self.network, beside[:hour])[:, -reach:]
-            found.append(self._read(window)[:, -1])
+            inputs = course.hour_inputs(self.network, beside[:hour])
+            found.append(self._read(inputs.hours(slice(-reach, None)))[:, -1])
         return torch.stack(found, dim=1)
 
-    def _read(self, inputs: Tensor) -> Tensor:
-        """Inputs (1 + D, T, F) from their first hour through the network: (1 + D, T, K)."""
-        return self.reader.read(inputs, self.reader.start(len(inputs)))[0]
+    def _read(self, inputs: HourInputs) -> Tensor:
+        """Inputs from their first hour through the network: the score's logits, (1 + D, T)."""
+        return self.reader.read(inputs, self.reader.start(inputs.process.shape[0]))[0]
 
     def save(self, folder: Path) -> None:
         """Write model.json and weights.safetensors to `folder`."""

@@ -61,7 +61,7 @@ def score_as_known(
     stay: Stay, end: datetime | None, score: Callable[[Stay, datetime | None], ScoreSeries]
 ) -> ScoreSeries:
     """One series on `stay.grid(end)` of what `score`, which knows of no corrections, says of each stretch."""
-    if not stay.observations["known_until"].notna().any():
+    if not stay.revised:
         return score(stay, end)
     grid = stay.grid(end)
     parts = [(one, score(one.known, one.end)) for one in stretches(stay, grid)]

@@ -17,9 +17,10 @@ import torch
 from models.clinical.errors import InvalidInput
 from models.clinical.score import ScoreSeries
 from models.clinical.stay import Stay
-from models.feed import fed
+from models.feed import HourInputs, fed
 from models.mgp.course import Course
 from models.mgp.encoding import encode
+from models.mgp.standardise import VARIABLES
 from models.mgp_tcn import DRAW_SEED, MGPTCN
 from models.network import INPUTS
 from models.reading import BLOCK_HOURS
@@ -45,7 +46,9 @@ class Watch:
         self._course = Course(model.kernel, model.config.draws, DRAW_SEED)
         sides = 1 + model.config.draws
         self._remembered = model.reader.start(sides)
-        self._begun = torch.empty(sides, 0, INPUTS)  # inputs of the block that is not whole yet
+        variables = len(VARIABLES)
+        # of the block that is not whole yet
+        self._begun = HourInputs(torch.empty(sides, 0, variables), torch.empty(0, INPUTS - variables))
         self._hours = 0
 
     def advance(self, stay: Stay, end: datetime | None = None) -> ScoreSeries:
@@ -58,9 +61,10 @@ class Watch:
         encoded = encode(stay, model.standardisation, len(time))
         with one_thread(), torch.inference_mode():
             beside = model.beside(stay, encoded)[first:]
-            new = fed(self._course.advance(encoded)).inputs(model.network, beside)
-            begun = torch.cat([self._begun, new], dim=1)
+            new = fed(self._course.advance(encoded)).hour_inputs(model.network, beside)
+            read = self._begun.process.shape[1]
+            begun = self._begun.and_then(new)
             logits, self._remembered = model.reader.read(begun, self._remembered)
-            logits = logits[:, self._begun.shape[1] :, model.config.primary]
-        self._begun, self._hours = begun[:, begun.shape[1] // BLOCK_HOURS * BLOCK_HOURS :], len(time)
-        return model.judged(stay.stay_id, time[first:], encoded.since_hours[first:], logits)
+        whole = begun.process.shape[1] // BLOCK_HOURS * BLOCK_HOURS
+        self._begun, self._hours = begun.hours(slice(whole, None)), len(time)
+        return model.judged(stay.stay_id, time[first:], encoded.since_hours[first:], logits[:, read:])

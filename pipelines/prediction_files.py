@@ -6,7 +6,7 @@ A file appears under its name when it is complete, never before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC
@@ -65,6 +65,8 @@ SCORE_SCHEMA = pa.schema(
 )
 _ROWS_A_GROUP = 50_000
 
+Predictions = Sequence[StayPrediction]
+
 
 @dataclass(frozen=True)
 class ScoredSource:
@@ -95,16 +97,14 @@ def score_source(
         pq.ParquetWriter(table, SCORE_SCHEMA, compression="zstd") as parquet,
         pa.csv.CSVWriter(text, SCORE_SCHEMA) as csv,
     ):
-        waiting = _Waiting(lambda rows: (parquet.write_table(rows), csv.write_table(rows)))
-        done = _score(
-            source,
-            loaded,
-            model,
-            lambda one: waiting.add(_score_rows(one)),
-            out,
-            workers=workers,
-            progress=progress,
-        )
+
+        def write(stays: Predictions) -> None:
+            rows = _score_rows(stays)
+            parquet.write_table(rows)
+            csv.write_table(rows)
+
+        waiting = _Waiting(write)
+        done = _score(source, loaded, model, waiting.add, out, workers=workers, progress=progress)
         waiting.flush()
     return done
 
@@ -199,31 +199,30 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 class _Waiting:
-    """Tables of few rows, handed on together when they are many."""
+    """Predictions of few rows, handed on together when they are many: a table of each would cost more."""
 
-    def __init__(self, write: Callable[[pa.Table], object]) -> None:
+    def __init__(self, write: Callable[[Predictions], object]) -> None:
         self._write = write
-        self._tables: list[pa.Table] = []
+        self._predictions: list[StayPrediction] = []
         self._rows = 0
 
-    def add(self, table: pa.Table) -> None:
-        self._tables.append(table)
-        self._rows += len(table)
+    def add(self, prediction: StayPrediction) -> None:
+        self._predictions.append(prediction)
+        self._rows += len(prediction.hour)
         if self._rows >= _ROWS_A_GROUP:
             self.flush()
 
     def flush(self) -> None:
-        if self._tables:
-            self._write(pa.concat_tables(self._tables))
-        self._tables, self._rows = [], 0
+        if self._predictions:
+            self._write(self._predictions)
+        self._predictions, self._rows = [], 0
 
 
 class PredictionTable:
     """Appends predictions to a Parquet file in groups of rows; made by `writing`."""
 
-    def __init__(self, waiting: _Waiting, threshold: float) -> None:
+    def __init__(self, waiting: _Waiting) -> None:
         self._waiting = waiting
-        self._threshold = threshold
 
     @classmethod
     @contextmanager
@@ -233,49 +232,66 @@ class PredictionTable:
             replacing(path) as unfinished,
             pq.ParquetWriter(unfinished, SCHEMA, compression="zstd") as writer,
         ):
-            waiting = _Waiting(writer.write_table)
-            yield cls(waiting, threshold)
+            waiting = _Waiting(lambda stays: writer.write_table(prediction_rows(stays, threshold)))
+            yield cls(waiting)
             waiting.flush()
 
     def add(self, prediction: StayPrediction) -> None:
         """Append the rows of one stay."""
-        self._waiting.add(prediction_rows(prediction, self._threshold))
+        self._waiting.add(prediction)
 
 
-def prediction_rows(one: StayPrediction, threshold: float) -> pa.Table:
-    """One stay in `SCHEMA`; a row is predicted positive from `threshold` on."""
-    rows = len(one.hour)
-    columns: dict[str, Any] = {
-        "stay_id": [one.stay_id] * rows,
-        "subject_id": [one.subject_id] * rows,
-        "hour": one.hour,
-        **_numbers(one),
-        "status": [str(status) for status in one.status],
-        "reason": list(one.reason),
-        "probability": one.probability,
-        "predicted": one.predicted(threshold),
-        "label": pa.nulls(rows, pa.int8()) if one.label is None else one.label,
-        "care_unit": pa.array([one.care_unit] * rows, pa.string()),
+def prediction_rows(stays: Predictions, threshold: float) -> pa.Table:
+    """At least one stay in `SCHEMA`; a row is predicted positive from `threshold` on."""
+    columns = {
+        "stay_id": _each_row(stays, [one.stay_id for one in stays]),
+        "subject_id": _each_row(stays, [one.subject_id for one in stays]),
+        **_score_columns(stays),
+        "probability": np.concatenate([one.probability for one in stays]),
+        "predicted": np.concatenate([one.predicted(threshold) for one in stays]),
+        "label": pa.concat_arrays([_label(one) for one in stays]),
+        "care_unit": _each_row(stays, [one.care_unit for one in stays]),
     }
     return pa.table(columns, schema=SCHEMA)
 
 
-def _numbers(one: StayPrediction) -> dict[str, Any]:
-    """Value and spread; NaN becomes null."""
-    columns = {"value": one.value, "low": one.low, "high": one.high}
-    return {name: pa.array(values, from_pandas=True) for name, values in columns.items()}
-
-
-def _score_rows(one: StayPrediction) -> pa.Table:
-    admitted_at = np.datetime64(one.admitted_at.astimezone(UTC).replace(tzinfo=None), "us")
-    columns: dict[str, Any] = {
-        "stay": [one.stay_id] * len(one.hour),
-        "time": admitted_at + one.hour.astype("timedelta64[h]"),
-        "hour": one.hour,
-        **_numbers(one),
-        "status": [str(status) for status in one.status],
-        "reason": list(one.reason),
-        "subject": [one.subject_id] * len(one.hour),
-        "care_unit": pa.array([one.care_unit] * len(one.hour), pa.string()),
+def _score_rows(stays: Predictions) -> pa.Table:
+    times = [
+        np.datetime64(one.admitted_at.astimezone(UTC).replace(tzinfo=None), "us")
+        + one.hour.astype("timedelta64[h]")
+        for one in stays
+    ]
+    columns = {
+        "stay": _each_row(stays, [one.stay_id for one in stays]),
+        "time": np.concatenate(times),
+        **_score_columns(stays),
+        "subject": _each_row(stays, [one.subject_id for one in stays]),
+        "care_unit": _each_row(stays, [one.care_unit for one in stays]),
     }
     return pa.table(columns, schema=SCORE_SCHEMA)
+
+
+def _score_columns(stays: Predictions) -> dict[str, Any]:
+    """Hour, value and spread, NaN become null, status and reason."""
+    sides = {
+        "value": [one.value for one in stays],
+        "low": [one.low for one in stays],
+        "high": [one.high for one in stays],
+    }
+    return {
+        "hour": np.concatenate([one.hour for one in stays]),
+        **{name: pa.array(np.concatenate(side), from_pandas=True) for name, side in sides.items()},
+        "status": [str(status) for one in stays for status in one.status],
+        "reason": [reason for one in stays for reason in one.reason],
+    }
+
+
+def _each_row(stays: Predictions, told: Sequence[str | None]) -> pa.Array:
+    """What is told of each stay, in every row of it."""
+    return pa.array(told, pa.string()).take(
+        np.repeat(np.arange(len(stays)), [len(one.hour) for one in stays])
+    )
+
+
+def _label(one: StayPrediction) -> pa.Array:
+    return pa.nulls(len(one.hour), pa.int8()) if one.label is None else pa.array(one.label, pa.int8())

@@ -38,7 +38,7 @@ class InterventionKind(StrEnum):
 
 def empty_interventions() -> pd.DataFrame:
     """An intervention table without rows."""
-    return _nothing_done().copy()  # made once: most stays of most sources have none
+    return _nothing_done().copy(deep=False)  # made once: without rows none can change
 
 
 def intervention_table(start: object, end: object, kind: object, rate: object, agent: object) -> pd.DataFrame:
@@ -63,7 +63,9 @@ def intervention_table(start: object, end: object, kind: object, rate: object, a
 
 
 def microseconds(time: Any) -> pd.DatetimeIndex:
-    """Times as a column of a stay's tables holds them: datetime64[us, UTC]."""
+    """Times as a column of a stay's tables holds them: datetime64[us, UTC]; numpy's are UTC as they are."""
+    if isinstance(time, np.ndarray) and time.dtype.kind == "M":
+        return pd.DatetimeIndex(time, tz=UTC).as_unit("us")
     there = isinstance(time, pd.DatetimeIndex) and time.tz is UTC
     index: pd.DatetimeIndex = time if there else pd.DatetimeIndex(pd.to_datetime(time, utc=True))
     return index.as_unit("us")

@@ -23,6 +23,7 @@ from models.clinical.score import GRID_STEP as GRID_STEP  # noqa: PLC0414 offere
 Sex = Literal["female", "male"]
 
 _NEVER = np.datetime64("NaT", "us")
+_TEXT = pd.StringDtype(na_value=np.nan)  # what "str" means; that name is looked up anew each time
 OBSERVATION_COLUMNS = ("time", "known_at", "known_until", "variable", "value", "censored")
 
 
@@ -58,9 +59,9 @@ def observation_table(
     order = np.lexsort((signs, untils.asi8, values, names, times.asi8, knowns.asi8))
     return pd.DataFrame(
         {
-            "time": times[order],
-            "known_at": knowns[order],
-            "known_until": untils[order],
+            "time": times.array.take(order),
+            "known_at": knowns.array.take(order),
+            "known_until": untils.array.take(order),
             "variable": name.take(names[order]),
             "value": values[order],
             "censored": sign.take(signs[order]),
@@ -71,11 +72,11 @@ def observation_table(
 
 def _coded(text: object) -> tuple[pd.api.extensions.ExtensionArray, npt.NDArray[np.int64]]:
     """The different words in `text` (n,) in order, as a column holds them, and which each is (n,)."""
-    words = np.asarray(text, dtype=np.str_).tolist()
+    words = [*map(str, np.asarray(text, dtype=object).tolist())]
     different = sorted(set(words))
     place = {word: code for code, word in enumerate(different)}
-    codes = np.array([place[word] for word in words], dtype=np.int64)
-    return pd.array(different, dtype="str"), codes
+    codes = np.fromiter(map(place.__getitem__, words), np.int64, len(words))
+    return pd.array(different, dtype=_TEXT), codes
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,11 @@ class Stay:
         covered = max((end or self.last_known_at) - self.admitted_at, timedelta(0))
         steps = -(-covered // GRID_STEP)  # ceiling division, exact on timedeltas
         return _grid(self.admitted_at, steps)
+
+    @property
+    def revised(self) -> bool:
+        """Whether an observation was corrected or withdrawn."""
+        return not self.observations["known_until"].array.isna().all()
 
     def standing(self, time: datetime) -> Stay:
         """The stay without what was corrected or withdrawn by `time`; itself where that is nothing."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import repeat
 
 import numpy as np
 import numpy.typing as npt
@@ -93,7 +94,7 @@ def read(
     Raises UnknownVariable, and InvalidInput for a value that is not finite.
     """
     names = table["variable"].tolist()
-    which = np.array([_PLACE.get(name, -1) for name in names], dtype=np.int64)
+    which = np.fromiter(map(_PLACE.get, names, repeat(-1)), np.int64, len(names))
     ours = which >= 0
     if not ours.all():
         for name in dict.fromkeys(names):
@@ -114,7 +115,7 @@ def read(
 
 def _microseconds(column: pd.Series) -> Integers:
     """Times as whole microseconds since 1970."""
-    return np.asarray(pd.DatetimeIndex(column).as_unit("us").asi8)
+    return np.asarray(column.array, dtype="datetime64[us]").view(np.int64)
 
 
 def _since(time: Integers, known_at: Integers, which: Integers, grid: Integers) -> Floats:

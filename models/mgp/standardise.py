@@ -55,6 +55,11 @@ class Standardisation:
         """Out of what a model's file holds, arrays or tensors by name; `arrays` keeps the rest."""
         return cls(*(np.asarray(arrays.pop(f"standardisation.{column.name}")) for column in fields(cls)))
 
+    def equals(self, other: Standardisation) -> bool:
+        """Whether `other` makes the same of every value."""
+        mine, theirs = self.arrays(), other.arrays()
+        return all(np.array_equal(mine[name], theirs[name], equal_nan=True) for name in mine)
+
     def arrays(self) -> dict[str, Array]:
         """Every column by its name in a model's file."""
         return {f"standardisation.{name}": column for name, column in asdict(self).items()}

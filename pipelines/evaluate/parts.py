@@ -64,7 +64,7 @@ def score_part(models: tuple[Scored, ...], chunk: Chunk) -> Part:
     """Score the stays of a chunk with every model; runs wherever the engine wants."""
     names: Names = tuple(model.load for model in models)
     tables = [
-        _scores(chunk.site, model, prediction_rows(prediction, model.threshold))
+        _scores(chunk.site, model, prediction_rows([prediction], model.threshold))
         for predictions in predict_chunk(names, chunk.stays)
         for model, prediction in zip(models, predictions, strict=True)
     ]

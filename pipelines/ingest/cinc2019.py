@@ -9,10 +9,10 @@ doi:10.13026/v64v-d857.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
@@ -22,15 +22,17 @@ import pandas as pd
 
 from models.clinical.errors import UnreadableSource
 from models.clinical.quarantine import (
+    Accepted,
     Cell,
     Quarantined,
     Reason,
     as_json,
-    check_values,
+    check_value,
     number_text,
     read_number,
 )
 from models.clinical.stay import Sex, Stay, observation_table
+from models.clinical.units import same_unit
 from models.clinical.variables import variable
 from pipelines.ingest.facts import PLAUSIBLE_AGE, Facts
 from pipelines.ingest.files import find_record_files
@@ -99,15 +101,14 @@ class _Table:
         found: npt.NDArray[np.float64] = self.number[:, self.columns.index(name)]
         return found
 
-    def present(self, name: str) -> tuple[npt.NDArray[np.int64], Sequence[Cell] | npt.NDArray[np.float64]]:
-        """The rows (P,) of one column that hold something, and what they hold (P,)."""
-        index, number = self.columns.index(name), self.column(name)
-        if not self.text:
-            row = np.flatnonzero(~np.isnan(number))
-            return row, number[row]
-        text = {row: cell for (row, column), cell in self.text.items() if column == index}
-        held = [row for row, value in enumerate(number.tolist()) if row in text or not np.isnan(value)]
-        return np.array(held, dtype=np.int64), [text.get(row, float(number[row])) for row in held]
+    def first(self, name: str) -> tuple[int, Cell]:
+        """The number of the first row that holds something in one column, from 1, and what it holds."""
+        index = self.columns.index(name)
+        for row, value in enumerate(self.column(name).tolist()):
+            text = self.text.get((row, index))
+            if text is not None or not np.isnan(value):
+                return row + 1, value if text is None else text
+        return 1, None
 
 
 def open_source(path: Path) -> RecordSource:
@@ -128,7 +129,7 @@ def read_psv(name: str, content: bytes) -> IngestedStay:
     hour = _hours(name, table)
     observations, quarantine, cells_read = _observations(stay_id, table, hour)
     facts = Facts(stay_id)
-    (age_row, age), (gender_row, gender) = _first(table, "Age"), _first(table, "Gender")
+    (age_row, age), (gender_row, gender) = table.first("Age"), table.first("Gender")
     stay = Stay(
         stay_id,
         subject_id=stay_id,
@@ -218,70 +219,66 @@ def _labels(name: str, table: _Table) -> npt.NDArray[np.int8] | None:
 def _observations(
     stay_id: str, table: _Table, hour: npt.NDArray[np.int64]
 ) -> tuple[pd.DataFrame, tuple[Quarantined, ...], int]:
-    hours, names, values, signs = [], [], [], [np.array([], dtype="U1")]
-    quarantine: list[Quarantined] = []
-    cells_read = 0
-    for column in table.columns:
-        if column in FACTS or column == LABEL:
+    low, high = _plausible(table.columns)
+    plain = (table.number >= low) & (table.number <= high)
+    rows, columns = (index.tolist() for index in np.nonzero(plain))
+    values, signs, quarantine = table.number[plain].tolist(), [""] * len(rows), []
+    others = _others(table, plain)
+    for column, row in others:
+        cell = table.text.get((row, column), float(table.number[row, column]))
+        verdict = _judged(table.columns[column], cell)
+        if isinstance(verdict, Quarantined):
+            quarantine.append(replace(verdict, stay_id=stay_id, row=row + 1))
             continue
-        row, cells = table.present(column)
-        if not len(row):
-            continue
-        cells_read += len(row)
-        if column not in COLUMNS:
-            quarantine += _unknown_column(stay_id, column, row, cells)
-            continue
+        rows.append(row)
+        columns.append(column)
+        values.append(verdict.value)
+        signs.append(verdict.censored)
+    time = np.datetime64(ADMITTED_AT.replace(tzinfo=None), "us") + hour[rows].astype("timedelta64[h]")
+    names = [COLUMNS[table.columns[column]][0] for column in columns]
+    observations = observation_table(time, time, names, values, censored=signs)
+    return observations, tuple(quarantine), int(plain.sum()) + len(others)
+
+
+@lru_cache(maxsize=16)
+def _plausible(columns: tuple[str, ...]) -> npt.NDArray[np.float64]:
+    """Between what a number of each column is an observation as it stands: least and greatest (2, C).
+
+    Nothing lies between them where a column is not mapped, or its unit has to be converted.
+    """
+    none = np.inf, -np.inf
+    ranges = [none] * len(columns)
+    for index, column in enumerate(columns):
+        name, unit = COLUMNS.get(column, ("", None))
+        if name and same_unit(variable(name), unit):
+            ranges[index] = variable(name).plausible
+    return np.array(ranges).T
+
+
+def _others(table: _Table, plain: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Column and row of every other cell that holds something and is not about the stay, in this order."""
+    numbers = zip(*(index.tolist() for index in np.nonzero(~plain & ~np.isnan(table.number))), strict=True)
+    facts = {index for index, column in enumerate(table.columns) if column in FACTS or column == LABEL}
+    return sorted((column, row) for row, column in (*numbers, *table.text) if column not in facts)
+
+
+def _judged(column: str, cell: Cell) -> Accepted | Quarantined:
+    if column in COLUMNS:
         name, unit = COLUMNS[column]
-        checked = check_values(variable(name), cells, unit)
-        hours.append(hour[row[checked.accepted]])
-        values.append(checked.value[checked.accepted])
-        names += [name] * len(values[-1])
-        signs.append(checked.censored[checked.accepted])
-        quarantine += [_placed(entry, stay_id, row) for entry in checked.quarantined]
-    elapsed = np.concatenate([*hours, []]).astype("timedelta64[h]")
-    time = pd.DatetimeIndex(np.datetime64(ADMITTED_AT.replace(tzinfo=None), "us") + elapsed, tz=UTC)
-    observations = observation_table(
-        time,
-        time,
-        names,
-        np.concatenate([*values, []]),
-        censored=np.concatenate([np.array([], "U1"), *signs]),
-    )
-    return observations, tuple(quarantine), cells_read
-
-
-def _placed(entry: Quarantined, stay_id: str, rows: npt.NDArray[np.int64]) -> Quarantined:
-    return replace(entry, stay_id=stay_id, row=int(rows[entry.row or 0]) + 1)
-
-
-def _unknown_column(
-    stay_id: str,
-    column: str,
-    rows: npt.NDArray[np.int64],
-    cells: Sequence[Cell] | npt.NDArray[np.float64],
-) -> list[Quarantined]:
+        return check_value(name, cell, unit)
     detail = f"{SOURCE} has no column {column}: expected one of {', '.join(COLUMNS)}"
-    return [
-        Quarantined(Reason.UNKNOWN_VARIABLE, detail, row, stay_id, column, as_json(cell))
-        for row, cell in zip((rows + 1).tolist(), cells, strict=True)
-    ]
-
-
-def _first(table: _Table, column: str) -> tuple[int, Cell]:
-    """The number of the first row that holds something, from 1, and what it holds."""
-    row, cells = table.present(column)
-    return (int(row[0]) + 1, cells[0]) if len(row) else (1, None)
+    return Quarantined(Reason.UNKNOWN_VARIABLE, detail, variable=column, value=as_json(cell))
 
 
 def _care_unit(facts: Facts, table: _Table) -> str | None:
     for column, unit in (("Unit1", "MICU"), ("Unit2", "SICU")):
-        row, cell = _first(table, column)
+        row, cell = table.first(column)
         if facts.number(column, cell, (0, 1), "(flag)", row) == 1:
             return unit
     return None
 
 
 def _hospital_admitted_at(facts: Facts, table: _Table) -> datetime | None:
-    row, cell = _first(table, "HospAdmTime")
+    row, cell = table.first("HospAdmTime")
     hours = facts.number("hospital_admitted_at", cell, (-LONGEST_STAY, 0), "h", row)
     return None if hours is None else ADMITTED_AT + timedelta(hours=hours)

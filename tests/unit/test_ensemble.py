@@ -73,6 +73,26 @@ def test_a_score_is_the_calibrated_sum_of_what_the_members_say(
     assert found.status == members[0].score(stay).status
 
 
+@pytest.mark.parametrize("moved", [0.0, 1000.0])
+def test_each_member_reads_by_its_own_scale_what_stood_at_each_hour(
+    tiny: TinyModel,
+    trees: HourlyTrees,
+    standardisation: Standardisation,
+    random_stay: RandomStay,
+    moved: float,
+) -> None:
+    """Members of one scale are charted together, to the bit as if each had read the stay alone."""
+    scale = replace(standardisation, location=standardisation.location + moved)
+    model = ensemble([tiny(), HourlyTrees(trees.config, replace(trees.learnt, standardisation=scale))])
+    stay = random_stay(3)
+    stay.observations.loc[stay.observations.index[::5], "known_until"] = stay.admitted_at + timedelta(hours=9)
+    series = [member.score(stay) for member in model.members]
+    expected = model.learnt.calibration(model.learnt.stacking.logit(model.inputs(series)))
+    expected[np.isnan(series[0].value)] = np.nan
+    np.testing.assert_array_equal(model.score(stay).value, expected)
+    assert np.array_equal(series[1].value, trees.score(stay).value, equal_nan=True) is (moved == 0.0)
+
+
 def test_the_spread_is_the_leaders_passed_on(
     members: list[EarlyWarningModel], random_stay: RandomStay
 ) -> None:

@@ -118,11 +118,11 @@ class Spread(QSOFA):
 
 def test_the_tables_hold_the_spread_of_each_score(tmp_path: Path) -> None:
     stated, plain = (predict(model, ingested([1, 2, 14, 15])) for model in (Spread(), QSOFA()))
-    for rows_of in (_score_rows, lambda one: prediction_rows(one, 0.5)):
-        table = rows_of(stated).to_pydict()
+    for rows_of in (_score_rows, lambda stays: prediction_rows(stays, 0.5)):
+        table = rows_of([stated]).to_pydict()
         assert table["low"] == [None, 2 / 3 - 0.1, 2 / 3 - 0.1, None]
         assert table["high"] == [None, 2 / 3 + 0.1, 2 / 3 + 0.1, None]
-        assert rows_of(plain).to_pydict()["low"] == [None] * 4
+        assert rows_of([plain]).to_pydict()["low"] == [None] * 4
     write_psv(stated, 0.5, tmp_path)
     assert (tmp_path / "s.psv").read_text().count("|") == 5
 

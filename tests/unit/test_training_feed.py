@@ -44,7 +44,9 @@ def feed_of(model: MGPTCN, stays: Sequence[TrainingStay], *, moving: bool = Fals
 def scored(model: MGPTCN, one: LabelledStay) -> Tensor:
     hours = int(one.hour[-1])
     stay = one.stay.standing(one.stay.grid()[hours - 1])
-    return model.logits(stay, encode(stay, model.standardisation, hours), 0)[0]
+    """The logits of the score's horizon."""
+    encoded = encode(stay, model.standardisation, hours)
+    return model.logits(encoded, model.beside(stay, encoded), 0)[0]
 
 
 def test_the_feed_follows_the_configuration(tiny: TinyModel, labelled: list[LabelledStay]) -> None:
@@ -86,7 +88,8 @@ def test_validation_reads_what_scoring_computes(
     model = tiny(feed=feed, **changes)
     whole = feed_of(model, prepared(model, labelled)).whole(model.network, [0, 1, 2])
     for one, logits in zip(labelled, whole, strict=True):
-        torch.testing.assert_close(logits, scored(model, one), rtol=1e-5, atol=1e-5)
+        own = logits[..., model.config.primary]
+        torch.testing.assert_close(own, scored(model, one), rtol=1e-5, atol=1e-5)
 
 
 def test_a_moving_feed_validates_as_scoring_too_and_reaches_the_kernel(
@@ -94,9 +97,8 @@ def test_a_moving_feed_validates_as_scoring_too_and_reaches_the_kernel(
 ) -> None:
     model = tiny()
     feed = feed_of(model, prepared(model, labelled), moving=True)
-    torch.testing.assert_close(
-        feed.whole(model.network, [0])[0].detach(), scored(model, labelled[0]), rtol=1e-4, atol=1e-4
-    )
+    own = feed.whole(model.network, [0])[0].detach()[..., model.config.primary]
+    torch.testing.assert_close(own, scored(model, labelled[0]), rtol=1e-4, atol=1e-4)
     inputs, _, _ = feed.batch(model.network, [0, 1])
     inputs.square().sum().backward()  # type: ignore[no-untyped-call]
     for name, parameter in model.network.hyperparameters.named_parameters():
@@ -128,7 +130,7 @@ def test_windows_end_at_labelled_hours_with_the_logits_of_scoring(
     logits, _ = model.network(inputs, model.network.start(len(inputs)))
     for row in range(2 * WINDOWS):
         one = row // WINDOWS
-        off = (scored(model, labelled[one]) - logits[row, mask[row]]).abs().amax(-1)
+        off = (scored(model, labelled[one]) - logits[row, mask[row], model.config.primary]).abs()
         hour = int(off.argmin())
         assert off[hour] < 1e-5
         assert stays[one].labelled[hour]

@@ -61,6 +61,7 @@ class OpenedSource:
             evaluated += 1
             if evaluated == self.settings.first:
                 return
+        self.ingest.add_rows_of_no_stay(self.source)
 
     def _check(self, ingested: IngestedStay, seen: Sequence[Seen]) -> None:
         stay: Stay = ingested.stay

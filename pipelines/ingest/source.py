@@ -125,6 +125,10 @@ class IngestSummary:
     def counting_all(self, source: Source) -> Iterator[IngestedStay]:
         """Every stay of a source, counted as it passes; at the end also the rows that belong to none."""
         yield from self.counting(source.stays())
+        self.add_rows_of_no_stay(source)
+
+    def add_rows_of_no_stay(self, source: Source) -> None:
+        """Count what a source, read to its end, has set aside that belongs to no stay or variable."""
         for rows in source.set_aside:
             self.cells_read += rows.count
             self.quarantined[rows.reason, rows.code] += rows.count

@@ -62,6 +62,14 @@ def test_an_evaluation_takes_them(source: Source, tmp_path: Path) -> None:
     assert (read.stays_read, read.unlabelled, read.evaluated) == (5, 2, 3)  # d has no label, e no value
 
 
+def test_rows_that_belong_to_no_stay_are_among_what_was_set_aside(source: Source, tmp_path: Path) -> None:
+    rows = "stay,start,end,kind,rate,unit,agent\nz,2026-03-01T01:00:00Z,,culture,,,blood\n"
+    (tmp_path / "ward.interventions.csv").write_text(rows, encoding="utf-8")
+    (read,) = evaluated(tmp_path, "a,10\nb,\nc,\n", Path(source.name).name).sources
+    assert read.ingest["quarantined"] == {"unknown_stay": 1}
+    assert read.ingest["cells_read"] == read.ingest["cells_kept"] + 1 == 3 * 13 + 1
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

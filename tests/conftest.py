@@ -6,12 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from pipelines.ingest.cinc2019 import COLUMNS, FACTS
 
 HEADER = (*COLUMNS, *FACTS, "SepsisLabel")
 
 MakeRecords = Callable[..., Path]
+
+settings.register_profile("untimed", deadline=None)  # how fast a shared machine is proves nothing
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

@@ -39,7 +39,7 @@ ACTS: dict[str, Act] = {
 }
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(names=st.lists(st.sampled_from(sorted(ACTS)), max_size=8))
 def test_an_alert_told_from_its_events_is_the_alert(
     engine: Engine, stay_id: int, model_version_id: int, names: list[str]

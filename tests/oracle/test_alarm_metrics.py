@@ -138,7 +138,7 @@ def slow_stays(draw: st.DrawFn) -> SlowStay:
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(slow_stays(), min_size=1, max_size=4),
     st.sampled_from([0.0, 0.5, 0.6]),

@@ -121,7 +121,7 @@ def problems(draw: st.DrawFn) -> tuple[Kernel, Stay]:
     return kernel, Stay(time, source.integers(0, variables, rows), source.normal(size=rows), grid)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(problems())
 def test_any_stay_equals_the_closed_form(problem: tuple[Kernel, Stay]) -> None:
     kernel, stay = problem
@@ -178,7 +178,7 @@ def test_no_observation_gives_the_prior() -> None:
     assert float(ours.log_likelihood) == 0.0
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(problems(), st.integers(0, 2**32))
 def test_each_filtered_hour_is_conditioned_on_what_was_known_by_it(
     problem: tuple[Kernel, Stay], seed: int

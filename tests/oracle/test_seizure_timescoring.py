@@ -61,7 +61,7 @@ def both(recording: Recording) -> tuple[ScoredRecording, Any, Any]:
     )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(recording=recordings())
 @example(recording=(3600.0, [], []))
 @example(recording=(3600.0, [(0.0, 3600.0)], [(0.0, 3600.0)]))
@@ -79,7 +79,7 @@ def test_event_figures(recording: Recording) -> None:
     assert figures(event_counts(ours)) == theirs(score)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(recording=recordings())
 @example(recording=(3600.0, [], []))
 @example(recording=(3600.0, [(0.0, 3600.0)], [(0.5, 1.5), (2.5, 3.5)]))
@@ -101,7 +101,7 @@ def test_a_day_of_random_seizures(seed: int) -> None:
     assert figures(sample_counts(ours)) == theirs(SampleScoring(reference, hypothesis))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(recording=recordings())
 @example(recording=(3600.0, [(600.0, 660.0)], [(600.0, 660.0), (9999.0, 10_059.0)]))
 @example(recording=(3600.0, [(600.0, 660.0), (3700.0, 3760.0)], [(600.0, 660.0), (3700.0, 3760.0)]))

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.ensemble import HistGradientBoostingClassifier  # type: ignore[import-untyped]
 
@@ -30,7 +30,6 @@ def forests() -> list[HistGradientBoostingClassifier]:
     return [grown(seed) for seed in range(3)]
 
 
-@settings(deadline=None)  # the first call compiles
 @given(seed=st.integers(0, 10_000))
 def test_the_logit_is_the_mean_decision_function(
     forests: list[HistGradientBoostingClassifier], seed: int

@@ -17,7 +17,7 @@ from pipelines.metrics.burden import decide
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
-quick = settings(max_examples=150, deadline=None)
+quick = settings(max_examples=150)
 
 
 def durations(longest: int) -> st.SearchStrategy[timedelta]:
@@ -114,7 +114,7 @@ def test_longer_delays_never_bring_the_first_alarm_forward(policy: AlarmPolicy, 
     assert not later or first[0].time <= later[0].time
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(policies(), st.lists(score_series(), min_size=1, max_size=3))
 def test_the_simulator_says_what_the_live_engine_says(policy: AlarmPolicy, series: list[ScoreSeries]) -> None:
     since_start = [(score.time - START) // timedelta(microseconds=1) for one in series for score in one]

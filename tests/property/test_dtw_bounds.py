@@ -44,7 +44,7 @@ def bounds_of(query: Series, others: list[Series], window: Window) -> Singles:
     return found[:, : past.count]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 2**32),
     n=st.integers(2, 9),

@@ -71,7 +71,7 @@ def bits(series: ScoreSeries) -> tuple[bytes, tuple[str, ...]]:
     return series.value.tobytes(), series.reason
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(drawn=rows, minutes=st.integers(30, HOURS * 60))
 def test_the_past_is_the_same_whatever_comes(drawn: list[tuple[int, int, str, float]], minutes: int) -> None:
     stay, cut = stay_of(drawn), ADMITTED + timedelta(minutes=minutes)
@@ -79,14 +79,14 @@ def test_the_past_is_the_same_whatever_comes(drawn: list[tuple[int, int, str, fl
     assert bits(part.until(cut)) == bits(whole.until(cut))
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(drawn=rows, seed=st.integers(0, 99))
 def test_the_order_of_rows_changes_no_bit(drawn: list[tuple[int, int, str, float]], seed: int) -> None:
     mixed = [drawn[place] for place in np.random.default_rng(seed).permutation(len(drawn))]
     assert bits(model().score(stay_of(mixed))) == bits(model().score(stay_of(drawn)))
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(drawn=rows)
 def test_threads_change_no_bit(drawn: list[tuple[int, int, str, float]]) -> None:
     one, hour = stay_of(drawn), ADMITTED + timedelta(hours=HOURS)

@@ -60,7 +60,7 @@ def ranked(distance: Doubles, k: int) -> tuple[list[int], list[float]]:
     return [*best.tolist(), *[-1] * nobody], [*distance[best].tolist(), *[np.nan] * nobody]
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(
     both=stays(),
     k=st.integers(1, 6),
@@ -81,7 +81,7 @@ def test_the_nearest_are_the_nearest(
             np.testing.assert_array_equal(found.distance[place, row], value)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(both=stays(), alignment=st.sampled_from(ALIGNMENTS), weight=st.sampled_from([1.0, 0.25]))
 def test_equal_weights_change_nothing(
     both: tuple[list[Series], list[Series]], alignment: Alignment, weight: float

@@ -30,7 +30,7 @@ def past(source: np.random.Generator, missing: float) -> References:
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     seed=st.integers(0, 2**32),
     hours=st.integers(2, 14),

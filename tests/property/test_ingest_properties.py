@@ -35,7 +35,7 @@ ROWS = st.tuples(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.lists(CELLS, min_size=34, max_size=34), min_size=1, max_size=5))
 def test_every_cell_of_a_record_is_kept_or_quarantined(table: list[list[str]]) -> None:
     lines = ["|".join((*COLUMNS, *FACTS))]
@@ -55,7 +55,7 @@ def _read(rows: list[tuple[str, ...]], folder: Path) -> tuple[dict[str, Ingested
     return stays, [str(failure).split(": ")[1] for failure in source.failures]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(ROWS, max_size=12), st.randoms(use_true_random=False))
 def test_every_row_of_a_long_table_is_accounted_for_in_any_order(
     rows: list[tuple[str, ...]], shuffler: random.Random
@@ -79,7 +79,7 @@ def test_every_row_of_a_long_table_is_accounted_for_in_any_order(
         )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.tuples(
@@ -116,7 +116,7 @@ SEGMENTS = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.lists(SEGMENTS, max_size=6), min_size=1, max_size=4))
 def test_every_obx_of_a_feed_is_kept_quarantined_or_counted(messages: list[list[str]]) -> None:
     header = r"MSH|^~\&|A|B|C|D|20260101{0:02}0000||ORU^R01|{0}|P|2.5"

@@ -41,7 +41,7 @@ def stay() -> Stay:
 
 
 @pytest.mark.parametrize("name", sorted(registry.names()))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(done=DONE)
 def test_a_score_knows_nothing_of_treatments_and_cultures(
     name: str, done: list[tuple[float, float, InterventionKind, float]]

@@ -71,7 +71,7 @@ OPTIONS = st.one_of(
         definition=st.sampled_from(["sofa", "sofa2"]),
     ),
 )
-quick = settings(max_examples=30, deadline=None)
+quick = settings(max_examples=30)
 definitions = pytest.mark.parametrize("definition", ["sofa", "sofa2"])
 
 

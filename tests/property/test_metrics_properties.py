@@ -11,7 +11,7 @@ Stay = tuple[list[tuple[float, bool]], int]  # (probability, predicted) an hour,
 
 HOURS = st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=40)
 STAYS = st.lists(st.tuples(HOURS, st.integers(0, 60)), min_size=1, max_size=6)
-quick = settings(max_examples=60, deadline=None)
+quick = settings(max_examples=60)
 
 
 def cohort_of(stays: list[Stay]) -> Cohort:

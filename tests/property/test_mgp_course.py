@@ -59,7 +59,7 @@ def until(whole: Observations, hour: int) -> Observations:
     temporal=st.sampled_from(TEMPORALS),
     draws=st.sampled_from([0, 5]),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_hours_of_a_stay_may_be_cut_anyhow(
     rows: list[tuple[int, float, int, float]], cuts: list[int], temporal: tuple[str, ...], draws: int
 ) -> None:

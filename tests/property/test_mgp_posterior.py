@@ -54,7 +54,7 @@ def same(one: Filtered, other: Filtered, hours: int) -> bool:
     return drawn and all(torch.equal(first[:hours], second[:hours]) for first, second in pairs)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(stays(), st.sampled_from(KERNELS), st.integers(1, HOURS), st.integers(0, 2**40))
 def test_an_hour_is_the_same_bits_whatever_becomes_known_later(
     stay: Observations, kernel: Kernel, hours: int, seed: int
@@ -64,7 +64,7 @@ def test_an_hour_is_the_same_bits_whatever_becomes_known_later(
     assert same(whole, cut, hours)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(stays(), min_size=2, max_size=4), st.sampled_from(KERNELS))
 def test_a_stay_is_the_same_bits_whatever_it_is_computed_beside(
     batch: list[Observations], kernel: Kernel
@@ -83,7 +83,7 @@ def test_a_stay_is_the_same_bits_whatever_it_is_computed_beside(
         assert torch.equal(*draws)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(stays(), st.sampled_from(KERNELS), st.randoms(use_true_random=False))
 def test_rows_may_stand_in_any_order(
     stay: Observations, kernel: Kernel, shuffler: np.random.Generator
@@ -98,7 +98,7 @@ def test_rows_may_stand_in_any_order(
     assert torch.equal(ours.log_likelihood, shuffled.log_likelihood)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(stays(), st.sampled_from(KERNELS), st.integers(-5000, 5000))
 def test_the_same_stay_on_another_day_is_the_same(stay: Observations, kernel: Kernel, hours: int) -> None:
     wide = kernel.to(torch.float64)
@@ -108,7 +108,7 @@ def test_the_same_stay_on_another_day_is_the_same(stay: Observations, kernel: Ke
     torch.testing.assert_close(ours.variance, moved.variance, rtol=1e-9, atol=1e-9)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(stays(), st.sampled_from(KERNELS))
 def test_the_last_filtered_hour_is_the_smoothed_one(stay: Observations, kernel: Kernel) -> None:
     last = until(stay, HOURS)

@@ -36,7 +36,7 @@ def kernels(draw: st.DrawFn) -> Kernel:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(kernels(), st.lists(st.one_of(ROWS, GRIDS), max_size=40), GRIDS)
 def test_any_interleaving_equals_the_batch(
     kernel: Kernel, steps: list[tuple[float, int, float] | list[float]], last: list[float]
@@ -58,7 +58,7 @@ def test_any_interleaving_equals_the_batch(
         )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(kernels(), st.lists(ROWS, min_size=1, max_size=60), GRIDS, st.randoms(use_true_random=False))
 def test_the_order_of_arrival_changes_no_bit(
     kernel: Kernel, rows: list[tuple[float, int, float]], grid: list[float], random: Random

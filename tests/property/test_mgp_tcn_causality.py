@@ -17,7 +17,7 @@ from models.mgp_tcn import MGPTCN
 
 ADMITTED = datetime(2026, 3, 1, 7, 30, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
-QUICK = settings(max_examples=25, deadline=None)
+QUICK = settings(max_examples=25)
 
 
 @cache

@@ -48,7 +48,7 @@ def scores(given_frames: list[Frame]) -> list[Score]:
     return list(Detector(MODEL, SETTINGS).run(given_frames))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(signals(), st.lists(st.integers(1, 600), max_size=12))
 def test_cuts_do_not_matter(values: npt.NDArray[np.float32], cuts: list[int]) -> None:
     assert scores(frames(values, cuts)) == scores(frames(values, []))
@@ -65,7 +65,7 @@ def pieces(draw: st.DrawFn) -> Piece:
     return pause, tuple(channels), draw(st.integers(1, 6 * SAMPLES))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(pieces(), min_size=2, max_size=5), st.lists(st.integers(1, 400), max_size=8))
 @example([(0.0, ("A",), 90), (61.0, ("A",), 400), (61.0, ("A",), 400)], [])
 def test_cuts_do_not_matter_across_pauses_and_montages(given_pieces: list[Piece], cuts: list[int]) -> None:
@@ -84,14 +84,14 @@ def test_cuts_do_not_matter_across_pauses_and_montages(given_pieces: list[Piece]
     assert scores(cut) == scores(whole)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(signals(), st.integers(1, 600))
 def test_what_follows_does_not_matter(values: npt.NDArray[np.float32], length: int) -> None:
     before = scores(frames(values[:, :length], []))
     assert scores(frames(values, []))[: len(before)] == before
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(signals(), st.lists(st.integers(1, 600), min_size=2, max_size=8), st.data())
 def test_lost_and_repeated_frames_never_make_a_score_of_nothing(
     values: npt.NDArray[np.float32], cuts: list[int], data: st.DataObject

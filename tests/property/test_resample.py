@@ -26,7 +26,7 @@ RATES = st.sampled_from(
     [(512.0, 512.0), (1000.0, 512.0), (256.0, 512.0), (2000.0, 512.0), (500.0, 512.0), (3.0, 2.0)]
 )
 VALUES = np.random.default_rng(0).normal(0, 50, (2, 3000)).astype(np.float32)
-quick = settings(max_examples=40, deadline=None)
+quick = settings(max_examples=40)
 
 
 @quick

@@ -26,7 +26,7 @@ ROWS = st.lists(ROW, max_size=40)
 Rows = list[tuple[int, int, str, int, int | None]]
 
 rules = pytest.mark.parametrize("rule", [NEWS2(), QSOFA(), SIRS()], ids=lambda rule: rule.name)
-quick = settings(max_examples=40, deadline=None)
+quick = settings(max_examples=40)
 
 
 def stay_of(rows: Rows, admitted: datetime = ADMITTED) -> Stay:

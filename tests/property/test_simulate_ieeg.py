@@ -31,7 +31,7 @@ def simulated(config: IEEGConfig = CONFIG) -> Recording:
 WHOLE = simulated().window(0.0, 120.0)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(bounds=st.tuples(st.integers(0, 120 * 128), st.integers(0, 120 * 128)))
 def test_any_window_in_any_order_is_a_part_of_the_whole(bounds: tuple[int, int]) -> None:
     first, stop = sorted(bounds)

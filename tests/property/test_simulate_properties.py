@@ -12,7 +12,7 @@ from pipelines.simulate.stays import EPOCH, Seed, simulate, simulate_stay
 from pipelines.simulate.ward import ward
 
 SEEDS = st.integers(0, 2**63)
-FEW = settings(max_examples=6, deadline=None)  # a stay takes tens of milliseconds
+FEW = settings(max_examples=6)  # a stay takes tens of milliseconds
 
 
 @FEW
@@ -53,7 +53,7 @@ def test_readings_are_in_order_inside_the_stay_and_clean_ones_are_kept(seed: int
     assert kept >= sum(not reading.artefact for reading in raw.readings)
 
 
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=3)
 @given(seed=SEEDS, beds=st.integers(1, 3))
 def test_a_ward_is_the_same_each_time(seed: int, beds: int) -> None:
     start = EPOCH + timedelta(hours=7)

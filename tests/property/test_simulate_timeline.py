@@ -11,7 +11,7 @@ from pipelines.timeline import Admitted, Discharged, Event, Known, into_beds, ti
 
 START = datetime(2026, 11, 22, 8, tzinfo=UTC)
 MINUTES = st.integers(0, 20).map(lambda minutes: timedelta(minutes=minutes))
-QUICK = settings(max_examples=60, deadline=None)
+QUICK = settings(max_examples=60)
 
 
 @st.composite

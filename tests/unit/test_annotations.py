@@ -117,7 +117,7 @@ ANNOTATIONS = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(annotations=st.lists(ANNOTATIONS, min_size=1, max_size=5), seconds=st.none() | st.just(1e6))
 def test_what_is_written_reads_back(
     annotations: list[Annotation], seconds: float | None, tmp_path_factory: pytest.TempPathFactory

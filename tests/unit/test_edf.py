@@ -66,7 +66,7 @@ def test_samples_are_what_was_written(tmp_path: Path) -> None:
     np.testing.assert_allclose(recording.window(0.0, 6.0)[0], SIGNAL, atol=400 / 65535)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(bounds=st.tuples(st.integers(0, RECORDS * RATE), st.integers(0, RECORDS * RATE)))
 def test_any_window_is_a_part_of_the_whole(
     bounds: tuple[int, int], tmp_path_factory: pytest.TempPathFactory

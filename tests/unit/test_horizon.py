@@ -63,7 +63,7 @@ def test_onset_is_six_hours_after_the_first_positive_row() -> None:
     assert found.hour[0] == 9 + 6
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10_000), span=st.integers(0, 12))
 def test_matching_and_scores_keep_the_protocol(seed: int, span: int) -> None:
     one = drawn(seed)

@@ -90,13 +90,13 @@ def test_without_signal_there_is_no_score_and_the_reason() -> None:
     assert found[13].status is ScoreStatus.PRESENT
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(cuts=st.lists(st.integers(1, 20 * SEGMENT - 1), max_size=30))
 def test_frames_may_be_cut_anyhow(cuts: list[int]) -> None:
     assert scores(CALM, cuts) == scores(CALM)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(end=st.integers(1, 20))
 def test_a_score_uses_nothing_later(end: int) -> None:
     assert scores(CALM[:, : end * SEGMENT]) == scores(CALM)[:end]

@@ -141,7 +141,7 @@ def test_kill_at_any_moment_loses_nothing_and_halves_nothing(settings: Settings)
     engine = make_engine(settings.database_url)
     with (
         running(settings) as processes,
-        httpx.Client(base_url=f"http://127.0.0.1:{settings.port}", timeout=20) as client,
+        httpx.Client(base_url=f"http://127.0.0.1:{settings.port}", timeout=60) as client,
         ThreadPoolExecutor(1) as poster,
     ):
         for stay_id in STAYS:

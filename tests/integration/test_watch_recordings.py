@@ -29,7 +29,7 @@ def bed() -> LiveBed:
 
 
 def test_a_process_started_again_repeats_nothing_and_alerts_once(api: httpx.Client) -> None:
-    client = ServiceClient(httpx.Client(base_url=api.base_url, timeout=20))
+    client = ServiceClient(httpx.Client(base_url=api.base_url, timeout=60))
     with client:
         crashed = bed()
         client.post_stay(crashed.stay)
@@ -62,7 +62,7 @@ def test_a_bed_that_fails_is_told_and_the_others_go_on(api: httpx.Client) -> Non
     detector = LineLengthDetector(LineLengthConfig(rate_hz=RATE_HZ))
     torn = LiveBed(stay, Torn(1, channels, 300.0, 120.0), detector, {})
     told: list[str] = []
-    with ServiceClient(httpx.Client(base_url=api.base_url, timeout=20)) as client:
+    with ServiceClient(httpx.Client(base_url=api.base_url, timeout=60)) as client:
         watched = watch([torn, healthy], client, on_failure=told.append)
     assert watched.failed == told
     assert told[0].startswith(

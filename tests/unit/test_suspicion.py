@@ -83,7 +83,7 @@ def test_thousands_of_doses_are_no_burden() -> None:
     doses = np.arange(20_000) / 4
     started = time.perf_counter()
     assert len(suspicion.hours(doses, [], "antibiotics_72h")) == 20_000 - 4 * 48
-    assert time.perf_counter() - started < 2  # by pairs it is minutes
+    assert time.perf_counter() - started < 20  # by pairs it is minutes
 
 
 def test_the_paired_rule_of_72_hours_asks_for_both() -> None:

@@ -85,7 +85,7 @@ def test_past_stays_are_asked_for_and_drawn_while_the_panel_is_open(likened: Ser
     page.get_by_role("button", name="Light").click()
     screenshot(page, "stay-similar-light")
     page.set_viewport_size({"width": 420, "height": 900})
-    page.wait_for_function("document.documentElement.scrollWidth <= 420")
+    until(lambda: page.evaluate("document.documentElement.scrollWidth") <= 420, "the narrow page")
     panel.scroll_into_view_if_needed()
     screenshot(page, "stay-similar-narrow")
     summary.click()

@@ -114,7 +114,7 @@ def test_the_reasons_are_asked_for_when_they_are_opened(unsure: Service, desk: D
     reasons.get_by_text("not an order").scroll_into_view_if_needed()
     screenshot(page, "stay-reasons")
     page.set_viewport_size({"width": 390, "height": 844})
-    page.wait_for_function("document.documentElement.scrollWidth <= 390")
+    until(lambda: page.evaluate("document.documentElement.scrollWidth") <= 390, "the narrow page")
 
 
 def test_the_reasons_of_a_past_score_are_those_of_its_hour(unsure: Service, desk: Desk) -> None:
